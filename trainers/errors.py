@@ -1,0 +1,33 @@
+"""The errors that are the user's fault; each message says what was given, the rule, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user gave cannot be used; the command line prints it as one line, exit code 2."""
+
+
+class TaskError(UserError):
+    """A task file is missing, malformed, or contradicts itself."""
+
+
+class DataError(UserError):
+    """A data set is missing, damaged, or not in the layout its reader expects."""
+
+
+class MethodError(UserError):
+    """A distillation method is unknown, or cannot be used with the task or parameters given."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint or a file of weights is missing, damaged, or belongs to something else."""
+
+
+def near_miss(given: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'X'?` for the closest known name, or the list of all where none is."""
+    names = sorted(known)
+    close = difflib.get_close_matches(given, names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"

@@ -1,0 +1,88 @@
+"""The unit of work and its outcome, as plain data: what a driver asks for, what a trainer answers.
+
+A segment says "train these members from step `start` to step `stop`". It is a pure function of its
+inputs, hence safe to repeat. This module imports no torch, so that a driver need not either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from trainers.tasks import Task
+
+Parameters = Mapping[str, float | int | str]
+
+
+class Ending(StrEnum):
+    """How a segment ended for one member."""
+
+    REACHED = "reached"  # trained to `step` (the segment's stop, or earlier when it was cut short)
+    DIVERGED = "diverged"  # a loss or metric was not finite
+    FAILED = "failed"  # the method's own code raised
+    LOST = "lost"  # nothing to do with the method: worker, node, memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One configuration to train: a trial, a confirmation, or a teacher."""
+
+    key: str  # unique within the segment, for example "camvid-tiny/rdd#17"
+    method: str
+    params: Parameters  # values of the search space's dimensions; what is absent is published
+    checkpoint: Path | None = None  # the state at the segment's start; None exactly at step 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Train `members` from step `start` to step `stop`; evaluate there when `stop` is a rung."""
+
+    task: Task
+    seed: int  # initial weights, image batches, augmentation and dropout derive from it
+    start: int
+    stop: int
+    evaluate: bool
+    members: tuple[Member, ...]
+    folder: Path  # checkpoints of this attempt are written here, one file a member
+    teacher: Path | None = None  # weights of the trained teacher; None where no member needs it
+    data_root: Path | None = None
+    device: str = "cpu"
+    deterministic: bool = False  # only kernels that repeat bit by bit, on a GPU as well
+    max_seconds: float | None = None  # stop at a step boundary after this much wall time
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberOutcome:
+    """What became of one member; `step` and `checkpoint` are where its next segment starts."""
+
+    key: str
+    ending: Ending
+    step: int
+    seconds: float  # this member's own measured time, plus an equal share of what was common
+    checkpoint: Path | None = None
+    weights_hash: str | None = None  # sha256 of the student's weights and buffers
+    miou: float | None = None  # percent, on the selection split; only when evaluated
+    class_iou: tuple[float | None, ...] = ()  # percent per class; None where the split has no pixel
+    losses: tuple[tuple[int, float], ...] = ()  # (step, training loss), a few points a segment
+    reason: str | None = None  # for FAILED and LOST: the last line first, then the traceback
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a trainer answers to one segment; members stand in the segment's order."""
+
+    members: tuple[MemberOutcome, ...]
+    wall_seconds: float
+    device_name: str
+    interrupted: bool = False  # cut short by a pause, a signal or `max_seconds`
+    notes: tuple[str, ...] = field(default=())  # for example "out of memory: split into 2 x 4"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """How a running segment talks to whoever started it."""
+
+    on_progress: Callable[[int], None] = lambda step: None  # called with the step reached, often
+    should_stop: Callable[[], bool] = lambda: False  # asked after each step
