@@ -1,0 +1,237 @@
+"""`python -m trainers`: train one configuration, teacher included, without any service."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trainers.errors import CheckpointError, MethodError, TaskError, UserError
+from trainers.methods import method_names, resolve
+from trainers.segment import Control, Ending, MemberOutcome
+from trainers.tasks import Task, load_task, task_names
+
+if TYPE_CHECKING:  # help and bad input need no torch
+    from trainers.cohort import Trainer
+    from trainers.single import Configuration
+
+Value = float | int | str
+
+ALIASES = {"lr": "learning_rate"}
+NO_RESULT, USER_FAULT, INTERRUPTED = 1, 2, 130  # exit codes
+PROGRESS_SECONDS = 3.0
+A_PATH = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line said."""
+
+    task: str
+    method: str
+    settings: tuple[str, ...]
+    seed: int
+    steps: int | None
+    data_root: Path | None
+    device: str
+    teacher: Path | None
+    output: Path
+    resume: bool
+
+
+class Interrupt:
+    """Turns the first Ctrl-C into a wish to stop; the second one ends the process as usual."""
+
+    def __init__(self) -> None:
+        self.is_wanted = False
+        signal.signal(signal.SIGINT, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.is_wanted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        click.echo("\nfinishing the step, then writing a checkpoint; Ctrl-C again to drop it")
+
+
+class Progress:
+    """Says every few seconds how far a training is, and how long the rest will take."""
+
+    def __init__(self, steps: int, start: int) -> None:
+        self._steps, self._start = steps, start
+        self._began = self._said = time.monotonic()
+
+    def __call__(self, step: int) -> None:
+        """Note the step reached."""
+        now = time.monotonic()
+        if now - self._said < PROGRESS_SECONDS:
+            return
+        self._said = now
+        rate = (step - self._start) / (now - self._began)
+        left = (self._steps - step) / rate
+        click.echo(f"  step {step}/{self._steps}, {rate:.1f} steps/s, {left:.0f} s left")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--task", default="shapes", help=f"{', '.join(task_names())}, or a TOML file.")
+@click.option("--method", default="baseline", help=f"{', '.join(method_names())}.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A hyperparameter, for example lr=0.01; what is not set is as published.",
+)
+@click.option("--seed", default=0, help="Of initial weights, image batches and dropout.")
+@click.option("--steps", type=click.IntRange(min=1), help="In place of the task's own number.")
+@click.option("--data-root", type=A_PATH, help="Where the data set lies.")
+@click.option("--device", default="cpu", help="cpu, cuda or cuda:N.")
+@click.option("--teacher", type=A_PATH, help="Its weights; without, it is trained, then kept.")
+@click.option("--output", type=A_PATH, default="runs", help="For checkpoints and teachers.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --output.")
+def main(**given: Any) -> None:
+    """Train one configuration from the first step to the last and evaluate it.
+
+    The result equals that of a sweep's trial with the same values and seed. Ctrl-C writes a
+    checkpoint; --resume goes on from it as if nothing had happened.
+    """
+    options = Options(**given)
+    try:
+        sys.exit(_run(options))
+    except UserError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(USER_FAULT)
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, Value]:
+    """Return the hyperparameters of NAME=VALUE texts; MethodError where one is not of that form."""
+    params: dict[str, Value] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        name = ALIASES.get(name.strip(), name.strip())
+        if not (name and equals and text.strip()):
+            raise MethodError(f"--set must be NAME=VALUE, got {setting!r}")
+        if name in params:
+            raise MethodError(f"--set {name} is given twice; give it once")
+        params[name] = _value(text.strip())
+    return params
+
+
+def _value(text: str) -> Value:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def with_steps(task: Task, steps: int | None) -> Task:
+    """Return the task with a schedule of so many steps, without the rungs of a search."""
+    if steps is None:
+        return task
+    schedule = task.schedule.model_copy(update={"steps": steps})
+    search = task.search.model_copy(
+        update={"rungs": (Fraction(1),), "keep": (task.search.bracket,)}
+    )
+    return task.model_copy(update={"schedule": schedule, "search": search})
+
+
+def _run(options: Options) -> int:
+    """Train what the options say; return the exit code."""
+    task = with_steps(load_task(options.task), options.steps)
+    params = parse_settings(options.settings)
+    resolve(options.method, params)  # refuses what it does not know, before torch is loaded
+    from trainers.cohort import Trainer
+    from trainers.devices import check_device
+    from trainers.methods import load_method
+    from trainers.optimisation import with_params
+    from trainers.single import Configuration, folder_name
+
+    check_device(options.device)
+    with_params(task.schedule, params)
+    student = Configuration(
+        task=task,
+        method=options.method,
+        params=params,
+        seed=options.seed,
+        folder=options.output / folder_name(task, options.method, params, options.seed),
+        data_root=options.data_root,
+        device=options.device,
+        teacher=options.teacher,
+    )
+    _check_folder(student, options.resume)
+    trainer, interrupt = Trainer(), Interrupt()
+    if load_method(options.method).needs_teacher and options.teacher is None:
+        code, file = _teacher_file(student, trainer, options.output, interrupt)
+        if code:
+            return code
+        student = replace(student, teacher=file)
+    return _report(student, trainer, _train(student, trainer, interrupt))
+
+
+def _check_folder(student: Configuration, resume: bool) -> None:
+    step, file = student.stored()
+    if file is not None and not resume:
+        raise CheckpointError(
+            f"{file}: the same configuration was trained to step {step} before; give --resume to "
+            "go on from there, or another --output"
+        )
+
+
+def _teacher_file(
+    student: Configuration, trainer: Trainer, output: Path, interrupt: Interrupt
+) -> tuple[int, Path | None]:
+    """Train the student's teacher where need be; return the exit code and the file of weights."""
+    from trainers.single import teacher_of
+
+    if student.task.teacher is None:
+        raise TaskError(f"task {student.task.name} has no teacher, {student.method} needs one")
+    teacher = teacher_of(student, trainer, output)
+    step, file = teacher.stored()
+    if step == teacher.task.schedule.steps:
+        click.echo(f"teacher: {file}")
+        return 0, file
+    click.echo(f"teacher: none of this kind in {output}, so it is trained first and kept there")
+    outcome = _train(teacher, trainer, interrupt)
+    return _report(teacher, trainer, outcome), outcome.checkpoint
+
+
+def _train(configuration: Configuration, trainer: Trainer, interrupt: Interrupt) -> MemberOutcome:
+    from trainers.single import train
+
+    steps, (start, _) = configuration.task.schedule.steps, configuration.stored()
+    click.echo(f"{configuration.task.name}/{configuration.method}: steps {start} to {steps}")
+    progress = Progress(steps, start)
+    control = Control(on_progress=progress, should_stop=lambda: interrupt.is_wanted)
+    return train(configuration, trainer, control)
+
+
+def _report(configuration: Configuration, trainer: Trainer, outcome: MemberOutcome) -> int:
+    """Say what came out; return the exit code."""
+    if outcome.ending is Ending.LOST:
+        raise CheckpointError(str(outcome.reason))
+    if outcome.ending is not Ending.REACHED:
+        click.echo(f"{outcome.ending} at step {outcome.step}")
+        click.echo(outcome.reason or "the loss was no longer finite", err=True)
+        return NO_RESULT
+    if outcome.miou is None:
+        click.echo(f"stopped at step {outcome.step}; the same command with --resume goes on")
+        return INTERRUPTED
+    dataset = trainer.dataset(configuration.task.data, configuration.data_root)
+    for name, iou in zip(dataset.class_names, outcome.class_iou, strict=True):
+        click.echo(f"  {name:12s} " + ("not there" if iou is None else f"{iou:6.2f} %"))
+    click.echo(f"mIoU {outcome.miou:.2f} % on {len(dataset.selection)} selection images")
+    click.echo(f"weights: {outcome.checkpoint}")
+    if dataset.note:
+        click.echo(dataset.note)
+    return 0
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m trainers")

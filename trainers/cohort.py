@@ -1,0 +1,204 @@
+"""Training a cohort: each image batch and teacher pass once, then its members one after another.
+
+A member's result does not depend on its cohort: what is shared is only read, the rest is its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from trainers.data import Dataset
+from trainers.devices import device_name
+from trainers.errors import MethodError
+from trainers.evaluation import Confusion
+from trainers.member import Classroom, Learner
+from trainers.models.resampling import resize_bilinear
+from trainers.numerics import configure
+from trainers.resources import Library, Resources
+from trainers.segment import Control, Member, Outcome, Segment
+from trainers.shared import share
+from trainers.tasks.schema import Data
+from trainers.trainee import Trainee
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long whoever started a segment lets it run."""
+
+    control: Control
+    deadline: float | None = None  # by time.perf_counter()
+
+    def is_over(self) -> bool:
+        """Whether to stop at the step boundary reached."""
+        late = self.deadline is not None and time.perf_counter() >= self.deadline
+        return late or self.control.should_stop()
+
+    def share(self, part: float) -> Patience:
+        """Return the patience with `part` of the time that is left."""
+        if self.deadline is None:
+            return self
+        now = time.perf_counter()
+        return Patience(control=self.control, deadline=now + part * (self.deadline - now))
+
+    def without_end(self) -> Patience:
+        """Return the patience of one who only wants to hear how far it is."""
+        return Patience(control=Control(on_progress=self.control.on_progress))
+
+
+class Cohort:
+    """Members that go through a segment together."""
+
+    def __init__(self, members: tuple[Member, ...], room: Classroom, resources: Resources) -> None:
+        self.trainees = [Trainee(member, room) for member in members]
+        self._segment, self._resources = room.segment, resources
+
+    def run(self, stop: int, patience: Patience) -> int:
+        """Train to `stop`, or to where patience ends; evaluate if that is asked; store the states.
+
+        Returns the step reached; it is `stop` where no member is left.
+        """
+        for trainee in self.trainees:
+            trainee.enrol()
+        step = self._train(stop, patience)
+        for trainee in self.trainees:
+            trainee.look()
+        evaluated = self._segment.evaluate and step == self._segment.stop
+        confusions = self._evaluate() if evaluated else {}
+        for trainee, _ in self._active():
+            trainee.finish(step, confusions.get(trainee))
+        return step
+
+    def _active(self) -> list[tuple[Trainee, Learner]]:
+        return [(t, t.learner) for t in self.trainees if t.learner is not None]
+
+    def _train(self, stop: int, patience: Patience) -> int:
+        for step in range(self._segment.start, stop):
+            if not self._active():
+                break
+            self._train_step(step)
+            patience.control.on_progress(step + 1)
+            if step + 1 < stop and patience.is_over():
+                return step + 1 if self._active() else stop
+        return stop
+
+    def _train_step(self, step: int) -> None:
+        active = self._active()
+        shared = share(self._resources, [learner for _, learner in active], step)
+        for trainee, learner in active:
+            trainee.train_step(learner, shared, step)
+            if shared.is_changed():
+                trainee.fail(_wrote(trainee.member))
+                shared = share(self._resources, [learner for _, learner in active], step)
+
+    @torch.inference_mode()
+    def _evaluate(self) -> dict[Trainee, Confusion]:
+        """Return each member's confusion matrix on the selection split, images read once."""
+        device, num_classes = self._resources.device, self._resources.dataset.num_classes
+        confusions = {trainee: Confusion(num_classes, device) for trainee, _ in self._active()}
+        for images, labels in self._resources.selection_batches():
+            for trainee, learner in self._active():
+                with trainee.watch.running():
+                    logits = resize_bilinear(learner.predict(images), labels.shape[-2:])
+                    confusions[trainee].add(logits, labels)
+        return confusions
+
+
+class Trainer:
+    """Runs segments, and keeps data, teacher and device set-up from one to the next."""
+
+    def __init__(self) -> None:
+        self._library = Library()
+
+    def dataset(self, data: Data, root: Path | None) -> Dataset:
+        """Return a data set, kept for the segments that follow; DataError where it is lacking."""
+        return self._library.dataset(data, root)
+
+    def run(self, segment: Segment, control: Control | None = None) -> Outcome:
+        """Train the segment's members and say what became of each.
+
+        Raises a UserError where data or teacher cannot be had; a member's own faults end that
+        member alone. Where memory does not suffice, the halves of the cohort run one after the
+        other.
+        """
+        began = time.perf_counter()
+        control = control or Control()
+        device = torch.device(segment.device)
+        configure(device, segment.deterministic, segment.task.threads)
+        resources = self._library.lend(segment)
+        room = Classroom(
+            segment=segment,
+            device=device,
+            num_classes=resources.dataset.num_classes,
+            teacher=None if resources.teacher is None else resources.teacher.shape,
+        )
+        deadline = None if segment.max_seconds is None else began + segment.max_seconds
+        course = _Course(room, resources)
+        step = course.run(
+            segment.members, segment.stop, Patience(control=control, deadline=deadline)
+        )
+        wall = time.perf_counter() - began
+        common = (wall - sum(t.watch.read() for t in course.trainees)) / len(segment.members)
+        return Outcome(
+            members=tuple(trainee.outcome(common) for trainee in course.trainees),
+            wall_seconds=wall,
+            device_name=device_name(device),
+            interrupted=step < segment.stop,
+            notes=tuple(course.notes),
+        )
+
+
+class _Course:
+    """A segment's cohort, in halves where memory demands it; collects those that are done."""
+
+    def __init__(self, room: Classroom, resources: Resources) -> None:
+        self.trainees: list[Trainee] = []
+        self.notes: list[str] = []
+        self._room, self._resources = room, resources
+
+    def run(self, members: tuple[Member, ...], stop: int, patience: Patience) -> int:
+        """Run members from the segment's start; return the step reached, one for all of them."""
+        cohort = Cohort(members, self._room, self._resources)
+        try:
+            step = cohort.run(stop, patience)
+        except torch.OutOfMemoryError as error:
+            reason = str(error).partition("\n")[0]
+        else:
+            self.trainees += cohort.trainees
+            return step
+        # Below, since within the handler the traceback would still hold the failed try's tensors.
+        del cohort
+        _release_memory()
+        if len(members) > 1:
+            return self._run_halves(members, stop, patience)
+        self.notes.append(f"out of memory: {members[0].key} does not fit alone")
+        lost = Trainee(members[0], self._room)
+        lost.lose(f"out of memory: {reason}")
+        self.trainees.append(lost)
+        return stop
+
+    def _run_halves(self, members: tuple[Member, ...], stop: int, patience: Patience) -> int:
+        """Run two halves from the start; the second goes exactly as far as the first."""
+        half = (len(members) + 1) // 2
+        self.notes.append(
+            f"out of memory: split {len(members)} into {half} + {len(members) - half}"
+        )
+        reached = self.run(members[:half], stop, patience.share(half / len(members)))
+        return self.run(members[half:], reached, patience.without_end())
+
+
+def _release_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _wrote(member: Member) -> MethodError:
+    return MethodError(
+        f"method {member.method} wrote to a tensor that all members of a cohort share (images, "
+        "labels or the teacher's outputs); it must work on a copy"
+    )

@@ -1,0 +1,38 @@
+"""What a device calls itself: values repeat bit by bit only on the same kind."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+
+from trainers.errors import UserError
+
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+class DeviceError(UserError):
+    """A device is named that this machine, or this build of torch, does not have."""
+
+
+def check_device(name: str) -> None:
+    """Raise DeviceError unless this machine has a device of that name."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        known = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        raise DeviceError(f"no device {name!r} here; there is {', '.join(known)}") from error
+
+
+def device_name(device: torch.device) -> str:
+    """Return a GPU's model, or the processor's with the instructions that torch uses there."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{_processor()} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def _processor() -> str:
+    lines = CPU_INFO.read_text().splitlines() if CPU_INFO.is_file() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())

@@ -1,0 +1,54 @@
+"""Mean intersection over union from one integer confusion matrix, which adds up in any order."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+IGNORE = 255
+
+
+class Confusion:
+    """Counts of (true class, predicted class) over all labelled pixels, kept on the device."""
+
+    def __init__(self, num_classes: int, device: torch.device) -> None:
+        self.num_classes = num_classes
+        size = num_classes**2
+        self._counts = torch.zeros(size, dtype=torch.int64, device=device)
+        self._finite = torch.ones((), dtype=torch.bool, device=device)
+
+    def add(self, logits_BKHW: Tensor, labels_BHW: Tensor) -> None:
+        """Count one batch of logits, at label size, against its labels; 255 is left out."""
+        self._finite &= logits_BKHW.isfinite().all()
+        labels_N = labels_BHW.flatten().long()
+        predicted_N = logits_BKHW.argmax(1).flatten()
+        pairs_N = torch.where(
+            labels_N == IGNORE, self.num_classes**2, labels_N * self.num_classes + predicted_N
+        )
+        self._counts += torch.bincount(pairs_N, minlength=self.num_classes**2 + 1)[:-1]
+
+    @property
+    def matrix(self) -> Tensor:
+        """The counts (K, K): row = true class, column = predicted class."""
+        return self._counts.view(self.num_classes, self.num_classes)
+
+    def scores(self) -> tuple[float, tuple[float | None, ...]]:
+        """Return mIoU and each class's IoU in percent; NaN and () where a logit was not finite.
+
+        A class without a pixel in the ground truth is None and does not enter the mean.
+        """
+        if not bool(self._finite):
+            return math.nan, ()
+        class_iou = intersection_over_union(self.matrix)
+        present = [iou for iou in class_iou if iou is not None]
+        return (sum(present) / len(present) if present else math.nan), class_iou
+
+
+def intersection_over_union(matrix_KK: Tensor) -> tuple[float | None, ...]:
+    """Return each class's IoU in percent from a confusion matrix; None without ground truth."""
+    hits, true, predicted = matrix_KK.diagonal(), matrix_KK.sum(1), matrix_KK.sum(0)
+    union = (true + predicted - hits).tolist()
+    rows = zip(hits.tolist(), true.tolist(), union, strict=True)
+    return tuple(100 * hit / total if pixels else None for hit, pixels, total in rows)

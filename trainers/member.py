@@ -1,0 +1,156 @@
+"""One member's net, method and optimiser, and what a training step does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from trainers.checkpoints import Owner, State, load, save
+from trainers.errors import MethodError
+from trainers.methods import load_method, resolve
+from trainers.methods.base import Method, Step
+from trainers.models import SegmentationNet, build_net
+from trainers.models.outputs import Outputs, Shape
+from trainers.numerics import derive_seed
+from trainers.optimisation import build_optimizer, learning_rate, with_params
+from trainers.segment import Member, Segment
+
+
+class Float32(Mapping[str, Tensor]):
+    """Features as float32, each converted when it is first asked for: most methods look at few."""
+
+    def __init__(self, features: Mapping[str, Tensor]) -> None:
+        self._features = features
+        self._seen: dict[str, tuple[Tensor, int]] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._seen:
+            feature = self._features[name].float()
+            self._seen[name] = (feature, feature._version)
+        return self._seen[name][0]
+
+    def versions(self) -> list[tuple[Tensor, int]]:
+        """Return each feature asked for so far, with its count of writes when it was made."""
+        return list(self._seen.values())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._features)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+
+def forward(net: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
+    """Return the net's outputs as float32, computed in bfloat16 on a GPU.
+
+    Losses are left outside of autocast: a method's sums over positions need the full mantissa.
+    """
+    with torch.autocast("cuda", torch.bfloat16, enabled=images.is_cuda):
+        outputs = net(images, auxiliary=auxiliary)
+    return Outputs(
+        logits=outputs.logits.float(),
+        aux_logits=None if outputs.aux_logits is None else outputs.aux_logits.float(),
+        features=Float32(outputs.features),
+    )
+
+
+def place(net: SegmentationNet, device: torch.device) -> SegmentationNet:
+    """Return the net on its device, in the memory layout that is fastest there."""
+    net = net.to(device)
+    return net.to(memory_format=torch.channels_last) if device.type == "cuda" else net
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classroom:
+    """What the members of a cohort have in common for the length of a segment."""
+
+    segment: Segment
+    device: torch.device
+    num_classes: int
+    teacher: Shape | None
+
+
+class Learner:
+    """One member in training; all that a step changes lies in here, nothing is shared.
+
+    Random numbers are drawn from a generator that is seeded anew at every step from (seed, step)
+    alone, so that neither the rest of a cohort nor an interruption can shift them, and no state of
+    a generator has to be stored.
+    """
+
+    def __init__(self, member: Member, room: Classroom) -> None:
+        """Build the member's state at the segment's start.
+
+        MethodError where the method wants a teacher and there is none; CheckpointError where the
+        member's checkpoint is not its own.
+        """
+        self._member, self._segment = member, room.segment
+        self._schedule = with_params(room.segment.task.schedule, member.params)
+        kind = load_method(member.method)
+        if kind.needs_teacher and room.teacher is None:
+            raise MethodError(f"method {member.method} needs a teacher, and there is none")
+        self._seed("student")  # apart from the method's: all students begin with equal weights
+        self.net = build_net(room.segment.task.student, room.num_classes)
+        self._seed("method")
+        values = resolve(member.method, dict(member.params))
+        self.method: Method = kind(values, self.net.shape, room.teacher)
+        self._place(room.device)
+        if member.checkpoint is not None:
+            self._restore(member.checkpoint)
+
+    def _place(self, device: torch.device) -> None:
+        self.net = place(self.net, device).train()
+        self.method = self.method.to(device).train()
+        parameters = [*self.net.parameters(), *self.method.parameters()]
+        self._optimizer = build_optimizer(parameters, self._schedule)
+
+    def _seed(self, *purpose: object) -> None:
+        torch.manual_seed(derive_seed(self._segment.seed, *purpose))
+
+    def learn(self, images: Tensor, labels: Tensor, teacher: Outputs | None, step: int) -> Tensor:
+        """Do step `step` (counted from 0) and return its loss, detached, still on the device."""
+        self._seed("step", step)
+        student = forward(self.net, images, auxiliary=True)
+        progress = step / self._schedule.steps
+        seen = Step(student=student, teacher=teacher, labels=labels, progress=progress)
+        loss = self.method.total(seen, self._schedule.auxiliary_weight)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(self._schedule, step)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return loss.detach()
+
+    @torch.inference_mode()
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the student's logits (B, K, h, w) in evaluation mode; nothing of it changes."""
+        self.net.eval()
+        logits = forward(self.net, images, auxiliary=False).logits
+        self.net.train()
+        return logits
+
+    def is_finite(self) -> bool:
+        """Whether the student's weights and buffers are all finite."""
+        return all(bool(tensor.isfinite().all()) for tensor in self.net.state_dict().values())
+
+    def save(self, file: Path, step: int) -> str:
+        """Write the state at `step` to `file` and return the hash of the student's weights."""
+        owner = Owner.of(self._segment, self._member, step)
+        last = step == self._schedule.steps
+        state = State(
+            student=self.net.state_dict(),
+            method=self.method.state_dict(),
+            optimizer=None if last else self._optimizer.state_dict(),
+        )
+        return save(file, owner, state)
+
+    def _restore(self, file: Path) -> None:
+        state = load(file, Owner.of(self._segment, self._member, self._segment.start))
+        self.net.load_state_dict(state.student)
+        self.method.load_state_dict(state.method)
+        if state.optimizer is not None:
+            self._optimizer.load_state_dict(state.optimizer)

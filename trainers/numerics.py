@@ -1,0 +1,32 @@
+"""What decides the digits besides the code: seeds, threads, precision, the choice of kernels."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a driver reads the version and must start without torch
+    import torch
+
+NUMERICS_VERSION = 1  # raise it when the golden run's digits change
+
+
+def derive_seed(*parts: object) -> int:
+    """Return a seed in [0, 2**63) that depends on every part and on nothing else."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def configure(device: torch.device, deterministic: bool, threads: int) -> None:
+    """Set the process up for one segment; every setting is written, so that none is left over."""
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
+    if device.type != "cuda":
+        return
+    if deterministic:  # cuBLAS repeats only with a workspace of fixed size
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.benchmark = not deterministic

@@ -1,0 +1,51 @@
+"""What the members of a cohort share at one step, and the means to notice that one wrote to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from trainers.member import Float32, Learner, forward
+from trainers.models import SegmentationNet
+from trainers.models.outputs import Outputs
+from trainers.resources import Resources
+
+
+class Shared:
+    """Images, labels and the teacher's outputs of one step, to be read only."""
+
+    def __init__(self, images: Tensor, labels: Tensor, teacher: Outputs | None) -> None:
+        self.images, self.labels, self.teacher = images, labels, teacher
+        tensors = [images, labels]
+        if teacher is not None:
+            tensors += [x for x in (teacher.logits, teacher.aux_logits) if x is not None]
+        self._versions = [(tensor, tensor._version) for tensor in tensors]
+
+    def is_changed(self) -> bool:
+        """Whether any of the tensors was written to after it was made."""
+        versions = list(self._versions)
+        if self.teacher is not None and isinstance(self.teacher.features, Float32):
+            versions += self.teacher.features.versions()
+        return any(tensor._version != version for tensor, version in versions)
+
+
+def share(resources: Resources, learners: Iterable[Learner], step: int) -> Shared:
+    """Return what the learners share at `step` (counted from 0): no more than one of them needs."""
+    images, labels = resources.training_batch(step)
+    methods = [learner.method for learner in learners]
+    if resources.teacher is None or not any(method.needs_teacher for method in methods):
+        return Shared(images, labels, None)
+    auxiliary = any(method.needs_teacher_aux for method in methods)
+    return Shared(images, labels, _taught(resources.teacher, images, auxiliary))
+
+
+@torch.no_grad()
+def _taught(teacher: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
+    """Return the teacher's outputs, not under inference mode.
+
+    Autograd may not save inference tensors for a backward pass, as a product with one has to; to
+    copy them for every member would cost more than the mode saves.
+    """
+    return forward(teacher, images, auxiliary)

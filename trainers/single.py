@@ -1,0 +1,95 @@
+"""Training one configuration from the first step to the last, without a service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trainers.checkpoints import latest
+from trainers.cohort import Trainer
+from trainers.identity import task_hash
+from trainers.segment import Control, Ending, Member, MemberOutcome, Parameters, Segment
+from trainers.tasks import Task
+from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
+
+CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """One member to train to the end, with what, and in which folder."""
+
+    task: Task
+    method: str
+    params: Parameters
+    seed: int
+    folder: Path
+    key: str = "student"
+    data_root: Path | None = None
+    device: str = "cpu"
+    teacher: Path | None = None
+
+    def stored(self) -> tuple[int, Path | None]:
+        """Return the last step stored in the folder and its checkpoint; (0, None) without any."""
+        return latest(self.folder, self.key)
+
+
+def folder_name(task: Task, method: str, params: Parameters, seed: int) -> str:
+    """Return a name that no two configurations share which train differently."""
+    content = [task_hash(task), method, dict(params), seed]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return f"{task.name}-{method}-{digest[:8]}"
+
+
+def teacher_of(student: Configuration, trainer: Trainer, output: Path) -> Configuration:
+    """Return the configuration that trains the student's teacher, kept below `output`."""
+    task = student.task
+    fingerprint = trainer.dataset(task.data, student.data_root).fingerprint
+    identity = teacher_identity(task, fingerprint, TEACHER_SEED)
+    return replace(
+        student,
+        task=task.teacher_task(),
+        method=TEACHER_METHOD,
+        params={},
+        seed=TEACHER_SEED,
+        folder=output / "teachers" / identity[:16],
+        key="teacher",
+    )
+
+
+def train(configuration: Configuration, trainer: Trainer, control: Control) -> MemberOutcome:
+    """Train from the last checkpoint in the folder, or from the start, to the last step.
+
+    Ends earlier when `control` says so; the outcome's checkpoint is where to go on. Of the
+    checkpoints only the last is kept.
+    """
+    step, file = configuration.stored()
+    while True:
+        segment = _segment(configuration, step, file)
+        [member] = trainer.run(segment, control).members
+        if member.ending is not Ending.REACHED:
+            return member
+        if file is not None and file != member.checkpoint:
+            file.unlink()
+        step, file = member.step, member.checkpoint
+        if step == segment.stop or control.should_stop():
+            return member
+
+
+def _segment(configuration: Configuration, step: int, file: Path | None) -> Segment:
+    key, method, params = configuration.key, configuration.method, configuration.params
+    return Segment(
+        task=configuration.task,
+        seed=configuration.seed,
+        start=step,
+        stop=configuration.task.schedule.steps,
+        evaluate=True,
+        members=(Member(key=key, method=method, params=params, checkpoint=file),),
+        folder=configuration.folder,
+        teacher=configuration.teacher,
+        data_root=configuration.data_root,
+        device=configuration.device,
+        max_seconds=CHECKPOINT_SECONDS,
+    )
