@@ -1,0 +1,31 @@
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+BENCHMARKS := $(wildcard tests/benchmarks/bench_*.py)
+
+.PHONY: demo test check bench clean
+
+demo: $(INSTALLED) ## search baseline, kd and rdd on generated scenes, then show who leads
+	$(BIN)/sweeper launch --task shapes --method baseline --method kd --method rdd --budget 24
+	$(BIN)/sweeper query leaderboard --sweep shapes
+
+test: check ## everything that must hold; continuous integration runs this and nothing else
+	$(BIN)/pytest -q -rs
+
+check: $(INSTALLED) ## style and types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED) ## measure; nothing here passes or fails
+	@for file in $(BENCHMARKS); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	@test -n "$(BENCHMARKS)" || echo "no benchmark in tests/benchmarks yet"
+
+clean: ## remove the environment and what tools cached; sweeps and databases stay
+	rm -rf .venv build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
+	find sweeper trainers search_spaces tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
