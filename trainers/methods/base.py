@@ -1,4 +1,4 @@
-"""What a method is to the training loop: named terms, their weights, a weighting of the task loss."""
+"""What a method is to the training loop: terms, their weights, a weighting of the task loss."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from trainers.errors import MethodError
 from trainers.methods.task_loss import cross_entropy
 from trainers.models.outputs import Outputs, Shape
 
@@ -24,6 +25,13 @@ class Step:
     labels: Tensor  # (B, H, W) int64 at image size, 255 = ignore
     progress: float  # share of the training behind us, in [0, 1)
 
+    @property
+    def teacher_outputs(self) -> Outputs:
+        """The teacher's outputs; MethodError where the step has none."""
+        if self.teacher is None:
+            raise MethodError("the method needs a teacher, but the step has none: give it one")
+        return self.teacher
+
 
 class Method(nn.Module):
     """Distillation as a module: learnt projections are its parameters, trained with the student.
@@ -35,6 +43,7 @@ class Method(nn.Module):
     needs_teacher: ClassVar[bool] = True
     needs_teacher_aux: ClassVar[bool] = False
     terms: ClassVar[tuple[str, ...]] = ()
+    vanishing: ClassVar[tuple[str, ...]] = ()  # terms that are 0 where student equals teacher
 
     def __init__(self, values: Hyperparameters, student: Shape, teacher: Shape | None) -> None:
         super().__init__()

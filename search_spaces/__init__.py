@@ -1,0 +1,25 @@
+"""Published values and ranges of every method, as data; this module only finds the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+SHARED = "shared"
+
+
+def space_names() -> list[str]:
+    """Return the names of the methods that have a search space, in alphabetical order."""
+    return sorted(file.stem for file in FOLDER.glob("*.toml") if file.stem != SHARED)
+
+
+def space_file(name: str) -> Path:
+    """Return the file of that method's search space; FileNotFoundError where it has none."""
+    if name not in space_names():
+        raise FileNotFoundError(f"no search space {name!r} in {FOLDER}: add {name}.toml")
+    return FOLDER / f"{name}.toml"
+
+
+def shared_file() -> Path:
+    """Return the file of the dimensions that every method shares."""
+    return FOLDER / f"{SHARED}.toml"

@@ -1,0 +1,222 @@
+"""What is asked of every registered method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from trainers.methods import load_method, method_names, read_space, resolve
+from trainers.methods.base import Method, Step
+from trainers.models.outputs import Outputs
+
+MakeStep = Callable[..., Step]
+MakeMethod = Callable[..., Method]
+METHODS = method_names()
+every_method = pytest.mark.parametrize("name", METHODS)
+every_stage = pytest.mark.parametrize("progress", [0.0, 0.05, 0.5])
+
+
+def leaves(outputs: Outputs) -> list[torch.Tensor]:
+    auxiliary = [] if outputs.aux_logits is None else [outputs.aux_logits]
+    return [outputs.logits, *auxiliary, *outputs.features.values()]
+
+
+def squared_gradient(outputs: Outputs) -> float:
+    return sum(float(x.grad.square().sum()) for x in leaves(outputs) if x.grad is not None)
+
+
+@every_method
+def test_the_class_and_the_file_name_the_same_terms(name: str) -> None:
+    assert load_method(name).terms == read_space(name).terms
+
+
+@every_method
+@every_stage
+def test_losses_are_finite_scalars_under_the_terms_names(
+    name: str, progress: float, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    losses = make_method(name).losses(make_step(progress=progress))
+    assert tuple(losses) == load_method(name).terms
+    assert all(value.shape == () and value.isfinite() for value in losses.values())
+
+
+@every_method
+@every_stage
+def test_the_gradient_reaches_the_student_and_never_the_teacher(
+    name: str, progress: float, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    step = make_step(progress=progress)
+    torch.autograd.backward(make_method(name).total(step, 0.4))
+    assert squared_gradient(step.student) > 0
+    assert squared_gradient(step.teacher_outputs) == 0
+
+
+@every_method
+def test_every_term_has_a_gradient_of_its_own(
+    name: str, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    for term in load_method(name).terms:
+        step = make_step()
+        torch.autograd.backward(make_method(name).losses(step)[term])
+        assert squared_gradient(step.student) > 0, term
+
+
+@every_method
+@every_stage
+def test_a_batch_of_ignored_pixels_alone_is_finite(
+    name: str, progress: float, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    step = make_step(progress=progress, ignored=1.1)
+    loss = make_method(name).total(step, 0.4)
+    torch.autograd.backward(loss)
+    gradients = [x.grad for x in leaves(step.student) if x.grad is not None]
+    assert loss.isfinite()
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@every_method
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    ("student_size", "teacher_size"), [((5, 7), (5, 7)), ((3, 4), (6, 9)), ((7, 9), (4, 5))]
+)
+def test_any_sizes_of_batch_and_maps_will_do(
+    name: str,
+    batch: int,
+    student_size: tuple[int, int],
+    teacher_size: tuple[int, int],
+    make_step: MakeStep,
+    make_method: MakeMethod,
+) -> None:
+    step = make_step(batch=batch, student_size=student_size, teacher_size=teacher_size)
+    assert make_method(name).total(step, 0.4).isfinite()
+
+
+@every_method
+def test_terms_vanish_where_they_promise_to_when_student_and_teacher_agree(
+    name: str, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    step = make_step()
+    losses = make_method(name).losses(replace(step, teacher=step.student))
+    for term in load_method(name).vanishing:
+        assert losses[term].item() == pytest.approx(0, abs=1e-12), term
+
+
+@every_method
+@every_stage
+def test_the_same_step_gives_the_same_bits(
+    name: str, progress: float, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    first, second = make_step(progress=progress), make_step(progress=progress)
+    losses = [make_method(name).total(step, 0.4) for step in (first, second)]
+    for loss in losses:
+        torch.autograd.backward(loss)
+    assert torch.equal(*losses)
+    assert first.student.logits.grad is not None
+    assert second.student.logits.grad is not None
+    assert torch.equal(first.student.logits.grad, second.student.logits.grad)
+
+
+@every_method
+@every_stage
+def test_the_gradient_is_the_slope_of_the_loss(
+    name: str, progress: float, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    step, method = make_step(progress=progress), make_method(name)
+    logits = step.student.logits
+    generator = torch.Generator().manual_seed(1)
+    direction = torch.randn(logits.shape, dtype=logits.dtype, generator=generator)
+    (gradient,) = torch.autograd.grad(method.total(step, 0.4), logits)
+
+    def loss_at(distance: float) -> float:
+        moved = replace(step.student, logits=logits.detach() + distance * direction)
+        return method.total(replace(step, student=moved), 0.4).item()
+
+    slope = (loss_at(1e-6) - loss_at(-1e-6)) / 2e-6
+    assert slope == pytest.approx(float((gradient * direction).sum()), rel=1e-5, abs=1e-8)
+
+
+@every_method
+def test_a_teacher_run_under_inference_mode_can_teach(
+    name: str, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    step = make_step()
+    taught = step.teacher_outputs
+    with torch.inference_mode():
+        teacher = Outputs(
+            logits=taught.logits * 1,
+            aux_logits=None if taught.aux_logits is None else taught.aux_logits * 1,
+            features={key: value * 1 for key, value in taught.features.items()},
+        )
+    torch.autograd.backward(make_method(name).total(replace(step, teacher=teacher), 0.4))
+    assert squared_gradient(step.student) > 0
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if not load_method(name).needs_teacher])
+def test_a_method_without_need_of_a_teacher_takes_none(
+    name: str, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    assert make_method(name).total(replace(make_step(), teacher=None), 0.4).isfinite()
+
+
+@every_method
+def test_a_student_without_an_auxiliary_head_can_learn(
+    name: str, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    step = make_step()
+    student = replace(step.student, aux_logits=None)
+    assert make_method(name).total(replace(step, student=student), 0.4).isfinite()
+
+
+@every_method
+def test_the_last_switch_is_a_share_of_training(name: str) -> None:
+    assert 0 <= load_method(name).last_switch(resolve(name, {})) <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if read_space(name).contains_baseline])
+def test_a_method_that_contains_the_baseline_comes_close_to_it(
+    name: str, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    step = make_step()
+    params = {"multiplier": 1e-9} if read_space(name).multiplier else {}
+    totals = [make_method("baseline"), make_method(name, **params)]
+    baseline, method = (each.total(step, 0.4).item() for each in totals)
+    assert method == pytest.approx(baseline, rel=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@every_method
+@every_stage
+def test_a_gpu_repeats_every_bit_in_deterministic_mode(
+    name: str, progress: float, make_step: MakeStep, make_method: MakeMethod
+) -> None:
+    def gradient() -> torch.Tensor:
+        step, method = make_step(progress=progress), make_method(name).float().cuda()
+        logits = step.student.logits.detach().float().cuda().requires_grad_()
+        moved = [_on_gpu(outputs) for outputs in (step.student, step.teacher_outputs)]
+        student = replace(moved[0], logits=logits)
+        step = replace(step, student=student, teacher=moved[1], labels=step.labels.cuda())
+        torch.autograd.backward(method.total(step, 0.4))
+        assert logits.grad is not None
+        return logits.grad
+
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert torch.equal(gradient(), gradient())
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def _on_gpu(outputs: Outputs) -> Outputs:
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.detach().float().cuda().requires_grad_()
+
+    return Outputs(
+        logits=moved(outputs.logits),
+        aux_logits=None if outputs.aux_logits is None else moved(outputs.aux_logits),
+        features={name: moved(feature) for name, feature in outputs.features.items()},
+    )

@@ -1,0 +1,45 @@
+"""Methods are found by their pair of files, without torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search_spaces import space_names
+from trainers.errors import MethodError
+from trainers.methods import load_method, method_names
+
+FOLDER = Path(__file__).parents[3] / "trainers" / "methods"
+
+
+def test_every_search_space_has_its_method_and_every_method_its_search_space() -> None:
+    with_method = {
+        file.stem
+        for file in FOLDER.glob("*.py")
+        if file.stem != "base" and "(Method):" in file.read_text()
+    }
+    assert with_method == set(space_names()) == set(method_names())
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_a_method_file_defines_exactly_one_method(name: str) -> None:
+    assert load_method(name).__module__ == f"trainers.methods.{name}"
+
+
+@pytest.mark.parametrize("name", ["rdddd", "pixel_kl", "base", "../methods/kd", ""])
+def test_an_unknown_method_is_refused_with_the_near_miss_or_the_list(name: str) -> None:
+    with pytest.raises(MethodError, match=f"no method '{name}'; (did you mean|known: base)"):
+        load_method(name)
+
+
+def test_the_registry_imports_no_torch() -> None:
+    code = (
+        "import sys; from trainers.methods import *; "
+        "[(read_space(n), resolve(n, {}), code_hash(n)) for n in method_names()]; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    root = FOLDER.parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

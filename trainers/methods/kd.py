@@ -1,0 +1,20 @@
+"""Knowledge distillation of the logits: the plainest method with a teacher."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from trainers.methods.base import Method, Step
+from trainers.methods.pixel_kl import pixel_kl
+
+
+class KnowledgeDistillation(Method):
+    """Hinton et al. 2015 per position, with the settings of CIRKD (CVPR 2022)."""
+
+    terms = ("pixel_kl",)
+    vanishing = ("pixel_kl",)
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        """Return the divergence between teacher and student at the values' temperature."""
+        temperature = float(self.values["temperature"])
+        return {"pixel_kl": pixel_kl(step.student.logits, step.teacher_outputs.logits, temperature)}
