@@ -12,7 +12,7 @@ import click
 import pytest
 import torch
 
-from sweeper.cli.main import cli
+from sweeper.cli.main import main
 from trainers.methods import method_names, parse_space
 from trainers.methods.base import Step
 from trainers.models.outputs import Outputs, Shape
@@ -60,7 +60,7 @@ def anchors(page: Path) -> set[str]:
 
 def find_command(words: list[str]) -> click.Command:
     """Return the command that the words after `sweeper` name; the first may be a group."""
-    command: click.Command = cli
+    command: click.Command = main
     for word in words:
         if not isinstance(command, click.Group):
             break
@@ -113,7 +113,7 @@ def test_documented_make_targets_exist(line: str) -> None:
 
 def test_every_command_stands_in_the_readme() -> None:
     documented = {line.split()[1] for line in lines_that_begin("sweeper") if " " in line}
-    assert set(cli.list_commands(click.Context(cli))) <= documented
+    assert set(main.list_commands(click.Context(main))) <= documented
 
 
 @pytest.mark.parametrize(("kind", "names"), [("task", task_names()), ("method", method_names())])
