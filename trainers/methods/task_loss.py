@@ -35,8 +35,8 @@ def label_log_probabilities(log_probabilities_BKHW: Tensor, labels_BHW: Tensor) 
     """Return the log-probability (B, H, W) of each pixel's label; 0 where it is ignored.
 
     This is cross-entropy without its sign. It gathers along the classes since the CUDA kernels of
-    torch's two-dimensional cross-entropy have no deterministic form, and since this is faster
-    on a CPU, too.
+    torch's two-dimensional cross-entropy have no deterministic form; on a CPU it costs about the
+    same.
     """
     valid_BHW = labels_BHW != IGNORE
     index_B1HW = labels_BHW.where(valid_BHW, 0).unsqueeze(1)
