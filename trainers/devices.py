@@ -16,6 +16,14 @@ class DeviceError(UserError):
     """A device is named that this machine, or this build of torch, does not have."""
 
 
+def choose_device(name: str | None) -> str:
+    """Return the device of that name, or of None the best there is; DeviceError if it is not."""
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    check_device(name)
+    return name
+
+
 def check_device(name: str) -> None:
     """Raise DeviceError unless this machine has a device of that name."""
     try:

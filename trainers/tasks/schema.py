@@ -163,4 +163,4 @@ class Task(Frozen):
 
     def identity(self) -> dict[str, Any]:
         """Return everything of the task that can change a number, as plain JSON values."""
-        return self.model_dump(mode="json", exclude={"description"})
+        return self.model_dump(mode="json", exclude={"description": True, "search": {"cohort"}})

@@ -1,0 +1,135 @@
+"""`sweeper launch`: declare what a sweep is to have, then drive it, or watch who does."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sweeper.cli.db import database_option
+from sweeper.config import Config, load_config
+from sweeper.errors import PlanError
+from sweeper.launching import Request
+from trainers.errors import near_miss
+from trainers.methods import method_names
+from trainers.tasks import load_task
+
+EXAMPLES = """
+\b
+Examples:
+  sweeper launch --method rdd --budget 64
+  sweeper launch --task camvid-tiny --data-root CAMVID --method baseline --method kd --budget 64
+  sweeper launch --all --budget 32 --dry-run
+"""
+
+DEFAULT_TASK = "shapes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line said, with the configuration's defaults filled in."""
+
+    request: Request
+    config: Config
+    database: str | None
+    checkpoints: Path
+    device: str | None  # None: a GPU if there is one
+    cohort: int
+    dry_run: bool
+
+
+@click.command(name="launch", epilog=EXAMPLES)
+@click.option("--method", "methods", multiple=True, help="A method to tune; may be repeated.")
+@click.option("--all", "every", is_flag=True, help="Every method that the task's teacher allows.")
+@click.option("--budget", type=int, help="Trials each method is to have in the end: a target.")
+@click.option("--task", help=f"Data, nets, schedule [default: {DEFAULT_TASK}]; see sweeper tasks.")
+@click.option("--sweep", help="Name of the sweep [default: the task's name].")
+@click.option("--seed", type=int, default=0, show_default=True, help="Root of every seed.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the task's data set.")
+@click.option("--cohort", type=click.IntRange(min=1), help="Most trials that train together.")
+@click.option("--device", help="cpu, cuda or cuda:N [default: a GPU if there is one].")
+@click.option("--no-pruning", is_flag=True, help="Train every trial to its last step.")
+@click.option(
+    "--space",
+    type=click.Choice(["primary", "full"]),
+    default="primary",
+    show_default=True,
+    help="primary: shared dimensions, one multiplier, one own; full: all of a method's own.",
+)
+@click.option("--repeats", type=int, default=1, show_default=True, help="Independent searches.")
+@click.option("--deterministic", is_flag=True, help="Only kernels that repeat bit by bit on GPUs.")
+@click.option(
+    "--checkpoint-dir", type=click.Path(path_type=Path), help="[default: under SWEEPER_HOME]"
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan, its width and its time; no more.")
+@database_option
+def command(**given: Any) -> None:
+    """Tune methods under one protocol with one equal budget; also resumes what was interrupted.
+
+    A budget is a target, not an increment: launch again with a larger one to go on, with another
+    method to add it. Ctrl-C once finishes the running step and saves; twice stops at once; the
+    same command goes on either way.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    options = _options(given)
+    if options.dry_run:
+        from sweeper.cli.dry_run import show_plan
+
+        show_plan(options)
+        return
+    from sweeper.cli.drive import drive
+
+    sys.exit(drive(options))
+
+
+def _options(given: dict[str, Any]) -> Options:
+    config = load_config()
+    task_name = given["task"] or config.task or DEFAULT_TASK
+    if not given["task"]:
+        click.echo(f"task: {task_name} ({'sweeper.toml' if config.task else 'default'})", err=True)
+    task = load_task(task_name)
+    request = Request(
+        task=task,
+        sweep=given["sweep"] or config.sweep or task.name,
+        methods=_methods(given, task),
+        budget=_budget(given["budget"], task.search.bracket),
+        seed=given["seed"],
+        repeats=given["repeats"],
+        space=given["space"],
+        pruning=not given["no_pruning"],
+        deterministic=given["deterministic"],
+        data_root=given["data_root"] or config.data_root,
+    )
+    return Options(
+        request=request,
+        config=config,
+        database=given["database"],
+        checkpoints=(given["checkpoint_dir"] or config.home / "checkpoints").absolute(),
+        device=given["device"] or config.device,
+        cohort=given["cohort"] or task.search.cohort,
+        dry_run=given["dry_run"],
+    )
+
+
+def _methods(given: dict[str, Any], task: Any) -> tuple[str, ...]:
+    known = method_names()
+    for name in given["methods"]:
+        if name not in known:
+            raise PlanError(f"no method {name!r}{near_miss(name, known)}; see sweeper methods")
+    if given["every"]:
+        from sweeper.launching import all_methods
+
+        return tuple(all_methods(task))
+    if not given["methods"]:
+        raise PlanError("no method given: name one with --method, or take --all of them")
+    return tuple(dict.fromkeys(given["methods"]))
+
+
+def _budget(budget: int | None, bracket: int) -> int:
+    if budget is None:
+        raise PlanError(f"no budget given: --budget N, a multiple of the task's bracket, {bracket}")
+    return budget

@@ -1,0 +1,120 @@
+"""The live view of a running sweep: a table in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from sweeper.progress import StudyProgress, SweepProgress
+
+REFRESH_S = 1.0
+PLAIN_LINE_S = 10.0
+
+
+class Clock:
+    """Rate and time to finish since a start; steps trained before the start do not count."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._started = now()
+        self._first: tuple[int, int] | None = None  # steps, trials
+
+    def summary(self, progress: SweepProgress) -> str:
+        """Return one line: trials, steps per second, trials per hour, time to finish."""
+        if self._first is None:
+            self._first = (progress.trained_steps, progress.decided)
+        elapsed = max(self._now() - self._started, 1e-9)
+        steps_per_s = (progress.trained_steps - self._first[0]) / elapsed
+        trials_per_h = (progress.decided - self._first[1]) / elapsed * 3600
+        left = progress.left_steps / steps_per_s if steps_per_s > 0 else None
+        return (
+            f"{progress.decided}/{progress.target} trials, {steps_per_s:.1f} steps/s, "
+            f"{trials_per_h:.0f} trials/h, {duration(elapsed)} gone, "
+            f"{'about ' + duration(left) if left is not None else 'unknown time'} to go"
+        )
+
+
+@contextmanager
+def live_view(read: Callable[[], SweepProgress], title: str) -> Iterator[Callable[[str], None]]:
+    """Show progress while the block runs; yields a function that prints a line above it."""
+    console = Console(stderr=True)
+    clock = Clock()
+    if not console.is_terminal:
+        with _repeat(lambda: _plain(read(), clock), PLAIN_LINE_S):
+            yield lambda line: click.echo(line, err=True)
+        click.echo(clock.summary(read()), err=True)
+        return
+    view = Live(console=console, auto_refresh=False)
+    with view, _repeat(lambda: view.update(_table(read(), clock, title), refresh=True), REFRESH_S):
+        yield console.print
+        view.update(_table(read(), clock, title), refresh=True)
+
+
+@contextmanager
+def _repeat(action: Callable[[], None], interval_s: float) -> Iterator[None]:
+    over = threading.Event()
+
+    def run() -> None:
+        action()
+        while not over.wait(interval_s):
+            action()
+
+    thread = threading.Thread(target=run, name="live view", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _plain(progress: SweepProgress, clock: Clock) -> None:
+    studies = "; ".join(_short(study) for study in progress.studies)
+    click.echo(f"{clock.summary(progress)}; {studies}", err=True)
+
+
+def _short(study: StudyProgress) -> str:
+    best = f", best {study.best:.2f}" if study.best is not None else ""
+    return f"{name_of(study)} {study.decided}/{study.target}{best}"
+
+
+def _table(progress: SweepProgress, clock: Clock, title: str) -> Group:
+    table = Table(title=title, title_justify="left")
+    table.add_column("method")
+    for heading in ("trials", "of", "best mIoU", "complete", "pruned", "diverged", "failed"):
+        table.add_column(heading, justify="right")
+    table.add_column("state")
+    for study in progress.studies:
+        best = f"{study.best:.2f}" if study.best is not None else "-"
+        counts = (study.complete, study.pruned, study.diverged, study.failed)
+        state = study.state if study.state != "active" else _activity(study)
+        numbers = map(str, (study.decided, study.target))
+        table.add_row(name_of(study), *numbers, best, *map(str, counts), state)
+    return Group(table, Text(clock.summary(progress)))
+
+
+def _activity(study: StudyProgress) -> str:
+    if study.decided >= study.target:
+        return "done"
+    return f"{study.undecided} open" if study.undecided else "to be planned"
+
+
+def name_of(study: StudyProgress) -> str:
+    """Return METHOD, or METHOD@R for a later repeat."""
+    return study.method if study.repeat == 1 else f"{study.method}@{study.repeat}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people: 45 s, 12 min, 3 h 20 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,168 @@
+"""Stating what a sweep is to have: its protocol, its methods, their budgets.
+
+Any number of launches may declare, also while another process drives: targets only grow, and what
+was frozen at a first launch is compared, never changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from sweeper.errors import ConfigError, PlanError
+from sweeper.protocol import check_equal, digest, plan_of
+from sweeper.search.space import Space
+from sweeper.store import log
+from sweeper.store.schema import launch, study, sweep
+
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+BASELINE = "baseline"
+BASELINE_SEARCHES = 3  # per repeat of the others: its searches are shared by all comparisons
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodPlan:
+    """A method as a sweep freezes it at the method's first launch."""
+
+    space: Space
+    code_hash: str
+    last_switch: float  # share of the training, over all of the method's space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """What a launch asks for."""
+
+    sweep: str
+    seed: int
+    protocol: Mapping[str, Any]
+    methods: Sequence[MethodPlan]
+    budget: int
+    repeats: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """Who launched what, with which software."""
+
+    who: str
+    command: str
+    provenance: Mapping[str, Any]
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError unless the name can stand in study names, paths and shells."""
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"sweep name {name!r}: use 1 to 64 of A-Z a-z 0-9 . _ -")
+
+
+def declare(engine: Engine, declaration: Declaration, who: Launch) -> Any:
+    """Store a declaration and return the sweep's row.
+
+    Raises ProtocolMismatch, field by field, where it differs from what the sweep froze before.
+    """
+    check_name(declaration.sweep)
+    plan_of(declaration.protocol).check_budget(declaration.budget)
+    with engine.begin() as connection:
+        row = _sweep(connection, declaration)
+        for method in declaration.methods:
+            _check_switch(declaration, method)
+            for repeat in range(1, num_searches(method.space.method, declaration.repeats) + 1):
+                _study(connection, row.id, declaration.budget, method, repeat)
+        connection.execute(insert(launch).values(sweep_id=row.id, **vars(who)))
+        log.note(
+            connection,
+            row.id,
+            "launched",
+            methods=[method.space.method for method in declaration.methods],
+            budget=declaration.budget,
+            repeats=declaration.repeats,
+        )
+    return row
+
+
+def _sweep(connection: Connection, declaration: Declaration) -> Any:
+    protocol = dict(declaration.protocol)
+    connection.execute(
+        upsert(sweep)
+        .values(
+            name=declaration.sweep,
+            seed=declaration.seed,
+            protocol=protocol,
+            protocol_hash=digest(protocol),
+        )
+        .on_conflict_do_nothing()
+    )
+    row = connection.execute(
+        select(sweep).where(sweep.c.name == declaration.sweep).with_for_update()
+    ).one()
+    check_equal(
+        f"sweep {row.name}",
+        {"seed": row.seed, **row.protocol},
+        {"seed": declaration.seed, **protocol},
+    )
+    return row
+
+
+def _study(
+    connection: Connection, sweep_id: int, budget: int, method: MethodPlan, repeat: int
+) -> None:
+    space = method.space.model_dump(mode="json")
+    added = connection.execute(
+        upsert(study)
+        .values(
+            sweep_id=sweep_id,
+            method=method.space.method,
+            repeat=repeat,
+            target=budget,
+            space=space,
+            space_hash=method.space.hash,
+            code_hash=method.code_hash,
+        )
+        .on_conflict_do_nothing()
+    )
+    if added.rowcount:
+        return
+    where = (
+        study.c.sweep_id == sweep_id,
+        study.c.method == method.space.method,
+        study.c.repeat == repeat,
+    )
+    row = connection.execute(select(study).where(*where).with_for_update()).one()
+    check_equal(
+        f"method {method.space.method}",
+        {"code": row.code_hash, "space": _by_name(row.space)},
+        {"code": method.code_hash, "space": _by_name(space)},
+    )
+    grown: dict[str, Any] = {"target": func.greatest(study.c.target, budget)}
+    if row.state == "parked":  # a relaunch goes on with what was blocked
+        grown |= {"state": "active", "reason": None}
+    connection.execute(update(study).where(*where).values(grown))
+
+
+def _by_name(space: Mapping[str, Any]) -> dict[str, Any]:
+    return {dimension["name"]: dimension for dimension in space["dimensions"]}
+
+
+def num_searches(method: str, repeats: int) -> int:
+    """Return how many searches a method gets; PlanError for none."""
+    if repeats < 1:
+        raise PlanError(f"repeats {repeats}: at least one search is needed")
+    return repeats * BASELINE_SEARCHES if method == BASELINE and repeats > 1 else repeats
+
+
+def _check_switch(declaration: Declaration, method: MethodPlan) -> None:
+    """Refuse a method that is judged before it has come to its own last stage."""
+    plan = plan_of(declaration.protocol)
+    switch = method.last_switch * plan.rung_steps[-1]
+    if switch > plan.rung_steps[0] and plan.keep[-1] < plan.bracket:
+        raise PlanError(
+            f"method {method.space.method} switches its last stage at step {switch:.0f}, after the "
+            f"first rung at step {plan.rung_steps[0]}, where it would be judged as something else; "
+            "use a task with a later first rung, or --no-pruning"
+        )

@@ -1,0 +1,114 @@
+"""What a launch checks before anything is stored: names, budgets, spaces, needs of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeper.declaring import Declaration, MethodPlan
+from sweeper.errors import PlanError
+from sweeper.protocol import build_protocol
+from sweeper.search.plan import Plan
+from sweeper.search.space import SpaceKind, build_space
+from trainers.methods import code_hash, method_names
+from trainers.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A launch as the user asks for it."""
+
+    task: Task
+    sweep: str
+    methods: Sequence[str]
+    budget: int
+    seed: int = 0
+    repeats: int = 1
+    space: SpaceKind = "primary"
+    pruning: bool = True
+    deterministic: bool = False
+    data_root: Path | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of each study."""
+        return Plan.of(self.task, pruning=self.pruning)
+
+
+def check(request: Request) -> list[MethodPlan]:
+    """Return the methods' plans; everything that needs neither database nor data is checked.
+
+    Imports torch, since a method's class says what it needs.
+    """
+    from trainers.methods import load_method, resolve
+
+    request.plan.check_budget(request.budget)
+    plans = []
+    for name in request.methods:
+        method = load_method(name)
+        _check_teacher(request.task, name, method.needs_teacher, method.needs_teacher_aux)
+        space = build_space(request.task, name, request.space)
+        corners = (space.published, {d.name: d.high for d in space.dimensions})
+        plans.append(
+            MethodPlan(
+                space=space,
+                code_hash=code_hash(name),
+                last_switch=max(method.last_switch(resolve(name, corner)) for corner in corners),
+            )
+        )
+    return plans
+
+
+def declaration(request: Request, plans: Sequence[MethodPlan], fingerprint: str) -> Declaration:
+    """Return what is to be declared, for data with this fingerprint."""
+    from trainers.teacher import TEACHER_SEED, teacher_identity
+
+    task = request.task
+    recipe = teacher_identity(task, fingerprint, TEACHER_SEED) if task.teacher else None
+    return Declaration(
+        sweep=request.sweep,
+        seed=request.seed,
+        protocol=build_protocol(
+            task,
+            request.plan,
+            space=request.space,
+            deterministic=request.deterministic,
+            data_fingerprint=fingerprint,
+            teacher_recipe=recipe,
+        ),
+        methods=plans,
+        budget=request.budget,
+        repeats=request.repeats,
+    )
+
+
+def needs_teacher(methods: Sequence[str]) -> bool:
+    """Return whether any of these methods learns from a teacher."""
+    from trainers.methods import load_method
+
+    return any(load_method(name).needs_teacher for name in methods)
+
+
+def all_methods(task: Task) -> list[str]:
+    """Return every method that the task's teacher can serve, the baseline first."""
+    from trainers.methods import load_method
+
+    def served(name: str) -> bool:
+        method = load_method(name)
+        has_aux = task.teacher is not None and task.teacher.net.auxiliary
+        return (task.teacher is not None or not method.needs_teacher) and (
+            has_aux or not method.needs_teacher_aux
+        )
+
+    return sorted(filter(served, method_names()), key=lambda name: (name != "baseline", name))
+
+
+def _check_teacher(task: Task, method: str, teacher: bool, auxiliary: bool) -> None:
+    if teacher and task.teacher is None:
+        raise PlanError(f"method {method} needs a teacher, and task {task.name} has none")
+    if auxiliary and task.teacher is not None and not task.teacher.net.auxiliary:
+        raise PlanError(
+            f"method {method} needs a teacher with a trained auxiliary head; task {task.name} has "
+            "[teacher.net] auxiliary = false"
+        )

@@ -1,0 +1,13 @@
+"""How studies and trials are named, in the log, in Optuna and on the command line."""
+
+from __future__ import annotations
+
+
+def study_name(sweep: str, method: str, repeat: int) -> str:
+    """Return SWEEP/METHOD for the first search, SWEEP/METHOD@R for a later one."""
+    return f"{sweep}/{method}" if repeat == 1 else f"{sweep}/{method}@{repeat}"
+
+
+def trial_name(sweep: str, method: str, repeat: int, number: int) -> str:
+    """Return SWEEP/METHOD#N, as `sweeper show` takes it."""
+    return f"{study_name(sweep, method, repeat)}#{number}"

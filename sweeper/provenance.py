@@ -1,0 +1,72 @@
+"""Who runs what where: versions, git state, hardware; stored with every launch."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sweeper.declaring import Launch
+
+PACKAGES = ("sweeper", "torch", "torchvision", "optuna", "ray", "sqlalchemy", "numpy", "scipy")
+
+
+def this_launch(arguments: Sequence[str]) -> Launch:
+    """Return who launches what; passwords in the command line are masked."""
+    return Launch(
+        who=f"{getpass.getuser()}@{socket.gethostname()}",
+        command=_masked(shlex.join(["sweeper", *arguments])),
+        provenance=provenance(),
+    )
+
+
+def _masked(command: str) -> str:
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", command)
+
+
+def provenance() -> dict[str, Any]:
+    """Return versions, the git commit of the package's checkout, and the machine."""
+    return {
+        "python": platform.python_version(),
+        "packages": {package: version(package) for package in PACKAGES},
+        "git": _git(Path(__file__).parent),
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "executable": sys.executable,
+    }
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """Return commit and dirty flag, or None where the package is not run from a checkout."""
+    commit = _output(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "dirty": bool(_output(folder, "status", "--porcelain"))}
+
+
+def _output(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _processor() -> str:
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

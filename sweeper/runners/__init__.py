@@ -1,0 +1,1 @@
+"""Runners only run: they take segments from the state machine and bring outcomes back."""

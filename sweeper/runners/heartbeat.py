@@ -1,0 +1,69 @@
+"""A driver's sign of life: renews its lease and passes on how far the running segment is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from sweeper.errors import LeaseLost
+from sweeper.store.lease import RENEWAL_S
+from sweeper.sweep import Assignment, Sweep
+from trainers.segment import Control
+
+logger = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Runs beside a runner, in a thread of its own; a lost lease asks the runner to stop."""
+
+    def __init__(self, sweep: Sweep, stop: threading.Event, interval_s: float = RENEWAL_S) -> None:
+        self.sweep = sweep
+        self.stop = stop
+        self.interval_s = interval_s
+        self.lease_lost = False
+        self._assignment: Assignment | None = None
+        self._step = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def control(self, assignment: Assignment) -> Control:
+        """Return what a trainer needs to report on this segment and to be told to stop."""
+        self._assignment, self._step = assignment, assignment.segment.start
+        return Control(on_progress=self._note, should_stop=self.stop.is_set)
+
+    def _note(self, step: int) -> None:
+        self._step = step
+
+    def _run(self) -> None:
+        while not self._over.wait(self.interval_s):
+            try:
+                self._beat()
+            except LeaseLost:
+                self.lease_lost = True
+                self.stop.set()
+                return
+            except SQLAlchemyError as error:
+                # The database may be away for a moment; record() will say so if it stays away.
+                logger.warning("no sign of life could be stored: %s", error)
+
+    def _beat(self) -> None:
+        self.sweep.lease.renew(self.sweep.engine)
+        if self._assignment is not None:
+            self.sweep.hear(self._assignment, self._step)

@@ -1,0 +1,15 @@
+"""Every seed is a digest of what it belongs to, so that no draw depends on order or place."""
+
+from __future__ import annotations
+
+from trainers.numerics import derive_seed
+
+
+def training_seed(sweep_seed: int, repeat: int) -> int:
+    """Return the seed of every search trial of a repeat: all see the same image batches."""
+    return derive_seed(sweep_seed, "training", repeat) >> 32  # 31 bits: short enough to retype
+
+
+def sampler_seed(sweep_seed: int, repeat: int, method: str, number: int) -> int:
+    """Return the seed of the sampler that draws one trial; 32 bits, as numpy wants them."""
+    return derive_seed(sweep_seed, "sampler", repeat, method, number) >> 31

@@ -1,0 +1,165 @@
+"""Optuna's tables as a projection of the log: for the dashboard and every Optuna tool.
+
+The only module that writes with Optuna. It is idempotent: a trial is brought to what the log says,
+whatever a crash left behind, and its `projected_revision` then says so. `ask` and `enqueue_trial`
+are not used: a plan is the log's, and a trial's number is its place in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
+from optuna.study import Study
+from optuna.trial import TrialState, create_trial
+from sqlalchemy import Connection, Engine, Row, select, tuple_, update
+
+from sweeper.names import study_name
+from sweeper.search.sampling import distributions
+from sweeper.search.space import Space
+from sweeper.store.schema import rung, study, sweep, trial
+
+
+class Projection:
+    """Writes what has changed in the log into Optuna's tables."""
+
+    def __init__(self, engine: Engine, storage: BaseStorage) -> None:
+        self.engine = engine
+        self.storage = storage
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    def update(self, sweep_id: int) -> int:
+        """Project every trial of a sweep that has changed; return how many."""
+        with self.engine.connect() as connection:
+            rows = list(connection.execute(_changed(sweep_id)))
+            values = _rung_values(connection, [(row.study_id, row.number) for row in rows])
+        by_study: dict[str, list[Row[Any]]] = {}
+        for row in rows:
+            by_study.setdefault(study_name(row.sweep, row.method, row.repeat), []).append(row)
+        for name, changed in by_study.items():
+            self._update_study(name, changed, values)
+        self._mark(rows)
+        return len(rows)
+
+    def repair(self, sweep_id: int) -> int:
+        """Look at every trial of a sweep again, also those that seem up to date."""
+        of_sweep = select(study.c.id).where(study.c.sweep_id == sweep_id).scalar_subquery()
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(trial).where(trial.c.study_id.in_(of_sweep)).values(projected_revision=0)
+            )
+        return self.update(sweep_id)
+
+    def delete(self, names: list[str]) -> None:
+        """Remove the studies of these names from Optuna's tables, where they are there."""
+        known = set(optuna.get_all_study_names(self.storage))
+        for name in names:
+            if name in known:
+                optuna.delete_study(study_name=name, storage=self.storage)
+
+    def _update_study(
+        self, name: str, rows: list[Row[Any]], values: dict[tuple[int, int], dict[int, float]]
+    ) -> None:
+        projected = optuna.create_study(
+            study_name=name, storage=self.storage, direction="maximize", load_if_exists=True
+        )
+        first = rows[0]
+        _describe(projected, first)
+        space = distributions(Space.model_validate(first.space))
+        for row in rows:
+            self._update_trial(projected, row, space, values.get((row.study_id, row.number), {}))
+
+    def _update_trial(
+        self,
+        projected: Study,
+        row: Row[Any],
+        space: dict[str, BaseDistribution],
+        values: dict[int, float],
+    ) -> None:
+        identifier = self._trial_id(projected, row, space)
+        current = self.storage.get_trial(identifier)
+        if current.state.is_finished():
+            return
+        for step in sorted(values.keys() - current.intermediate_values.keys()):
+            self.storage.set_trial_intermediate_value(identifier, step, values[step])
+        if row.state != "RUNNING":
+            self._finish(identifier, optuna.Trial(projected, identifier), row)
+
+    def _finish(self, identifier: int, live: optuna.Trial, row: Row[Any]) -> None:
+        if row.reason:
+            live.set_user_attr("reason", row.reason.splitlines()[0])
+        if row.diverged and "diverged" not in live.constraints:
+            live.set_constraint("diverged", 1.0)
+        result = [row.value] if row.state != "FAIL" and row.value is not None else None
+        self.storage.set_trial_state_values(identifier, TrialState[row.state], result)
+
+    def _trial_id(self, projected: Study, row: Row[Any], space: dict[str, BaseDistribution]) -> int:
+        """Return Optuna's id of a trial, added if it is not there yet."""
+        study_id = self.storage.get_study_id_from_name(projected.study_name)
+        try:
+            return self.storage.get_trial_id_from_study_id_trial_number(study_id, row.number)
+        except KeyError:
+            pass  # rows come by number and none is projected before its predecessor: it is next
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params=dict(row.params),
+            distributions=space,
+            user_attrs={"origin": row.origin, "bracket": row.bracket},
+        )
+        return self.storage.create_new_trial(study_id, template)
+
+    def _mark(self, rows: list[Row[Any]]) -> None:
+        """Note what was projected; a change made meanwhile keeps its higher revision."""
+        with self.engine.begin() as connection:
+            for row in rows:
+                connection.execute(
+                    update(trial)
+                    .where(trial.c.study_id == row.study_id, trial.c.number == row.number)
+                    .values(projected_revision=row.revision)
+                )
+
+
+def _changed(sweep_id: int) -> Any:
+    return (
+        select(
+            trial,
+            study.c.method,
+            study.c.repeat,
+            study.c.space,
+            study.c.space_hash,
+            study.c.code_hash,
+            sweep.c.name.label("sweep"),
+            sweep.c.protocol_hash,
+        )
+        .join(study, study.c.id == trial.c.study_id)
+        .join(sweep, sweep.c.id == study.c.sweep_id)
+        .where(study.c.sweep_id == sweep_id, trial.c.projected_revision < trial.c.revision)
+        .order_by(trial.c.study_id, trial.c.number)
+    )
+
+
+def _rung_values(
+    connection: Connection, keys: list[tuple[int, int]]
+) -> dict[tuple[int, int], dict[int, float]]:
+    values: dict[tuple[int, int], dict[int, float]] = {}
+    query = select(rung).where(tuple_(rung.c.study_id, rung.c.number).in_(keys))
+    for row in connection.execute(query) if keys else ():
+        values.setdefault((row.study_id, row.number), {})[row.step] = row.value
+    return values
+
+
+def _describe(projected: Study, row: Row[Any]) -> None:
+    wanted = {
+        "sweep": row.sweep,
+        "method": row.method,
+        "repeat": row.repeat,
+        "space_hash": row.space_hash,
+        "code_hash": row.code_hash,
+        "protocol_hash": row.protocol_hash,
+    }
+    present = projected.user_attrs
+    for key, value in wanted.items():
+        if present.get(key) != value:
+            projected.set_user_attr(key, value)

@@ -1,0 +1,303 @@
+"""The log of every sweep: tables and views of the PostgreSQL schema `sweeper`.
+
+These tables are the truth; Optuna's own tables are a projection of them (`projection.py`).
+Times are UTC. A trial is keyed by (study, number); number = place in the study's plan.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+SCHEMA = "sweeper"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+
+
+def _now(name: str, comment: str) -> Column[object]:
+    return Column(
+        name, DateTime(timezone=True), nullable=False, server_default=func.now(), comment=comment
+    )
+
+
+def _later(name: str, comment: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), comment=comment)
+
+
+def _count(name: str, comment: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0", comment=comment)
+
+
+def _seconds(name: str, comment: str) -> Column[float]:
+    return Column(name, Double, nullable=False, server_default="0", comment=comment)
+
+
+sweep = Table(
+    "sweep",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True, comment="Surrogate key"),
+    Column("name", Text, nullable=False, unique=True, comment="Name given by its users"),
+    _now("created_at", "When it was first launched"),
+    Column("seed", BigInteger, nullable=False, comment="Root of every seed of the sweep"),
+    Column("protocol", JSONB, nullable=False, comment="All that is equal for every method"),
+    Column("protocol_hash", Text, nullable=False, comment="sha256 of the protocol"),
+    Column("teacher_hash", Text, comment="Weights of its teacher; frozen when first needed"),
+    comment="One protocol under which many methods are tuned",
+)
+
+study = Table(
+    "study",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True, comment="Surrogate key"),
+    Column(
+        "sweep_id",
+        ForeignKey(sweep.c.id, ondelete="CASCADE"),
+        nullable=False,
+        comment="The sweep it belongs to",
+    ),
+    Column("method", Text, nullable=False, comment="Name of the distillation method"),
+    Column("repeat", Integer, nullable=False, comment="Which independent search, from 1"),
+    Column("target", Integer, nullable=False, comment="Trials it is to have in the end"),
+    Column(
+        "state", Text, nullable=False, server_default="active", comment="active, parked or halted"
+    ),
+    Column("reason", Text, comment="Why it is parked or halted"),
+    Column("space", JSONB, nullable=False, comment="Dimensions, ranges, published values"),
+    Column("space_hash", Text, nullable=False, comment="sha256 of the space"),
+    Column("code_hash", Text, nullable=False, comment="Hash of the syntax trees of its method"),
+    _now("created_at", "When the method was first launched"),
+    UniqueConstraint("sweep_id", "method", "repeat"),
+    comment="One search: a method and a repeat within a sweep; one Optuna study each",
+)
+
+bracket = Table(
+    "bracket",
+    metadata,
+    Column(
+        "study_id",
+        ForeignKey(study.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        comment="The study it belongs to",
+    ),
+    Column("index", Integer, primary_key=True, comment="Place among the brackets, from 0"),
+    Column("planned_steps", BigInteger, nullable=False, comment="Allowance, whatever the values"),
+    _now("planned_at", "When its trials were sampled"),
+    comment="Trials that were planned together and are judged together",
+)
+
+trial = Table(
+    "trial",
+    metadata,
+    Column(
+        "study_id",
+        ForeignKey(study.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        comment="The study it belongs to",
+    ),
+    Column("number", Integer, primary_key=True, comment="Place in the plan, as in Optuna"),
+    Column("bracket", Integer, nullable=False, comment="Index of its bracket"),
+    Column("origin", Text, nullable=False, comment="published, sobol or tpe"),
+    Column("params", JSONB, nullable=False, comment="Values of the space's dimensions"),
+    Column(
+        "state",
+        Text,
+        nullable=False,
+        server_default="RUNNING",
+        comment="RUNNING (undecided), COMPLETE, PRUNED or FAIL",
+    ),
+    Column(
+        "diverged",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="A loss or metric was not finite",
+    ),
+    Column("rung", Integer, nullable=False, comment="Index of the rung it is to reach next"),
+    Column("step", BigInteger, nullable=False, server_default="0", comment="Recorded step"),
+    Column("checkpoint", Text, comment="Its state at that step; of a COMPLETE trial its weights"),
+    Column("value", Double, comment="mIoU in percent at its last rung; null when diverged"),
+    Column("reason", Text, comment="Why it failed or diverged"),
+    _count("begun_steps", "Furthest step that any of its segments was to reach"),
+    _count("trained_steps", "Steps whose result was kept"),
+    _count("wasted_steps", "Steps lost with a worker or driver"),
+    _seconds("device_seconds", "Device time of the kept steps"),
+    _seconds("wasted_seconds", "Device time of the lost steps"),
+    Column("revision", Integer, nullable=False, server_default="1", comment="Raised by a change"),
+    Column(
+        "projected_revision",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="Revision that Optuna's tables show",
+    ),
+    _now("created_at", "When it was planned"),
+    _later("finished_at", "When it was decided"),
+    comment="One set of hyperparameters, trained under the protocol",
+)
+Index(None, trial.c.study_id, postgresql_where=trial.c.state == "RUNNING")
+
+rung = Table(
+    "rung",
+    metadata,
+    Column("study_id", Integer, primary_key=True, comment="The trial's study"),
+    Column("number", Integer, primary_key=True, comment="The trial's number"),
+    Column("index", Integer, primary_key=True, comment="Index of the rung, from 0"),
+    Column("step", BigInteger, nullable=False, comment="Its step"),
+    Column("value", Double, nullable=False, comment="mIoU in percent on the selection split"),
+    Column("class_iou", JSONB, nullable=False, comment="IoU in percent per class; null: absent"),
+    Column("weights_hash", Text, nullable=False, comment="sha256 of the student's weights"),
+    Column("segment_id", BigInteger, nullable=False, comment="The segment that reached it"),
+    _now("recorded_at", "When it was recorded"),
+    ForeignKeyConstraint(
+        ["study_id", "number"], [trial.c.study_id, trial.c.number], ondelete="CASCADE"
+    ),
+    comment="A trial's evaluation at a rung",
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True, comment="Also names its folder"),
+    Column(
+        "sweep_id",
+        ForeignKey(sweep.c.id, ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="The sweep it belongs to",
+    ),
+    Column("epoch", BigInteger, nullable=False, comment="Epoch of the lease it was issued under"),
+    Column("seed", BigInteger, nullable=False, comment="Training seed of all its members"),
+    Column("start_step", BigInteger, nullable=False, comment="Step of its members' checkpoints"),
+    Column("stop_step", BigInteger, nullable=False, comment="Step it is to reach: a rung"),
+    Column("state", Text, nullable=False, comment="in flight, done, interrupted or lost"),
+    Column("folder", Text, nullable=False, comment="Where its checkpoints are written"),
+    Column("progress_step", BigInteger, nullable=False, comment="Step last heard of"),
+    Column("device_name", Text, comment="Model of the device that ran it"),
+    _now("started_at", "When it was issued"),
+    _later("heard_at", "When its worker was last heard of"),
+    _later("ended_at", "When its outcome was recorded"),
+    Column("wall_seconds", Double, comment="Wall time as measured by the worker"),
+    Column("notes", JSONB, comment="What the worker had to say, for example a split cohort"),
+    comment="The unit of work: members trained together from one step to another",
+)
+Index("ix_segment_in_flight", segment.c.sweep_id, postgresql_where=segment.c.state == "in flight")
+
+segment_member = Table(
+    "segment_member",
+    metadata,
+    Column(
+        "segment_id",
+        ForeignKey(segment.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        comment="The segment",
+    ),
+    Column("study_id", Integer, primary_key=True, comment="The trial's study"),
+    Column("number", Integer, primary_key=True, comment="The trial's number"),
+    Column("ordinal", Integer, nullable=False, comment="Place in the cohort"),
+    Column("ending", Text, comment="reached, diverged, failed or lost; null while in flight"),
+    Column("reached_step", BigInteger, comment="Step of its checkpoint at the end"),
+    Column("seconds", Double, comment="Its own device time and its share of the common one"),
+    Column("weights_hash", Text, comment="sha256 of the student's weights at the end"),
+    Column("losses", JSONB, comment="Training loss: pairs of step and value"),
+    Column("reason", Text, comment="Traceback or explanation of a failure"),
+    ForeignKeyConstraint(
+        ["study_id", "number"], [trial.c.study_id, trial.c.number], ondelete="CASCADE"
+    ),
+    Index(None, "study_id", "number"),
+    comment="A trial's part in a segment",
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column(
+        "sweep_id",
+        ForeignKey(sweep.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        comment="The sweep that is driven",
+    ),
+    Column("epoch", BigInteger, nullable=False, comment="Raised by every taking; fences writes"),
+    Column("holder", Text, comment="user@host, process id; null when released"),
+    Column("host", Text, comment="Host of the driver"),
+    Column("boot", Text, comment="Identity of that host's boot"),
+    Column("pid", Integer, comment="Process id of the driver"),
+    Column("process_started", Double, comment="Start time of that process, seconds of its clock"),
+    _now("renewed_at", "When its driver was last heard of"),
+    comment="Who drives a sweep: one driver at a time",
+)
+
+launch = Table(
+    "launch",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True, comment="Surrogate key"),
+    Column(
+        "sweep_id",
+        ForeignKey(sweep.c.id, ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="The sweep",
+    ),
+    _now("at", "When"),
+    Column("who", Text, nullable=False, comment="user@host"),
+    Column("command", Text, nullable=False, comment="Command line, passwords masked"),
+    Column("provenance", JSONB, nullable=False, comment="Versions, git commit, hardware"),
+    comment="Who launched what, when, with which software",
+)
+
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("hash", Text, primary_key=True, comment="sha256 of its identity"),
+    Column("kind", Text, nullable=False, comment="teacher"),
+    Column("origin", Text, nullable=False, comment="trained, or the file it was taken from"),
+    Column("identity", JSONB, nullable=False, comment="All inputs that determine it"),
+    Column("path", Text, nullable=False, comment="Where its file lies"),
+    Column("weights_hash", Text, nullable=False, comment="sha256 of its weights"),
+    Column("metrics", JSONB, nullable=False, comment="For example mIoU on the selection split"),
+    _now("created_at", "When it was stored"),
+    comment="Something trained once and used by many trials",
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True, comment="Order of events"),
+    Column(
+        "sweep_id",
+        ForeignKey(sweep.c.id, ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="The sweep",
+    ),
+    Column("study_id", Integer, comment="The study, if it concerns one"),
+    Column("number", Integer, comment="The trial's number, if it concerns one"),
+    _now("at", "When"),
+    Column("kind", Text, nullable=False, comment="For example planned, promoted, pruned, lost"),
+    Column("detail", JSONB, nullable=False, comment="What happened"),
+    comment="What the state machine decided, in order",
+)

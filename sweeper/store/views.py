@@ -1,0 +1,87 @@
+"""Views of the schema `sweeper`: what people, the command line and the dashboard's reader query."""
+
+from __future__ import annotations
+
+TRIALS = """
+SELECT s.name AS sweep, y.method, y.repeat, t.number, t.bracket, t.origin, t.state, t.diverged,
+       t.value AS miou, t.step, t.params, t.trained_steps, t.wasted_steps, t.device_seconds,
+       t.wasted_seconds, t.reason, t.created_at, t.finished_at, t.checkpoint, t.study_id
+FROM sweeper.trial t
+JOIN sweeper.study y ON y.id = t.study_id
+JOIN sweeper.sweep s ON s.id = y.sweep_id
+"""
+
+CURVES = """
+SELECT s.name AS sweep, y.method, y.repeat, r.number, t.bracket, t.origin, t.state,
+       r.index AS rung, r.step, r.value AS miou, r.weights_hash, r.class_iou, r.recorded_at
+FROM sweeper.rung r
+JOIN sweeper.trial t ON t.study_id = r.study_id AND t.number = r.number
+JOIN sweeper.study y ON y.id = r.study_id
+JOIN sweeper.sweep s ON s.id = y.sweep_id
+"""
+
+PROGRESS = """
+SELECT s.name AS sweep, y.id AS study_id, y.method, y.repeat, y.state, y.reason, y.target,
+       count(t.number) AS planned,
+       count(*) FILTER (WHERE t.state = 'COMPLETE') AS complete,
+       count(*) FILTER (WHERE t.state = 'PRUNED' AND NOT t.diverged) AS pruned,
+       count(*) FILTER (WHERE t.diverged) AS diverged,
+       count(*) FILTER (WHERE t.state = 'FAIL') AS failed,
+       count(*) FILTER (WHERE t.state = 'RUNNING') AS undecided,
+       max(t.value) FILTER (WHERE t.state = 'COMPLETE') AS best,
+       coalesce(sum(t.trained_steps), 0)::bigint AS trained_steps,
+       coalesce(sum(t.wasted_steps), 0)::bigint AS wasted_steps,
+       coalesce(sum(t.device_seconds), 0) AS device_seconds
+FROM sweeper.study y
+JOIN sweeper.sweep s ON s.id = y.sweep_id
+LEFT JOIN sweeper.trial t ON t.study_id = y.id
+GROUP BY s.name, y.id
+"""
+
+LEADERBOARD = """
+SELECT s.name AS sweep, y.method, y.repeat, b.number AS best_trial, b.value AS miou,
+       b.value - base.value AS minus_baseline, p.value AS published, c.trials, c.complete,
+       c.pruned, c.diverged, c.failed, y.target AS budget, b.params
+FROM sweeper.study y
+JOIN sweeper.sweep s ON s.id = y.sweep_id
+LEFT JOIN LATERAL (
+    SELECT number, value, params FROM sweeper.trial
+    WHERE study_id = y.id AND state = 'COMPLETE' ORDER BY value DESC, number LIMIT 1) b ON true
+LEFT JOIN sweeper.trial p ON p.study_id = y.id AND p.number = 0 AND p.state = 'COMPLETE'
+LEFT JOIN LATERAL (
+    SELECT max(t.value) AS value FROM sweeper.trial t JOIN sweeper.study z ON z.id = t.study_id
+    WHERE z.sweep_id = y.sweep_id AND z.method = 'baseline' AND z.repeat = y.repeat
+      AND t.state = 'COMPLETE') base ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS trials, count(*) FILTER (WHERE state = 'COMPLETE') AS complete,
+           count(*) FILTER (WHERE state = 'PRUNED' AND NOT t.diverged) AS pruned,
+           count(*) FILTER (WHERE t.diverged) AS diverged,
+           count(*) FILTER (WHERE state = 'FAIL') AS failed
+    FROM sweeper.trial t WHERE t.study_id = y.id) c ON true
+"""
+
+LEDGER = """
+SELECT s.name AS sweep, y.method, y.repeat, y.target AS budget, b.planned_steps,
+       t.trained_steps, t.wasted_steps,
+       t.trained_steps * (s.protocol #>> '{task,schedule,image_batch}')::bigint AS trained_images,
+       t.device_seconds, t.wasted_seconds
+FROM sweeper.study y
+JOIN sweeper.sweep s ON s.id = y.sweep_id
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(planned_steps), 0)::bigint AS planned_steps
+    FROM sweeper.bracket WHERE study_id = y.id) b ON true
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(trained_steps), 0)::bigint AS trained_steps,
+           coalesce(sum(wasted_steps), 0)::bigint AS wasted_steps,
+           coalesce(sum(device_seconds), 0) AS device_seconds,
+           coalesce(sum(wasted_seconds), 0) AS wasted_seconds
+    FROM sweeper.trial WHERE study_id = y.id) t ON true
+"""
+
+VIEWS = {
+    "trials": TRIALS,
+    "curves": CURVES,
+    "progress": PROGRESS,
+    "leaderboard": LEADERBOARD,
+    "ledger": LEDGER,
+}
