@@ -1,0 +1,1 @@
+"""The log of every sweep in PostgreSQL: the embedded server, the connection, the schema."""

@@ -1,0 +1,99 @@
+"""The versions of the schema `sweeper`, applied by Alembic without a configuration file.
+
+Tables change by revisions under `versions/`. Views hold no data: they are made anew from the code,
+and the schema's comment says from which text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from sweeper.errors import DatabaseError
+from sweeper.store.schema import SCHEMA
+from sweeper.store.views import VIEWS
+
+VERSION_TABLE = "alembic_version"
+EXISTING_VIEWS = text("SELECT viewname FROM pg_views WHERE schemaname = :schema")
+COMMENT = text(
+    "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :schema"
+)
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to this code's version, in one transaction; safe to repeat.
+
+    Raises DatabaseError where the store is newer than this code.
+    """
+    with engine.begin() as connection:
+        refuse_newer(connection)
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        refresh_views(connection)
+
+
+def refresh_views(connection: Connection) -> None:
+    """Make every view anew where its text differs from the code's; grants are given again."""
+    if views_are_current(connection):
+        return
+    for name in connection.scalars(EXISTING_VIEWS, {"schema": SCHEMA}).all():
+        connection.execute(text(f'DROP VIEW IF EXISTS {SCHEMA}."{name}" CASCADE'))
+    for name, query in VIEWS.items():
+        connection.exec_driver_sql(f"CREATE VIEW {SCHEMA}.{name} AS {query}")
+    connection.exec_driver_sql(f"COMMENT ON SCHEMA {SCHEMA} IS '{_description()}'")
+
+
+def views_are_current(connection: Connection) -> bool:
+    """Return whether the views in the database were made from this code's text."""
+    found: str | None = connection.scalar(COMMENT, {"schema": SCHEMA})
+    return found == _description()
+
+
+def current(engine: Engine) -> str | None:
+    """Return the store's revision, None for a database without our schema."""
+    with engine.connect() as connection:
+        return _revision(connection)
+
+
+def head() -> str:
+    """Return the revision that this code needs."""
+    found = ScriptDirectory.from_config(_config()).get_current_head()
+    if found is None:
+        raise DatabaseError(f"no revision under {Path(__file__).parent}; reinstall sweeper")
+    return found
+
+
+def refuse_newer(connection: Connection) -> None:
+    """Raise DatabaseError where the store's revision is unknown to this code."""
+    found = _revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise DatabaseError(
+            f"the store is at revision {found!r}, but this sweeper knows only up to {head()!r};"
+            " install the version of sweeper that wrote it, or a newer one"
+        )
+
+
+def _revision(connection: Connection) -> str | None:
+    options = {"version_table": VERSION_TABLE, "version_table_schema": SCHEMA}
+    return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _description() -> str:
+    digest = hashlib.sha256(repr(sorted(VIEWS.items())).encode()).hexdigest()[:12]
+    return f"The log of every sweep; views {digest}"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,55 @@
+"""A PostgreSQL 15 that asks for passwords, where Debian's programs are installed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from sweeper.store.owner import chosen_owner
+from tests.servers import PASSWORD, QUOTED, execute, free_port
+
+PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+
+
+@pytest.fixture(scope="session")
+def password_port(open_folder: Path) -> Iterator[int]:
+    """Port on 127.0.0.1 of a server whose superuser is `admin`."""
+    if not PROGRAMS.is_dir():
+        pytest.skip(f"no PostgreSQL 15 in {PROGRAMS}: apt-get install postgresql-15")
+    owner, folder = chosen_owner(), open_folder / "pg15"
+    folder.mkdir(mode=0o700)
+    secret = folder / "secret"
+    secret.write_text(PASSWORD)
+    for path in (folder, secret):
+        shutil.chown(path, owner.uid, owner.gid)
+    data = folder / "data"
+    how = ["--username=admin", "--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync"]
+    owner.run([PROGRAMS / "initdb", *how, "--encoding=UTF8", "--pgdata", data])
+    port, log = free_port(), folder / "log"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -k {folder}"
+    control = [PROGRAMS / "pg_ctl", "--wait", "--pgdata", data]
+    owner.run([*control, "start", f"--log={log}", f"--options={options}"], log)
+    yield port
+    owner.run([*control, "stop", "--mode=fast"])
+
+
+@pytest.fixture
+def admin_url(password_port: int) -> Iterator[str]:
+    """URL, with its password, of a new database that belongs to the superuser."""
+    name = f"test_{uuid4().hex[:12]}"
+    execute(password_port, f"CREATE DATABASE {name}")
+    yield f"postgresql://admin:{QUOTED}@127.0.0.1:{password_port}/{name}"
+    execute(password_port, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def plain_user(password_port: int) -> Iterator[str]:
+    """Name of a user without any right; the password is `plain`."""
+    name = f"user_{uuid4().hex[:12]}"
+    execute(password_port, f"CREATE ROLE {name} LOGIN PASSWORD 'plain'")
+    yield name
+    execute(password_port, f"DROP ROLE {name}")
