@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +14,7 @@ from trainers.errors import CheckpointError, MethodError, TaskError, UserError
 from trainers.methods import method_names, resolve
 from trainers.segment import Control, Ending, MemberOutcome
 from trainers.tasks import Task, load_task, task_names
+from trainers.terminal import Interrupt, Progress
 
 if TYPE_CHECKING:  # help and bad input need no torch
     from trainers.cohort import Trainer
@@ -26,7 +24,6 @@ Value = float | int | str
 
 ALIASES = {"lr": "learning_rate"}
 NO_RESULT, USER_FAULT, INTERRUPTED = 1, 2, 130  # exit codes
-PROGRESS_SECONDS = 3.0
 A_PATH = click.Path(path_type=Path)
 
 
@@ -44,37 +41,6 @@ class Options:
     teacher: Path | None
     output: Path
     resume: bool
-
-
-class Interrupt:
-    """Turns the first Ctrl-C into a wish to stop; the second one ends the process as usual."""
-
-    def __init__(self) -> None:
-        self.is_wanted = False
-        signal.signal(signal.SIGINT, self._handle)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.is_wanted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        click.echo("\nfinishing the step, then writing a checkpoint; Ctrl-C again to drop it")
-
-
-class Progress:
-    """Says every few seconds how far a training is, and how long the rest will take."""
-
-    def __init__(self, steps: int, start: int) -> None:
-        self._steps, self._start = steps, start
-        self._began = self._said = time.monotonic()
-
-    def __call__(self, step: int) -> None:
-        """Note the step reached."""
-        now = time.monotonic()
-        if now - self._said < PROGRESS_SECONDS:
-            return
-        self._said = now
-        rate = (step - self._start) / (now - self._began)
-        left = (self._steps - step) / rate
-        click.echo(f"  step {step}/{self._steps}, {rate:.1f} steps/s, {left:.0f} s left")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -149,7 +115,6 @@ def _run(options: Options) -> int:
     resolve(options.method, params)  # refuses what it does not know, before torch is loaded
     from trainers.cohort import Trainer
     from trainers.devices import check_device
-    from trainers.methods import load_method
     from trainers.optimisation import with_params
     from trainers.single import Configuration, folder_name
 
@@ -166,8 +131,17 @@ def _run(options: Options) -> int:
         teacher=options.teacher,
     )
     _check_folder(student, options.resume)
-    trainer, interrupt = Trainer(), Interrupt()
-    if load_method(options.method).needs_teacher and options.teacher is None:
+    with Interrupt() as interrupt:
+        return _train_both(student, Trainer(), options, interrupt)
+
+
+def _train_both(
+    student: Configuration, trainer: Trainer, options: Options, interrupt: Interrupt
+) -> int:
+    """Train the teacher, where one is needed and not given, then the student."""
+    from trainers.methods import load_method
+
+    if load_method(student.method).needs_teacher and student.teacher is None:
         code, file = _teacher_file(student, trainer, options.output, interrupt)
         if code:
             return code

@@ -1,0 +1,165 @@
+"""Whatever happens to one member, the others do not notice."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import ClassVar
+from weakref import WeakSet
+
+import pytest
+import torch
+from tiny import STEPS, digits, members, segment
+from torch import Tensor
+
+import trainers.member
+from trainers.cohort import Trainer
+from trainers.methods import load_method
+from trainers.methods.base import Method, Step
+from trainers.methods.baseline import Baseline
+from trainers.segment import Ending, Member, Outcome
+
+
+class Raising(Baseline):
+    """Raises at half of the training."""
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        if step.progress >= 0.5:
+            raise ZeroDivisionError("half of nothing")
+        return {}
+
+
+class Writing(Baseline):
+    """Overwrites the labels that all members share."""
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        step.labels.zero_()
+        return {}
+
+
+class Raging(Baseline):
+    """Has a loss that is no number at the second step."""
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        return {"rage": step.student.logits.sum() * (math.nan if step.progress > 0 else 1.0)}
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.values["rage"] = 0.0
+
+
+class Greedy(Baseline):
+    """Wants more memory than there is when more than two of its kind are alive."""
+
+    most: ClassVar[int] = 2
+    alive: ClassVar[WeakSet[Method]] = WeakSet()
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.alive.add(self)
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        if len(self.alive) > self.most and step.progress > 0:
+            raise torch.OutOfMemoryError("tried to allocate 7 GiB")
+        return {}
+
+
+class Gluttonous(Greedy):
+    """Does not even fit alone."""
+
+    most = 0
+
+
+STRANGE = {kind.__name__.lower(): kind for kind in (Raising, Writing, Raging, Greedy, Gluttonous)}
+
+
+@pytest.fixture(autouse=True)
+def strange_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let members be of the methods above, which have no files."""
+
+    def load(name: str) -> type[Method]:
+        return STRANGE.get(name) or load_method(name)
+
+    def resolve(name: str, params: dict[str, float]) -> dict[str, float]:
+        return {}
+
+    monkeypatch.setattr(trainers.member, "load_method", load)
+    monkeypatch.setattr(trainers.member, "resolve", resolve)
+
+
+@pytest.fixture
+def alone(trainer: Trainer, tmp_path: Path) -> Outcome:
+    return trainer.run(segment(tmp_path / "alone", members("baseline")))
+
+
+@pytest.mark.parametrize(
+    ("name", "ending", "step"),
+    [
+        ("raising", Ending.FAILED, STEPS // 2),
+        ("writing", Ending.FAILED, 1),
+        ("raging", Ending.DIVERGED, 2),
+        ("unknown", Ending.FAILED, 0),
+    ],
+)
+def test_a_member_that_ends_early_ends_alone(
+    name: str, ending: Ending, step: int, trainer: Trainer, alone: Outcome, tmp_path: Path
+) -> None:
+    outcome = trainer.run(segment(tmp_path, members("baseline", name)[::-1]))
+    ended, other = outcome.members
+    assert (ended.ending, ended.step, ended.checkpoint) == (ending, step, None)
+    assert digits(other) == digits(alone.members[0])
+    assert not outcome.interrupted
+
+
+def test_a_learning_rate_beyond_all_bounds_diverges_and_leaves_no_number_that_is_none(
+    trainer: Trainer, alone: Outcome, tmp_path: Path
+) -> None:
+    wild = dataclasses.replace(members("baseline")[0], key="wild", params={"learning_rate": 1e6})
+    outcome = trainer.run(segment(tmp_path, [wild, *members("baseline")]))
+    diverged, other = outcome.members
+    assert (diverged.ending, diverged.miou, diverged.weights_hash) == (Ending.DIVERGED, None, None)
+    assert all(math.isfinite(loss) for _, loss in diverged.losses)
+    assert digits(other) == digits(alone.members[0])
+
+
+def test_the_reason_of_a_failure_begins_with_its_last_line(
+    trainer: Trainer, tmp_path: Path
+) -> None:
+    [failed] = trainer.run(segment(tmp_path, members("raising"))).members
+    assert failed.reason is not None
+    assert failed.reason.startswith("ZeroDivisionError: half of nothing\nTraceback")
+    assert "in losses" in failed.reason
+
+
+def test_a_cohort_that_does_not_fit_is_split_and_goes_on(
+    trainer: Trainer, alone: Outcome, tmp_path: Path
+) -> None:
+    outcome = trainer.run(segment(tmp_path, members(*["greedy"] * 4)))
+    assert outcome.notes == ("out of memory: split 4 into 2 + 2",)
+    assert [member.key for member in outcome.members] == [f"tiny/greedy#{i}" for i in range(4)]
+    assert {digits(member) for member in outcome.members} == {digits(alone.members[0])}
+
+
+def test_a_member_that_does_not_fit_alone_is_lost(trainer: Trainer, tmp_path: Path) -> None:
+    outcome = trainer.run(segment(tmp_path, members("gluttonous", "baseline")))
+    lost, other = outcome.members
+    assert (lost.ending, lost.step, other.ending) == (Ending.LOST, 0, Ending.REACHED)
+    assert lost.reason == "out of memory: tried to allocate 7 GiB"
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
+def test_a_member_with_a_damaged_checkpoint_is_lost_alone(
+    content: bytes, trainer: Trainer, tmp_path: Path
+) -> None:
+    first = trainer.run(segment(tmp_path, members("baseline"), stop=2)).members[0]
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(content)
+    who = [
+        Member(key="good", method="baseline", params={}, checkpoint=first.checkpoint),
+        Member(key="bad", method="baseline", params={}, checkpoint=damaged),
+    ]
+    good, bad = trainer.run(segment(tmp_path, who, start=2)).members
+    assert (good.ending, bad.ending) == (Ending.REACHED, Ending.LOST)
+    assert (bad.step, bad.checkpoint) == (2, damaged)
+    assert bad.reason is not None and str(damaged) in bad.reason

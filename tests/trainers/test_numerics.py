@@ -1,0 +1,75 @@
+"""The golden run: its digits may change only together with the numerics version."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import members, segment, train_teacher
+
+from trainers.cohort import Trainer
+from trainers.numerics import NUMERICS_VERSION, configure, derive_seed
+
+GOLDEN = Path(__file__).parent / "golden_run.json"
+METHODS = ("baseline", "kd", "rdd")
+DIGITS = 1e-4  # relative: the last bits differ between processors, and grow step by step
+
+
+def golden_run(folder: Path) -> dict[str, list[float]]:
+    """Return the losses of a short training by each method."""
+    teacher = train_teacher(folder)
+    outcome = Trainer().run(segment(folder, members(*METHODS), teacher=teacher))
+    losses = [[loss for _, loss in member.losses] for member in outcome.members]
+    return dict(zip(METHODS, losses, strict=True))
+
+
+@pytest.fixture(scope="module")
+def losses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+    return golden_run(tmp_path_factory.mktemp("golden"))
+
+
+def test_the_golden_run_is_of_this_version() -> None:
+    stored = json.loads(GOLDEN.read_text())["numerics_version"]
+    assert stored == NUMERICS_VERSION, f"write it anew: python {__file__}"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_digits_change_only_with_the_numerics_version(
+    method: str, losses: dict[str, list[float]]
+) -> None:
+    stored = json.loads(GOLDEN.read_text())["losses"][method]
+    assert losses[method] == pytest.approx(stored, rel=DIGITS), (
+        f"raise NUMERICS_VERSION, then write the golden run anew: python {__file__}"
+    )
+
+
+def test_a_seed_depends_on_every_part_and_their_order() -> None:
+    seeds = {derive_seed(*parts) for parts in [(0, "student"), (0, "method"), (1, "student"), (0,)]}
+    assert len(seeds) == 4
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert derive_seed(3, "step", 7) == 2425875697295671303
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_set_up_of_one_segment_does_not_outlive_it(deterministic: bool) -> None:
+    configure(torch.device("cpu"), deterministic=deterministic, threads=1)
+    assert torch.are_deterministic_algorithms_enabled() is deterministic
+    configure(torch.device("cpu"), deterministic=False, threads=1)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def write_golden_run() -> None:
+    """Store the losses to five digits."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = golden_run(Path(folder))
+    rounded = {method: [float(f"{x:.5g}") for x in values] for method, values in found.items()}
+    content = {"numerics_version": NUMERICS_VERSION, "losses": rounded}
+    GOLDEN.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(write_golden_run())

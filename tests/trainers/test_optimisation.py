@@ -1,0 +1,57 @@
+"""The learning rate at every step, and what a trial's own values replace."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from trainers.errors import MethodError
+from trainers.optimisation import build_optimizer, learning_rate, with_params
+from trainers.tasks import Schedule
+
+SCHEDULE = Schedule(steps=100, image_batch=2, learning_rate=0.5, power=0.9, weight_decay=0.01)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.5), (50, 0.5 * 0.5**0.9), (99, 0.5 * 0.01**0.9)])
+def test_the_rate_decays_over_the_full_length(step: int, rate: float) -> None:
+    assert learning_rate(SCHEDULE, step) == pytest.approx(rate)
+
+
+def test_a_power_of_0_keeps_the_rate() -> None:
+    assert learning_rate(SCHEDULE.model_copy(update={"power": 0.0}), 99) == 0.5
+
+
+def test_a_trials_values_replace_the_schedules_and_the_rest_stays() -> None:
+    schedule = with_params(SCHEDULE, {"learning_rate": 0.1, "temperature": 4})
+    assert schedule == SCHEDULE.model_copy(update={"learning_rate": 0.1})
+
+
+@pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.0), ("weight_decay", -1.0)])
+def test_a_value_out_of_bounds_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(MethodError, match=rf"{name}: .*, got {value}"):
+        with_params(SCHEDULE, {name: value})
+
+
+def test_sgd_does_what_its_formula_says() -> None:
+    parameter = nn.Parameter(torch.tensor([2.0]))
+    optimizer = build_optimizer([parameter], SCHEDULE)
+    for _ in range(2):
+        parameter.grad = torch.tensor([1.0])
+        optimizer.step()
+    first = 2.0 - 0.5 * (1 + 0.01 * 2.0)
+    momentum = 0.9 * (1 + 0.01 * 2.0) + (1 + 0.01 * first)
+    assert parameter.item() == pytest.approx(first - 0.5 * momentum)
+
+
+def test_adamw_is_built_with_the_schedules_values() -> None:
+    adamw = SCHEDULE.model_copy(update={"optimizer": "adamw"})
+    optimizer = build_optimizer([nn.Parameter(torch.zeros(1))], adamw)
+    [group] = optimizer.param_groups
+    assert (type(optimizer).__name__, group["lr"], group["weight_decay"]) == ("AdamW", 0.5, 0.01)
+
+
+def test_what_needs_no_gradient_is_left_alone() -> None:
+    frozen = nn.Parameter(torch.zeros(1), requires_grad=False)
+    optimizer = build_optimizer([nn.Parameter(torch.zeros(1)), frozen], SCHEDULE)
+    assert len(optimizer.param_groups[0]["params"]) == 1

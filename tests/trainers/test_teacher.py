@@ -1,0 +1,112 @@
+"""Which teacher a task means, and what a file of its weights may look like."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import TASK
+
+from trainers.checkpoints import read
+from trainers.errors import CheckpointError, TaskError
+from trainers.models import SegmentationNet
+from trainers.tasks import Task
+from trainers.teacher import load_teacher, teacher_identity
+
+CLASSES = 6
+Weights = dict[str, Any]
+
+
+def loaded(file: Path, task: Task = TASK) -> SegmentationNet:
+    return load_teacher(task, file, CLASSES, torch.device("cpu"))
+
+
+def test_a_trained_teacher_is_loaded_frozen_and_in_evaluation_mode(teacher: Path) -> None:
+    net = loaded(teacher)
+    assert not net.training
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+    stored = read(teacher)["student"]
+    assert all(torch.equal(value, stored[name]) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda weights: weights,
+        lambda weights: {"state_dict": weights, "epoch": 3},
+        lambda weights: {"model": {f"module.{name}": x for name, x in weights.items()}},
+    ],
+)
+def test_a_state_dict_of_somebody_else_is_taken(
+    wrap: Callable[[Weights], Weights], teacher: Path, tmp_path: Path
+) -> None:
+    torch.save(wrap(read(teacher)["student"]), tmp_path / "foreign.pt")
+    assert loaded(tmp_path / "foreign.pt").num_classes == CLASSES
+
+
+def without_classifier(weights: Weights) -> Weights:
+    return {name: x for name, x in weights.items() if "classifier" not in name}
+
+
+def of_four_classes(weights: Weights) -> Weights:
+    return {**weights, "classifier.weight": weights["classifier.weight"][:4]}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without_classifier, r"2 missing \(classifier.weight, classifier.bias\)"),
+        (lambda weights: {**weights, "extra": torch.ones(1)}, r"1 unknown \(extra\)"),
+        (of_four_classes, r"1 of another shape \(classifier.weight\)"),
+        (lambda _: {f"net{i}": 0 for i in range(9)}, r"9 unknown \(net0, net1, net2, net3, "),
+    ],
+)
+def test_weights_of_another_net_are_refused_with_their_names(
+    change: Callable[[Weights], Weights], words: str, teacher: Path, tmp_path: Path
+) -> None:
+    torch.save(change(read(teacher)["student"]), tmp_path / "foreign.pt")
+    with pytest.raises(CheckpointError, match=words):
+        loaded(tmp_path / "foreign.pt")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"nowhere\.pt: cannot be read"):
+        loaded(tmp_path / "nowhere.pt")
+
+
+def test_a_task_without_a_teacher_takes_none(teacher: Path) -> None:
+    with pytest.raises(TaskError, match="tiny-teacher has no teacher"):
+        loaded(teacher, TASK.teacher_task())
+
+
+@pytest.mark.parametrize(
+    ("change", "is_same"),
+    [
+        ({"name": "other"}, True),
+        ({"student": TASK.student.model_copy(update={"head_width": 9})}, True),
+        ({"search": TASK.search.model_copy(update={"anchors": 0})}, True),
+        ({"augmentation": TASK.augmentation.model_copy(update={"flip": False})}, False),
+        ({"threads": 2}, False),
+    ],
+)
+def test_tasks_share_a_teacher_exactly_if_it_is_trained_alike(
+    change: dict[str, object], is_same: bool
+) -> None:
+    other = TASK.model_copy(update=change)
+    assert (teacher_identity(other, "f", 0) == teacher_identity(TASK, "f", 0)) is is_same
+
+
+def test_a_teacher_belongs_to_its_data_and_its_seed() -> None:
+    identities = {teacher_identity(TASK, data, seed) for data in "fg" for seed in (0, 1)}
+    assert len(identities) == 4
+
+
+@pytest.mark.parametrize("module", ["trainers.teacher", "trainers.numerics", "trainers.identity"])
+def test_what_a_driver_imports_needs_no_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
