@@ -113,8 +113,8 @@ def name_of(study: StudyProgress) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time for people: 45 s, 12 min, 3 h 20 min."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+    """Return a length of time for people: 45 s, 3 min 20 s, 3 h 20 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

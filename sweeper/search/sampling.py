@@ -54,7 +54,8 @@ def _startup_trial(space: Space, number: int, repeat: int) -> PlannedTrial:
 
 def sobol_row(number: int, repeat: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return row `number` of the scrambled Sobol sequence that all methods share; 64 columns."""
-    return _sobol(SOBOL_SEED + repeat - 1, 1 << max(4, number.bit_length()))[number]
+    rows = _sobol(SOBOL_SEED + repeat - 1, 1 << max(4, number.bit_length()))
+    return np.asarray(rows[number])
 
 
 @cache
