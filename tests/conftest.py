@@ -40,8 +40,9 @@ def embedded(open_folder: Path) -> Iterator[Embedded]:
     """The running embedded server of SWEEPER_HOME, one for the whole session."""
     server = Embedded(home_in(open_folder, "home"))
     server.ensure_running()
-    for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):
-        execute_on(server, statement)  # nothing here needs to outlive a power cut
+    for setting in ("fsync = off", "full_page_writes = off", "max_wal_size = '64MB'"):
+        execute_on(server, f"ALTER SYSTEM SET {setting}")  # nothing need outlive a power cut
+    execute_on(server, "SELECT pg_reload_conf()")
     yield server
     end(server)
 

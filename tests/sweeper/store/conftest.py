@@ -30,11 +30,12 @@ def password_port(open_folder: Path) -> Iterator[int]:
     how = ["--username=admin", "--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync"]
     owner.run([PROGRAMS / "initdb", *how, "--encoding=UTF8", "--pgdata", data])
     port, log = free_port(), folder / "log"
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -k {folder}"
+    quick = "-c fsync=off -c full_page_writes=off -c max_wal_size=64MB"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 {quick} -k {folder}"
     control = [PROGRAMS / "pg_ctl", "--wait", "--pgdata", data]
     owner.run([*control, "start", f"--log={log}", f"--options={options}"], log)
     yield port
-    owner.run([*control, "stop", "--mode=fast"])
+    owner.run([*control, "stop", "--mode=immediate"])
 
 
 @pytest.fixture

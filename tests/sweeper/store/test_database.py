@@ -103,6 +103,7 @@ def test_optuna_connections_are_in_utc_under_a_name() -> None:
 
 
 def test_the_plain_url_serves_optunas_own_program(store_url: str) -> None:
-    command = [str(Path(sys.executable).parent / "optuna"), "studies", "--storage", store_url]
+    program = [sys.executable, "-c", "from optuna.cli import main; main()"]
+    command = [*program, "studies", "--storage", store_url]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

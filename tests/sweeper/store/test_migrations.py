@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -89,6 +90,11 @@ def test_initialising_twice_changes_nothing(empty_url: str) -> None:
     assert initialise(empty_url) == []
     assert initialise(empty_url) == []
     assert ensure_schema(empty_url) == []
+
+
+def test_two_that_initialise_at_once_do_not_disturb_each_other(empty_url: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(initialise, [empty_url, empty_url])) == [[], []]
 
 
 def test_a_user_without_rights_is_told_what_the_owner_must_run(
