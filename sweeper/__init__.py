@@ -1,0 +1,22 @@
+"""Fair hyperparameter sweeps for knowledge distillation in semantic segmentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sweeper.api import Store
+
+__all__ = ["__version__", "connect"]
+
+__version__ = "0.1.0"
+
+
+def connect(url: str | None = None) -> Store:
+    """Return the store behind a database URL, by default the one that the command line uses.
+
+    Raises ConfigError for a URL that cannot be used, DatabaseError where no database answers.
+    """
+    from sweeper.api import open_store
+
+    return open_store(url)

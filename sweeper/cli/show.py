@@ -1,0 +1,122 @@
+"""`sweeper show`: a sweep, a method, or one trial with all that was recorded; its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Connection
+
+from sweeper.cli.db import database_option
+from sweeper.cli.query import echo_named
+from sweeper.cli.reading import opened
+from sweeper.cli.show_trial import echo_trial
+from sweeper.cli.tables import echo_table, short_number
+from sweeper.errors import SweeperError
+from sweeper.names import trial_name
+from sweeper.queries import select_rows
+from sweeper.store.dossier import Dossier, read_dossier
+from sweeper.store.lookup import find_study, find_sweep
+from sweeper.target import Target, parse_target
+
+EXAMPLES = """\b
+Examples:
+  sweeper show shapes
+  sweeper show shapes/kd
+  sweeper show shapes/kd#3
+  sweeper show shapes/kd@2#3
+  sweeper show shapes/kd#3 --export kd.pt
+"""
+
+TOP = 10
+
+
+@click.command(name="show", epilog=EXAMPLES)
+@click.argument("name", metavar="SWEEP[/METHOD[#N]]")
+@click.option(
+    "--export",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the weights of a complete trial, with task and hyperparameters.",
+)
+@click.option("--force", is_flag=True, help="Let --export replace a file.")
+@database_option
+def command(name: str, file: Path | None, force: bool, database: str | None) -> None:
+    """Show a sweep, one of its methods, or one trial in every detail.
+
+    METHOD@2 is the second search of a method that was launched with --repeats.
+    """
+    target = parse_target(name)
+    if file is not None and target.number is None:
+        raise SweeperError(f"{target} has no weights of its own: give SWEEP/METHOD#N to --export")
+    with opened(database) as store, store.engine.connect() as connection:
+        if target.number is not None:
+            dossier = read_dossier(connection, target)
+        else:
+            _summarise(connection, target)
+            return
+    if file is None:
+        echo_trial(dossier)
+    else:
+        _export(dossier, file, force)
+
+
+def _summarise(connection: Connection, target: Target) -> None:
+    row = find_sweep(connection, target.sweep)
+    if target.method is not None:
+        _echo_space(find_study(connection, row, target.method, target.repeat))
+    else:
+        click.echo(f"{row.name}: task {row.protocol['task']['name']}, seed {row.seed}\n")
+    for query in ("leaderboard", "ledger"):
+        echo_named(query, _rows(connection, query, target))
+        click.echo()
+    trials = _rows(connection, "trials", target)
+    complete = [trial for trial in trials if trial["state"] == "COMPLETE"]
+    if complete:
+        best = sorted(complete, key=lambda trial: (-trial["miou"], trial["number"]))[:TOP]
+        click.echo(f"best of {len(complete)} complete trials:")
+        echo_named("trials", best)
+        first = best[0]
+        named = trial_name(target.sweep, first["method"], first["repeat"], first["number"])
+        click.echo(f"\nmore: sweeper show {named}")
+
+
+def _rows(connection: Connection, query: str, target: Target) -> list[dict[str, Any]]:
+    columns, values = select_rows(connection, query, target.sweep)
+    rows = [dict(zip(columns, row, strict=True)) for row in values]
+    wanted = (target.method, target.repeat)
+    return [r for r in rows if target.method is None or (r["method"], r["repeat"]) == wanted]
+
+
+def _echo_space(study: Any) -> None:
+    click.echo(f"{study.method}, search {study.repeat}: {study.state}")
+    if study.reason:
+        click.echo(f"reason: {study.reason.splitlines()[0]}")
+    rows = [
+        (d["name"], *(short_number(d[key]) for key in ("low", "high", "published")), d["log"])
+        for d in study.space["dimensions"]
+    ]
+    echo_table(("hyperparameter", "low", "high", "published", "logarithmic"), rows)
+    click.echo()
+
+
+def _export(dossier: Dossier, file: Path, force: bool) -> None:
+    if dossier.state != "COMPLETE" or dossier.checkpoint is None:
+        kind = "diverged" if dossier.diverged else dossier.state
+        raise SweeperError(
+            f"{dossier.target} is {kind}: weights are kept of COMPLETE trials only; see "
+            f"`sweeper show {dossier.target.sweep}` for the best of them"
+        )
+    if file.exists() and not force:
+        raise SweeperError(f"{file} is there already: give --force to replace it")
+    from trainers.export import export_weights
+
+    about = {
+        "task": dossier.task,
+        "method": dossier.target.method,
+        "params": dict(dossier.params),
+        "miou": dossier.miou,
+    }
+    export_weights(Path(dossier.checkpoint), file, about, dossier.weights_hash)
+    click.echo(f"weights of {dossier.target} (mIoU {dossier.miou:.2f}) in {file}", err=True)

@@ -1,0 +1,171 @@
+"""Everything that the log knows of one trial, as plain data: what `sweeper show` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from sweeper.search.seeds import training_seed
+from sweeper.store.lookup import find_study, find_sweep, find_trial
+from sweeper.target import Target
+
+RUNGS = text("""
+SELECT index, step, value AS miou, weights_hash, class_iou FROM sweeper.rung
+WHERE study_id = :study_id AND number = :number ORDER BY index
+""")
+SEGMENTS = text("""
+SELECT s.id, s.start_step, m.reached_step, s.stop_step, coalesce(m.ending, s.state) AS ending,
+       m.seconds, s.device_name, s.started_at, m.losses
+FROM sweeper.segment_member m JOIN sweeper.segment s ON s.id = m.segment_id
+WHERE m.study_id = :study_id AND m.number = :number ORDER BY s.id
+""")
+EVENTS = text("""
+SELECT at, kind, detail FROM sweeper.event
+WHERE study_id = :study_id AND (number = :number
+      OR number IS NULL AND (detail ->> 'bracket')::int = :bracket)
+ORDER BY id
+""")
+
+TEACHER = text("""
+SELECT a.path FROM sweeper.artifact a JOIN sweeper.sweep s ON s.teacher_hash = a.weights_hash
+WHERE s.id = :sweep_id ORDER BY a.created_at LIMIT 1
+""")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """An evaluation."""
+
+    index: int
+    step: int
+    miou: float  # percent, selection split
+    weights_hash: str
+    class_iou: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """The trial's part in one segment."""
+
+    segment: int
+    start_step: int
+    reached_step: int | None
+    stop_step: int
+    ending: str
+    seconds: float | None
+    device: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dossier:
+    """One trial with all that was recorded of it."""
+
+    target: Target
+    task: str
+    seed: int  # of its training
+    deterministic: bool
+    teacher: str | None  # file of its weights, where the sweep has needed one
+    last_step: int  # of the task's schedule
+    params: Mapping[str, float]
+    published: Mapping[str, float]
+    origin: str
+    bracket: int
+    state: str
+    diverged: bool
+    reason: str | None
+    miou: float | None
+    step: int
+    trained_steps: int
+    wasted_steps: int
+    device_seconds: float
+    wasted_seconds: float
+    checkpoint: str | None
+    rungs: tuple[Rung, ...]
+    stretches: tuple[Stretch, ...]
+    losses: tuple[tuple[int, float], ...]  # step, training loss, of what was kept
+    events: tuple[tuple[str, str, Mapping[str, Any]], ...]  # time, kind, detail
+
+    @property
+    def weights_hash(self) -> str | None:
+        """The sha256 of the student's weights at its last evaluation."""
+        return self.rungs[-1].weights_hash if self.rungs else None
+
+
+def read_dossier(connection: Connection, target: Target) -> Dossier:
+    """Return all about one trial; SweeperError where it, its method or its sweep is not there."""
+    if target.method is None or target.number is None:
+        raise ValueError(f"{target} names no trial")
+    sweep_row = find_sweep(connection, target.sweep)
+    study_row = find_study(connection, sweep_row, target.method, target.repeat)
+    row = find_trial(connection, study_row, target.number)
+    key = {"study_id": study_row.id, "number": target.number}
+    parts = list(connection.execute(SEGMENTS, key))
+    return Dossier(
+        target=target,
+        **_protocol_of(sweep_row, target.repeat),
+        teacher=connection.scalars(TEACHER, {"sweep_id": sweep_row.id}).first(),
+        published={d["name"]: d["published"] for d in study_row.space["dimensions"]},
+        miou=row.value,
+        **_columns(row),
+        rungs=tuple(_rung(row._asdict()) for row in connection.execute(RUNGS, key)),
+        stretches=tuple(_stretch(part) for part in parts),
+        losses=_losses(parts),
+        events=tuple(
+            (event.at.isoformat(timespec="seconds"), event.kind, event.detail)
+            for event in connection.execute(EVENTS, key | {"bracket": row.bracket})
+        ),
+    )
+
+
+def _protocol_of(sweep_row: Row[Any], repeat: int) -> dict[str, Any]:
+    protocol = sweep_row.protocol
+    return {
+        "task": protocol["task"]["name"],
+        "seed": training_seed(sweep_row.seed, repeat),
+        "deterministic": protocol["numerics"]["deterministic"],
+        "last_step": protocol["plan"]["rung_steps"][-1],
+    }
+
+
+def _columns(row: Row[Any]) -> dict[str, Any]:
+    names = (
+        "params",
+        "origin",
+        "bracket",
+        "state",
+        "diverged",
+        "reason",
+        "step",
+        "trained_steps",
+        "wasted_steps",
+        "device_seconds",
+        "wasted_seconds",
+        "checkpoint",
+    )
+    return {name: getattr(row, name) for name in names}
+
+
+def _rung(values: Mapping[str, Any]) -> Rung:
+    return Rung(**{**values, "class_iou": tuple(values["class_iou"])})
+
+
+def _stretch(part: Row[Any]) -> Stretch:
+    return Stretch(
+        segment=part.id,
+        start_step=part.start_step,
+        reached_step=part.reached_step,
+        stop_step=part.stop_step,
+        ending=part.ending,
+        seconds=part.seconds,
+        device=part.device_name,
+    )
+
+
+def _losses(parts: list[Row[Any]]) -> tuple[tuple[int, float], ...]:
+    """Return the loss points in order; what was lost and trained again counts once."""
+    kept = (part for part in parts if part.ending != "lost")
+    points = {step: loss for part in kept for step, loss in part.losses or ()}
+    return tuple(sorted(points.items()))

@@ -1,0 +1,28 @@
+"""Optuna's storage for those who only look: the reader's role, no table made or changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sweeper.store.engine import database_errors
+from sweeper.store.reader import reader_url
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+
+def connect_reader_storage(url: str, application_name: str) -> RDBStorage:
+    """Return Optuna's storage on that database through connections that may only read.
+
+    Raises DatabaseError where the reader's role is missing.
+    """
+    from optuna.storages import RDBStorage
+
+    reading = reader_url(url, application_name)
+    with database_errors(url):
+        return RDBStorage(
+            reading,
+            engine_kwargs={"pool_pre_ping": True},
+            skip_compatibility_check=True,
+            skip_table_creation=True,
+        )

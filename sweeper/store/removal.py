@@ -1,0 +1,128 @@
+"""Removing a sweep, or one of its methods: what goes, and its going, safe to repeat."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, exists, func, select
+
+from sweeper.errors import SweeperError
+from sweeper.names import study_name
+from sweeper.store.database import Store
+from sweeper.store.lease import Holder, Lease, acquire, holder_of
+from sweeper.store.lookup import find_studies, find_sweep
+from sweeper.store.schema import event, segment, segment_member, study, sweep, trial
+from trainers.errors import near_miss
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """What is to go."""
+
+    sweep: str
+    sweep_id: int
+    is_whole: bool  # the sweep itself too, not only one method
+    study_ids: tuple[int, ...]
+    studies: tuple[str, ...]  # names in Optuna's tables
+    trials: int
+    files: tuple[Path, ...]  # checkpoints that lie on this machine
+    bytes: int
+
+
+def plan_removal(connection: Connection, name: str, method: str | None = None) -> Removal:
+    """Return what removing a sweep, or one method with all its searches, would take away.
+
+    Raises SweeperError for an unknown name, and while a driver is alive.
+    """
+    row = find_sweep(connection, name)
+    _refuse_driver(name, holder_of(connection, row.id))
+    studies = find_studies(connection, row)
+    chosen = [each for each in studies if method in (None, each.method)]
+    if method is not None and not chosen:
+        known = {each.method for each in studies}
+        raise SweeperError(f"no method {method!r} in sweep {name}{near_miss(method, known)}")
+    ids = [each.id for each in chosen]
+    files = _files(connection, row, ids, is_whole=method is None)
+    counted = select(func.count()).where(trial.c.study_id.in_(ids))
+    return Removal(
+        sweep=name,
+        sweep_id=row.id,
+        is_whole=method is None,
+        study_ids=tuple(ids),
+        studies=tuple(study_name(name, each.method, each.repeat) for each in chosen),
+        trials=int(connection.scalar(counted) or 0),
+        files=tuple(files),
+        bytes=sum(file.stat().st_size for file in files),
+    )
+
+
+def remove(store: Store, removal: Removal) -> None:
+    """Take it away: Optuna's studies, checkpoints, then our rows, so that a repeat completes it.
+
+    Raises SweeperError when a driver has begun meanwhile.
+    """
+    lease = acquire(store.engine, removal.sweep_id)
+    if isinstance(lease, Holder):
+        _refuse_driver(removal.sweep, lease)
+        return
+    try:
+        _delete_projection(store, removal)
+        _delete_files(removal.files)
+        with store.engine.begin() as connection:
+            _delete_rows(connection, lease, removal)
+    finally:
+        lease.release(store.engine)
+
+
+def _refuse_driver(name: str, holder: Holder | None) -> None:
+    if holder is not None and holder.alive:
+        raise SweeperError(
+            f"{holder.name} drives sweep {name}; stop it there first (Ctrl-C), then delete"
+        )
+
+
+def _files(
+    connection: Connection, sweep_row: Row[Any], study_ids: list[int], *, is_whole: bool
+) -> list[Path]:
+    """Return the checkpoints that are there; of a whole sweep also what crashes left behind."""
+    if is_whole:
+        folders = select(segment.c.folder).where(segment.c.sweep_id == sweep_row.id)
+        paths = [Path(folder) for folder in connection.scalars(folders) if folder]
+        found = {file for folder in paths for file in folder.rglob("*") if file.is_file()}
+        return sorted(found)
+    checkpoints = select(trial.c.checkpoint).where(
+        trial.c.study_id.in_(study_ids), trial.c.checkpoint.is_not(None)
+    )
+    return [file for text in connection.scalars(checkpoints) if (file := Path(text)).is_file()]
+
+
+def _delete_projection(store: Store, removal: Removal) -> None:
+    from sweeper.store.projection import Projection
+
+    Projection(store.engine, store.storage).delete(list(removal.studies))
+
+
+def _delete_files(files: Iterable[Path]) -> None:
+    """Delete files, then the segments' folders and the sweep's that are empty without them."""
+    for file in files:
+        file.unlink(missing_ok=True)
+    folders = {file.parent for file in files}
+    for folder in (*folders, *{folder.parent for folder in folders}):
+        if folder.is_dir() and not any(folder.iterdir()):
+            shutil.rmtree(folder)
+
+
+def _delete_rows(connection: Connection, lease: Lease, removal: Removal) -> None:
+    lease.fence(connection)
+    if removal.is_whole:
+        connection.execute(delete(sweep).where(sweep.c.id == removal.sweep_id))
+        return
+    ids = list(removal.study_ids)
+    connection.execute(delete(event).where(event.c.study_id.in_(ids)))
+    connection.execute(delete(study).where(study.c.id.in_(ids)))
+    has_member = exists().where(segment_member.c.segment_id == segment.c.id)
+    connection.execute(delete(segment).where(segment.c.sweep_id == removal.sweep_id, ~has_member))

@@ -1,0 +1,125 @@
+"""`sweeper show` tells everything of a trial, and hands out its weights."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from sqlalchemy import Engine, text
+
+from sweeper.search.seeds import training_seed
+from tests.sweeper.cli.conftest import Run
+from tests.sweeper.synthetic import miou_of, space_of
+from trainers.__main__ import parse_settings
+from trainers.checkpoints import weights_hash
+
+WEIGHTS = {"head.weight": torch.arange(6.0).reshape(2, 3)}
+
+
+@pytest.fixture
+def with_checkpoint(demo: Engine, tmp_path: Path) -> Callable[[dict[str, torch.Tensor]], Path]:
+    """Return a writer of demo/kd#3's checkpoint; its evaluated weights are WEIGHTS."""
+
+    def write(weights: dict[str, torch.Tensor]) -> Path:
+        file = tmp_path / "checkpoints" / "demo" / "segment" / "kd-3.pt"
+        file.parent.mkdir(parents=True)
+        torch.save({"student": weights}, file)
+        statement = "UPDATE sweeper.rung SET weights_hash = :hash WHERE study_id = 2 AND number = 3"
+        with demo.begin() as connection:
+            connection.execute(text(statement), {"hash": weights_hash(WEIGHTS)})
+        return file
+
+    return write
+
+
+def test_a_trial_shows_values_curve_cost_and_events(look: Run) -> None:
+    output = look("show", "demo/kd#10").output
+    for part in (
+        f"COMPLETE, mIoU {miou_of('kd', 10, 60):.2f}",
+        "pixel_kl=",
+        "processor A",
+        "promoted=[10, 12, 14]",
+    ):
+        assert part in output
+    assert "█" in output
+
+
+def test_the_printed_command_repeats_the_trial_to_the_digit(look: Run) -> None:
+    words = shlex.split(look("show", "demo/kd#0").stdout.splitlines()[-1])
+    settings = [word for before, word in zip(words, words[1:], strict=False) if before == "--set"]
+    assert parse_settings(tuple(settings)) == space_of("kd").published
+    assert words[words.index("--seed") + 1] == str(training_seed(7, 1))
+
+
+def test_a_failed_trial_shows_its_reason(look: Run) -> None:
+    assert "reason: ValueError: no teacher\nTraceback" in look("show", "demo/kd#9").output
+
+
+def test_a_sweep_and_a_method_are_summarised(look: Run) -> None:
+    assert "more: sweeper show demo/kd#3" in look("show", "demo").output
+    method = look("show", "demo/baseline").output
+    assert "learning_rate" in method
+    assert "kd" not in method
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("demo/kf", "no method 'demo/kf'; did you mean 'demo/kd'?"),
+        ("demo/kd@2", "no method 'demo/kd@2'; did you mean 'demo/kd'?"),
+        ("demo/kd#16", "no trial #16 of kd: there are #0 to #15"),
+        ("domo", "no sweep 'domo'; did you mean 'demo'?"),
+        ("demo kd", "'demo kd' is no name of a sweep, method or trial"),
+    ],
+)
+def test_a_name_that_is_not_there_is_one_line(look: Run, name: str, hint: str) -> None:
+    result = look("show", name)
+    assert result.exit_code == 2
+    assert hint in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_exported_weights_come_with_what_they_are(
+    run: Run, with_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    with_checkpoint(WEIGHTS)
+    assert run("show", "demo/kd#3", "--export", "kd.pt").exit_code == 0
+    content = torch.load(tmp_path / "kd.pt", weights_only=True)
+    assert torch.equal(content["weights"]["head.weight"], WEIGHTS["head.weight"])
+    assert (content["task"], content["method"], content["miou"]) == (
+        "shapes",
+        "kd",
+        miou_of("kd", 3, 60),
+    )
+    assert content["weights_hash"] == weights_hash(content["weights"])
+
+
+def test_an_export_replaces_a_file_only_when_told_to(
+    run: Run, with_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    with_checkpoint(WEIGHTS)
+    (tmp_path / "kd.pt").write_text("mine")
+    assert "--force" in run("show", "demo/kd#3", "--export", "kd.pt").stderr
+    assert (tmp_path / "kd.pt").read_text() == "mine"
+    assert run("show", "demo/kd#3", "--export", "kd.pt", "--force").exit_code == 0
+
+
+def test_weights_other_than_the_evaluated_ones_are_not_exported(
+    run: Run, with_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    with_checkpoint({"head.weight": torch.zeros(2, 3)})
+    result = run("show", "demo/kd#3", "--export", "kd.pt")
+    assert (result.exit_code, (tmp_path / "kd.pt").exists()) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("demo/kd#8", "is PRUNED"), ("demo/kd#5", "is diverged"), ("demo", "no weights of its own")],
+)
+def test_only_a_complete_trial_has_weights(look: Run, name: str, hint: str) -> None:
+    result = look("show", name, "--export", "x.pt")
+    assert result.exit_code == 2
+    assert hint in result.stderr
