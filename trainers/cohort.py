@@ -142,9 +142,10 @@ class Trainer:
             segment.members, segment.stop, Patience(control=control, deadline=deadline)
         )
         wall = time.perf_counter() - began
-        common = (wall - sum(t.watch.read() for t in course.trainees)) / len(segment.members)
+        common = max(0.0, wall - sum(trainee.watch.read() for trainee in course.trainees))
+        share_of_common = common / len(segment.members)
         return Outcome(
-            members=tuple(trainee.outcome(common) for trainee in course.trainees),
+            members=tuple(trainee.outcome(share_of_common) for trainee in course.trainees),
             wall_seconds=wall,
             device_name=device_name(device),
             interrupted=step < segment.stop,

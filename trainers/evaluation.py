@@ -21,12 +21,11 @@ class Confusion:
 
     def add(self, logits_BKHW: Tensor, labels_BHW: Tensor) -> None:
         """Count one batch of logits, at label size, against its labels; 255 is left out."""
-        self._finite &= logits_BKHW.isfinite().all()
-        labels_N = labels_BHW.flatten().long()
-        predicted_N = logits_BKHW.argmax(1).flatten()
-        pairs_N = torch.where(
-            labels_N == IGNORE, self.num_classes**2, labels_N * self.num_classes + predicted_N
-        )
+        largest_BHW, predicted_BHW = logits_BKHW.max(1)  # argmax takes five times as long on a CPU
+        self._finite &= largest_BHW.isfinite().all()  # NaN counts as the largest
+        labels_N, predicted_N = labels_BHW.flatten().long(), predicted_BHW.flatten()
+        pairs_N = labels_N * self.num_classes + predicted_N
+        pairs_N = pairs_N.where(labels_N != IGNORE, self.num_classes**2)
         self._counts += torch.bincount(pairs_N, minlength=self.num_classes**2 + 1)[:-1]
 
     @property

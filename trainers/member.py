@@ -15,7 +15,7 @@ from trainers.methods import load_method, resolve
 from trainers.methods.base import Method, Step
 from trainers.models import SegmentationNet, build_net
 from trainers.models.outputs import Outputs, Shape
-from trainers.numerics import derive_seed
+from trainers.numerics import derive_seed, seed_generators
 from trainers.optimisation import build_optimizer, learning_rate, with_params
 from trainers.segment import Member, Segment
 
@@ -77,9 +77,9 @@ class Classroom:
 class Learner:
     """One member in training; all that a step changes lies in here, nothing is shared.
 
-    Random numbers are drawn from a generator that is seeded anew at every step from (seed, step)
-    alone, so that neither the rest of a cohort nor an interruption can shift them, and no state of
-    a generator has to be stored.
+    Random numbers, a method's too, are drawn from torch's global generator, seeded anew at every
+    step from (seed, step) alone: neither the rest of a cohort nor an interruption can shift them,
+    and no state of a generator has to be stored.
     """
 
     def __init__(self, member: Member, room: Classroom) -> None:
@@ -109,7 +109,7 @@ class Learner:
         self._optimizer = build_optimizer(parameters, self._schedule)
 
     def _seed(self, *purpose: object) -> None:
-        torch.manual_seed(derive_seed(self._segment.seed, *purpose))
+        seed_generators(derive_seed(self._segment.seed, *purpose))
 
     def learn(self, images: Tensor, labels: Tensor, teacher: Outputs | None, step: int) -> Tensor:
         """Do step `step` (counted from 0) and return its loss, detached, still on the device."""
@@ -123,7 +123,7 @@ class Learner:
             group["lr"] = learning_rate(self._schedule, step)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        return loss.detach()
+        return loss.detach().reshape(())
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:

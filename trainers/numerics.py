@@ -18,15 +18,23 @@ def derive_seed(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def seed_generators(seed: int) -> None:
+    """Seed torch's generators of the CPU and all GPUs, faster than `torch.manual_seed` does."""
+    import torch
+
+    torch.default_generator.manual_seed(seed)
+    torch.cuda.manual_seed_all(seed)  # costs nothing where there is none
+
+
 def configure(device: torch.device, deterministic: bool, threads: int) -> None:
     """Set the process up for one segment; every setting is written, so that none is left over."""
     import torch
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
-    torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
+    torch.set_float32_matmul_precision("high" if device.type == "cuda" else "highest")
     if device.type != "cuda":
         return
-    if deterministic:  # cuBLAS repeats only with a workspace of fixed size
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # cuBLAS repeats only with workspaces of fixed size; it reads this once, at its first product.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = not deterministic

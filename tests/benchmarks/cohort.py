@@ -4,13 +4,14 @@ gain(K) = (T + S + D) / (T/K + S + D/K), with T the teacher's forward pass, S a 
 D the data, timed by a plain loop in the same run. Rounds alternate between the loop and cohorts of
 every size, and the fastest counts, so that a busy machine disturbs all of them alike.
 
-    python tests/benchmarks/cohort.py [--steps 3] [--rounds 3] [--threads 2]
+    python tests/benchmarks/cohort.py [--steps 3] [--rounds 3] [--threads 2] [--cpu-time]
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Bench:
     teacher: Path
     steps: int
     trainer: Trainer
+    clock: Callable[[], float]
 
     def segment(self, size: int) -> Segment:
         """Return a segment of a few steps for `size` members."""
@@ -60,7 +62,7 @@ class Bench:
     def cohort_step(self, size: int) -> float:
         """Return the seconds of one step of a cohort, building and storing left out."""
         marks: list[float] = []
-        control = Control(on_progress=lambda _: marks.append(time.perf_counter()))
+        control = Control(on_progress=lambda _: marks.append(self.clock()))
         self.trainer.run(self.segment(size), control)
         return (marks[-1] - marks[WARM_UP - 1]) / self.steps
 
@@ -79,16 +81,16 @@ class Bench:
         learner = Learner(segment.members[0], room)
         spent = [0.0, 0.0, 0.0]
         for step in range(self.steps + WARM_UP):
-            began = time.perf_counter()
+            began = self.clock()
             images, labels = resources.batches.batch(step)
-            loaded = time.perf_counter()
+            loaded = self.clock()
             with torch.no_grad():
                 taught = forward(teacher, images, auxiliary=False)
-            seen = time.perf_counter()
+            seen = self.clock()
             learner.learn(images, labels, taught, step)
             if step >= WARM_UP:
                 spent[0] += seen - loaded
-                spent[1] += time.perf_counter() - seen
+                spent[1] += self.clock() - seen
                 spent[2] += loaded - began
         return spent[0] / self.steps, spent[1] / self.steps, spent[2] / self.steps
 
@@ -102,7 +104,8 @@ def formula(teacher: float, student: float, data: float, size: int) -> float:
 @click.option("--steps", default=3, help="Timed a round, after one that is not.")
 @click.option("--rounds", default=3)
 @click.option("--threads", default=2)
-def main(steps: int, rounds: int, threads: int) -> None:
+@click.option("--cpu-time", is_flag=True, help="For a machine that others use; with one thread.")
+def main(steps: int, rounds: int, threads: int, cpu_time: bool) -> None:
     """Print measured gains beside the formula's."""
     base = load_task("shapes")
     task = base.model_copy(
@@ -117,7 +120,9 @@ def main(steps: int, rounds: int, threads: int) -> None:
         file = Path(folder) / "teacher.pt"
         classes = trainer.dataset(task.data, None).num_classes
         torch.save(build_net(TEACHER, classes).state_dict(), file)
-        report(Bench(task=task, teacher=file, steps=steps, trainer=trainer), rounds)
+        clock = time.process_time if cpu_time else time.perf_counter
+        bench = Bench(task=task, teacher=file, steps=steps, trainer=trainer, clock=clock)
+        report(bench, rounds)
 
 
 def report(bench: Bench, rounds: int) -> None:
