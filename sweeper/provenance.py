@@ -20,12 +20,16 @@ from sweeper.declaring import Launch
 PACKAGES = ("sweeper", "torch", "torchvision", "optuna", "ray", "sqlalchemy", "numpy", "scipy")
 
 
-def this_launch(arguments: Sequence[str]) -> Launch:
-    """Return who launches what; passwords in the command line are masked."""
+def this_launch(arguments: Sequence[str], **inputs: str | None) -> Launch:
+    """Return who launches what, from which inputs; passwords in the command line are masked.
+
+    Inputs are what repeats a trial without changing it: `task_file`, `data_root`, and `data_note`,
+    which must be said with every result on the data.
+    """
     return Launch(
         who=f"{getpass.getuser()}@{socket.gethostname()}",
         command=_masked(shlex.join(["sweeper", *arguments])),
-        provenance=provenance(),
+        provenance=provenance() | inputs,
     )
 
 

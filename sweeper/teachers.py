@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from trainers.segment import Control, Ending
 from trainers.single import Configuration, train
 from trainers.tasks import Task
 from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
+from trainers.terminal import Progress
 
 LOCK_POLL_S = 2.0
 Announce = Callable[[str], None]
@@ -36,10 +38,6 @@ class Teacher:
     miou: float  # percent, selection split
 
 
-def _ignore(step: int) -> None:
-    """Nobody wants to know how far a training is."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class School:
     """What it takes to find or train the teacher of a task."""
@@ -50,7 +48,6 @@ class School:
     workplace: Workplace
     stop: threading.Event
     announce: Announce
-    on_step: Callable[[int], None] = _ignore
 
     @property
     def hash(self) -> str:
@@ -93,6 +90,35 @@ def ensure_teacher(school: School, trainer: Trainer) -> Teacher:
     with _lock(school):
         found = find_teacher(school.engine, school.hash)
         return found or _train(school, trainer)
+
+
+def adopt_teacher(school: School, trainer: Trainer, file: Path) -> Teacher:
+    """Take the weights in `file` as the task's teacher, scored on the selection split.
+
+    CheckpointError where they do not fit the task's net; SweeperError where the task has another
+    teacher already, since sweeps may have learnt from it.
+    """
+    found = find_teacher(school.engine, school.hash)
+    if found is not None and found.origin != str(file.absolute()):
+        raise SweeperError(
+            f"{school.task.name} has a teacher already ({found.origin}: {found.path}); another one "
+            "would be another task: copy the task's TOML file under a new name"
+        )
+    place = school.workplace
+    score = trainer.score_teacher(school.task, file, place.data_root, place.device)
+    kept = school.folder / "adopted.pt"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, kept.with_suffix(".partial"))
+    kept.with_suffix(".partial").replace(kept)
+    teacher = Teacher(
+        hash=school.hash,
+        weights_hash=score.weights_hash,
+        path=kept,
+        origin=str(file.absolute()),
+        miou=score.miou,
+    )
+    store_teacher(school, teacher)
+    return teacher
 
 
 def freeze_teacher(engine: Engine, sweep_id: int, teacher: Teacher) -> None:
@@ -156,7 +182,8 @@ def _train(school: School, trainer: Trainer) -> Teacher:
     steps = configuration.task.schedule.steps
     start, _ = configuration.stored()
     school.announce(f"teacher of {school.task.name}: training it, steps {start} to {steps}, once")
-    control = Control(on_progress=school.on_step, should_stop=school.stop.is_set)
+    progress = Progress(steps, start, school.announce)
+    control = Control(on_progress=progress, should_stop=school.stop.is_set)
     outcome = train(configuration, trainer, control)
     if outcome.ending is not Ending.REACHED:
         raise SweeperError(

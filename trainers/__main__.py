@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from trainers.errors import CheckpointError, MethodError, TaskError, UserError
 from trainers.methods import method_names, resolve
 from trainers.segment import Control, Ending, MemberOutcome
 from trainers.tasks import Task, load_task, task_names
-from trainers.terminal import Interrupt, Progress
+from trainers.terminal import Progress, stop_on_signal
 
 if TYPE_CHECKING:  # help and bad input need no torch
     from trainers.cohort import Trainer
@@ -41,6 +42,7 @@ class Options:
     teacher: Path | None
     output: Path
     resume: bool
+    deterministic: bool
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -59,6 +61,7 @@ class Options:
 @click.option("--device", default="cpu", help="cpu, cuda or cuda:N.")
 @click.option("--teacher", type=A_PATH, help="Its weights; without, it is trained, then kept.")
 @click.option("--output", type=A_PATH, default="runs", help="For checkpoints and teachers.")
+@click.option("--deterministic", is_flag=True, help="Only kernels that repeat bit by bit on GPUs.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --output.")
 def main(**given: Any) -> None:
     """Train one configuration from the first step to the last and evaluate it.
@@ -128,25 +131,26 @@ def _run(options: Options) -> int:
         folder=options.output / folder_name(task, options.method, params, options.seed),
         data_root=options.data_root,
         device=options.device,
+        deterministic=options.deterministic,
         teacher=options.teacher,
     )
     _check_folder(student, options.resume)
-    with Interrupt() as interrupt:
-        return _train_both(student, Trainer(), options, interrupt)
+    with stop_on_signal(lambda line: click.echo(line, err=True)) as stop:
+        return _train_both(student, Trainer(), options, stop)
 
 
 def _train_both(
-    student: Configuration, trainer: Trainer, options: Options, interrupt: Interrupt
+    student: Configuration, trainer: Trainer, options: Options, stop: threading.Event
 ) -> int:
     """Train the teacher, where one is needed and not given, then the student."""
     from trainers.methods import load_method
 
     if load_method(student.method).needs_teacher and student.teacher is None:
-        code, file = _teacher_file(student, trainer, options.output, interrupt)
+        code, file = _teacher_file(student, trainer, options.output, stop)
         if code:
             return code
         student = replace(student, teacher=file)
-    return _report(student, trainer, _train(student, trainer, interrupt))
+    return _report(student, trainer, _train(student, trainer, stop))
 
 
 def _check_folder(student: Configuration, resume: bool) -> None:
@@ -159,7 +163,7 @@ def _check_folder(student: Configuration, resume: bool) -> None:
 
 
 def _teacher_file(
-    student: Configuration, trainer: Trainer, output: Path, interrupt: Interrupt
+    student: Configuration, trainer: Trainer, output: Path, stop: threading.Event
 ) -> tuple[int, Path | None]:
     """Train the student's teacher where need be; return the exit code and the file of weights."""
     from trainers.single import teacher_of
@@ -172,17 +176,17 @@ def _teacher_file(
         click.echo(f"teacher: {file}")
         return 0, file
     click.echo(f"teacher: none of this kind in {output}, so it is trained first and kept there")
-    outcome = _train(teacher, trainer, interrupt)
+    outcome = _train(teacher, trainer, stop)
     return _report(teacher, trainer, outcome), outcome.checkpoint
 
 
-def _train(configuration: Configuration, trainer: Trainer, interrupt: Interrupt) -> MemberOutcome:
+def _train(configuration: Configuration, trainer: Trainer, stop: threading.Event) -> MemberOutcome:
     from trainers.single import train
 
     steps, (start, _) = configuration.task.schedule.steps, configuration.stored()
     click.echo(f"{configuration.task.name}/{configuration.method}: steps {start} to {steps}")
-    progress = Progress(steps, start)
-    control = Control(on_progress=progress, should_stop=lambda: interrupt.is_wanted)
+    progress = Progress(steps, start, click.echo)
+    control = Control(on_progress=progress, should_stop=stop.is_set)
     return train(configuration, trainer, control)
 
 

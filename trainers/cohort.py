@@ -12,17 +12,19 @@ from pathlib import Path
 
 import torch
 
+from trainers.checkpoints import weights_hash
 from trainers.data import Dataset
 from trainers.devices import device_name
-from trainers.errors import MethodError
+from trainers.errors import MethodError, TaskError
 from trainers.evaluation import Confusion
-from trainers.member import Classroom, Learner
+from trainers.member import Classroom, Learner, forward
 from trainers.models.resampling import resize_bilinear
 from trainers.numerics import configure
 from trainers.resources import Library, Resources
 from trainers.segment import Control, Member, Outcome, Segment
 from trainers.shared import share
-from trainers.tasks.schema import Data
+from trainers.tasks.schema import Data, Task
+from trainers.teacher import TEACHER_SEED
 from trainers.trainee import Trainee
 
 
@@ -108,6 +110,14 @@ class Cohort:
         return confusions
 
 
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A net's worth on the selection split."""
+
+    miou: float  # percent
+    weights_hash: str
+
+
 class Trainer:
     """Runs segments, and keeps data, teacher and device set-up from one to the next."""
 
@@ -151,6 +161,33 @@ class Trainer:
             interrupted=step < segment.stop,
             notes=tuple(course.notes),
         )
+
+    def score_teacher(self, task: Task, file: Path, root: Path | None, device: str) -> Score:
+        """Return how good the teacher in `file` is; CheckpointError where it is not the task's."""
+        segment = Segment(
+            task=task,
+            seed=TEACHER_SEED,
+            start=0,
+            stop=0,
+            evaluate=True,
+            members=(),
+            folder=file.parent,
+            teacher=file,
+            data_root=root,
+            device=device,
+        )
+        place = torch.device(device)
+        configure(place, deterministic=False, threads=task.threads)
+        resources = self._library.lend(segment)
+        if resources.teacher is None:
+            raise TaskError(f"task {task.name} has no teacher, so {file} cannot be its weights")
+        confusion = Confusion(resources.dataset.num_classes, place)
+        with torch.inference_mode():
+            for images, labels in resources.selection_batches():
+                logits = forward(resources.teacher, images, auxiliary=False).logits
+                confusion.add(resize_bilinear(logits, labels.shape[-2:]), labels)
+        miou, _ = confusion.scores()
+        return Score(miou=miou, weights_hash=weights_hash(resources.teacher.state_dict()))
 
 
 class _Course:

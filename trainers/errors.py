@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something the user gave cannot be used; the command line prints it as one line, exit code 2."""
+    """Something the user gave cannot be used: on a command line one line, exit code 2."""
 
 
 class TaskError(UserError):

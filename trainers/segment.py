@@ -80,9 +80,13 @@ class Outcome:
     notes: tuple[str, ...] = field(default=())  # for example "out of memory: split into 2 x 4"
 
 
+def _ignore(step: int) -> None:
+    """Nobody wants to know how far a segment is."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Control:
     """How a running segment talks to whoever started it."""
 
-    on_progress: Callable[[int], None] = lambda step: None  # called with the step reached, often
-    should_stop: Callable[[], bool] = lambda: False  # asked after each step
+    on_progress: Callable[[int], None] = _ignore  # called with the step reached, after each step
+    should_stop: Callable[[], bool] = bool  # asked after each step; by default never

@@ -29,6 +29,7 @@ class Configuration:
     key: str = "student"
     data_root: Path | None = None
     device: str = "cpu"
+    deterministic: bool = False
     teacher: Path | None = None
 
     def stored(self) -> tuple[int, Path | None]:
@@ -91,5 +92,6 @@ def _segment(configuration: Configuration, step: int, file: Path | None) -> Segm
         teacher=configuration.teacher,
         data_root=configuration.data_root,
         device=configuration.device,
+        deterministic=configuration.deterministic,
         max_seconds=CHECKPOINT_SECONDS,
     )

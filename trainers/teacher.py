@@ -21,7 +21,7 @@ __all__ = ["TEACHER_METHOD", "TEACHER_SEED", "load_teacher", "teacher_identity"]
 TEACHER_METHOD = "baseline"  # a teacher is a member of its own task, taught by the labels alone
 TEACHER_SEED = 0  # one teacher for every seed of its students, unless a driver says otherwise
 
-ENVELOPES = ("student", "state_dict", "model_state_dict", "model", "net")  # ours first
+ENVELOPES = ("student", "weights", "state_dict", "model_state_dict", "model", "net")  # ours first
 WRAPPER = "module."  # what DistributedDataParallel puts before every name
 
 

@@ -1,40 +1,47 @@
-"""How a training in a terminal says how far it is, and hears that it shall stop."""
+"""How long work in a terminal says how far it is, and hears that it shall stop."""
 
 from __future__ import annotations
 
 import signal
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
-import click
-
 PROGRESS_SECONDS = 3.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Say = Callable[[str], None]
 
 
-class Interrupt:
-    """Turns the first Ctrl-C into a wish to stop; the second one ends the process as usual."""
+@contextmanager
+def stop_on_signal(say: Say) -> Iterator[threading.Event]:
+    """Yield an event that the first SIGINT or SIGTERM sets; the second raises KeyboardInterrupt.
 
-    def __init__(self) -> None:
-        self.is_wanted = False
+    Only the main thread can take signals; the handlers that were there before are put back.
+    """
+    stop = threading.Event()
 
-    def __enter__(self) -> Interrupt:
-        self._before = signal.signal(signal.SIGINT, self._handle)
-        return self
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - fixed signature
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        name = signal.Signals(number).name
+        say(f"{name}: finishing the running step and saving; once more stops at once")
 
-    def __exit__(self, *error: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.is_wanted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        click.echo("\nfinishing the step, then writing a checkpoint; Ctrl-C again to drop it")
+    before = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Progress:
     """Says every few seconds how far a training is, and how long the rest will take."""
 
-    def __init__(self, steps: int, start: int) -> None:
-        self._steps, self._start = steps, start
+    def __init__(self, steps: int, start: int, say: Say) -> None:
+        self._steps, self._start, self._say = steps, start, say
         self._began = self._said = time.monotonic()
 
     def __call__(self, step: int) -> None:
@@ -45,4 +52,4 @@ class Progress:
         self._said = now
         rate = (step - self._start) / (now - self._began)
         left = (self._steps - step) / rate
-        click.echo(f"  step {step}/{self._steps}, {rate:.1f} steps/s, {left:.0f} s left")
+        self._say(f"  step {step}/{self._steps}, {rate:.1f} steps/s, {left:.0f} s left")

@@ -20,7 +20,6 @@ from sweeper.protocol import plan_of
 from sweeper.provenance import this_launch
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
-from sweeper.signals import stop_on_signal
 from sweeper.store import log
 from sweeper.store.database import open_store
 from sweeper.store.lease import Holder, Lease, acquire
@@ -30,6 +29,7 @@ from sweeper.teachers import Interrupted, School, ensure_teacher, freeze_teacher
 from trainers.cohort import Trainer
 from trainers.devices import choose_device
 from trainers.segment import Outcome
+from trainers.terminal import stop_on_signal
 
 INTERRUPTED = 130  # exit code, as after a SIGINT
 WATCH_S = 2.0
@@ -41,8 +41,12 @@ def drive(options: Options) -> int:
     plans = check(request)
     store = open_store(options.database, "sweeper launch")
     trainer = Trainer()
-    fingerprint = trainer.dataset(request.task.data, request.data_root).fingerprint
-    row = declare(store.engine, declaration(request, plans, fingerprint), this_launch(sys.argv[1:]))
+    dataset = trainer.dataset(request.task.data, request.data_root)
+    row = declare(
+        store.engine,
+        declaration(request, plans, dataset.fingerprint),
+        this_launch(sys.argv[1:], **_inputs(options, dataset.note)),
+    )
     workplace = Workplace(
         checkpoints=options.checkpoints,
         data_root=request.data_root,
@@ -55,10 +59,19 @@ def drive(options: Options) -> int:
             return INTERRUPTED if stop.is_set() else 0
         sweep = Sweep(store.engine, row, lease, workplace, Projection(store.engine, store.storage))
         try:
-            done = _run(sweep, trainer, fingerprint, stop)
+            done = _run(sweep, trainer, dataset.fingerprint, stop)
         finally:
             lease.release(store.engine)
     return _farewell(sweep, done)
+
+
+def _inputs(options: Options, data_note: str) -> dict[str, str | None]:
+    root, file = options.request.data_root, options.task_file
+    return {
+        "data_root": str(root.absolute()) if root else None,
+        "task_file": str(file.absolute()) if file else None,
+        "data_note": data_note,
+    }
 
 
 def _take_turn(engine: Engine, row: Any, stop: threading.Event) -> Lease | None:

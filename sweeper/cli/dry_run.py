@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from rich.console import Console
@@ -72,6 +74,7 @@ def _estimate(options: Options, steps: int) -> str:
         for place in range(options.cohort)
     )
     marks: list[float] = []
+    scratch = TemporaryDirectory(prefix="sweeper-probe-")
     segment = Segment(
         task=request.task,
         seed=PROBE_SEED,
@@ -79,7 +82,7 @@ def _estimate(options: Options, steps: int) -> str:
         stop=PROBE_STEPS,
         evaluate=False,
         members=members,
-        folder=options.checkpoints / "probe",
+        folder=Path(scratch.name),
         data_root=request.data_root,
         device=device,
     )
@@ -87,7 +90,8 @@ def _estimate(options: Options, steps: int) -> str:
         on_progress=lambda step: marks.append(time.monotonic()),  # noqa: ARG005
         should_stop=lambda: len(marks) >= PROBE_STEPS,
     )
-    Trainer().run(segment, control)
+    with scratch:
+        Trainer().run(segment, control)
     per_step = (marks[-1] - marks[0]) / (len(marks) - 1) / len(members)
     return (
         f"about {duration(per_step * steps)} on one {device} worker at {per_step * 1000:.1f} ms a "

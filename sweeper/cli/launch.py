@@ -39,7 +39,7 @@ class Options:
     checkpoints: Path
     device: str | None  # None: a GPU if there is one
     cohort: int
-    dry_run: bool
+    task_file: Path | None = None  # of a task that does not come with the package
 
 
 @click.command(name="launch", epilog=EXAMPLES)
@@ -76,7 +76,7 @@ def command(**given: Any) -> None:
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     options = _options(given)
-    if options.dry_run:
+    if given["dry_run"]:
         from sweeper.cli.dry_run import show_plan
 
         show_plan(options)
@@ -111,7 +111,7 @@ def _options(given: dict[str, Any]) -> Options:
         checkpoints=(given["checkpoint_dir"] or config.home / "checkpoints").absolute(),
         device=given["device"] or config.device,
         cohort=given["cohort"] or task.search.cohort,
-        dry_run=given["dry_run"],
+        task_file=Path(task_name) if task_name.endswith(".toml") else None,
     )
 
 

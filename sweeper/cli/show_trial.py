@@ -26,8 +26,6 @@ def echo_trial(dossier: Dossier) -> None:
     _echo_events(dossier)
     _echo_files(dossier)
     click.echo(f"\nto repeat it without sweeper:\n  {repeat_command(dossier)}")
-    if dossier.deterministic:
-        click.echo("  (the sweep is deterministic; on a GPU this command alone is not)")
 
 
 def repeat_command(dossier: Dossier) -> str:
@@ -37,6 +35,10 @@ def repeat_command(dossier: Dossier) -> str:
     for name in sorted(dossier.params, key=parameter_order):
         words += ["--set", f"{name}={_exact(dossier.params[name])}"]
     words += ["--seed", str(dossier.seed)]
+    if dossier.data_root is not None:
+        words += ["--data-root", dossier.data_root]
+    if dossier.deterministic:
+        words += ["--deterministic"]
     if dossier.teacher is not None and _learns_from_teacher(str(dossier.target.method)):
         words += ["--teacher", dossier.teacher]
     return shlex.join(words)

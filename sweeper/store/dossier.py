@@ -29,6 +29,10 @@ WHERE study_id = :study_id AND (number = :number
 ORDER BY id
 """)
 
+INPUTS = text("""
+SELECT provenance ->> 'task_file' AS task_file, provenance ->> 'data_root' AS data_root
+FROM sweeper.launch WHERE sweep_id = :sweep_id ORDER BY id DESC LIMIT 1
+""")
 TEACHER = text("""
 SELECT a.path FROM sweeper.artifact a JOIN sweeper.sweep s ON s.teacher_hash = a.weights_hash
 WHERE s.id = :sweep_id ORDER BY a.created_at LIMIT 1
@@ -64,7 +68,8 @@ class Dossier:
     """One trial with all that was recorded of it."""
 
     target: Target
-    task: str
+    task: str  # its name, or its file where it does not come with the package
+    data_root: str | None
     seed: int  # of its training
     deterministic: bool
     teacher: str | None  # file of its weights, where the sweep has needed one
@@ -106,6 +111,7 @@ def read_dossier(connection: Connection, target: Target) -> Dossier:
     return Dossier(
         target=target,
         **_protocol_of(sweep_row, target.repeat),
+        **_inputs(connection, sweep_row),
         teacher=connection.scalars(TEACHER, {"sweep_id": sweep_row.id}).first(),
         published={d["name"]: d["published"] for d in study_row.space["dimensions"]},
         miou=row.value,
@@ -123,11 +129,18 @@ def read_dossier(connection: Connection, target: Target) -> Dossier:
 def _protocol_of(sweep_row: Row[Any], repeat: int) -> dict[str, Any]:
     protocol = sweep_row.protocol
     return {
-        "task": protocol["task"]["name"],
         "seed": training_seed(sweep_row.seed, repeat),
         "deterministic": protocol["numerics"]["deterministic"],
         "last_step": protocol["plan"]["rung_steps"][-1],
     }
+
+
+def _inputs(connection: Connection, sweep_row: Row[Any]) -> dict[str, Any]:
+    row = connection.execute(INPUTS, {"sweep_id": sweep_row.id}).one_or_none()
+    name = sweep_row.protocol["task"]["name"]
+    if row is None:
+        return {"task": name, "data_root": None}
+    return {"task": row.task_file or name, "data_root": row.data_root}
 
 
 def _columns(row: Row[Any]) -> dict[str, Any]:

@@ -44,7 +44,10 @@ GROUP BY y.id, y.method, y.repeat, t.bracket
 HAVING count(DISTINCT s.device_name) > 1
 ORDER BY y.id, t.bracket
 """)
-LAST_LAUNCH = text("SELECT command FROM sweeper.launch WHERE sweep_id = :sweep_id ORDER BY id DESC")
+LAST_LAUNCH = text("""
+SELECT command, provenance ->> 'data_note' AS data_note FROM sweeper.launch
+WHERE sweep_id = :sweep_id ORDER BY id DESC LIMIT 1
+""")
 FOLDERS = text("SELECT DISTINCT folder FROM sweeper.segment WHERE sweep_id = :sweep_id")
 
 
@@ -128,6 +131,7 @@ def _overview(connection: Connection, row: Row[Any]) -> SweepOverview:
     holder = holder_of(connection, row.id)
     numerics = row.protocol["numerics"]
     task = row.protocol["task"]["name"]
+    launch = connection.execute(LAST_LAUNCH, {"sweep_id": row.id}).one_or_none()
     return SweepOverview(
         name=row.name,
         task=task,
@@ -136,10 +140,10 @@ def _overview(connection: Connection, row: Row[Any]) -> SweepOverview:
         state=_state(holder, studies),
         driver=holder.name if holder else None,
         driver_silent_s=holder.age_s if holder else None,
-        last_command=connection.scalars(LAST_LAUNCH, {"sweep_id": row.id}).first(),
+        last_command=launch.command if launch else None,
         deterministic=numerics["deterministic"],
         numerics_version=numerics["version"],
-        note=row.protocol.get("data_note") or None,
+        note=launch.data_note or None if launch else None,
         checkpoints=_folders(connection, row.id),
         studies=studies,
         in_flight=_flights(connection, row),

@@ -7,10 +7,12 @@ are not used: a plan is the log's, and a trial's number is its place in it.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import TrialState, create_trial
@@ -20,6 +22,8 @@ from sweeper.names import study_name
 from sweeper.search.sampling import distributions
 from sweeper.search.space import Space
 from sweeper.store.schema import rung, study, sweep, trial
+
+METRIC = "mIoU"
 
 
 class Projection:
@@ -160,6 +164,10 @@ def _describe(projected: Study, row: Row[Any]) -> None:
         "protocol_hash": row.protocol_hash,
     }
     present = projected.user_attrs
+    if projected.metric_names != [METRIC]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            projected.set_metric_names([METRIC])
     for key, value in wanted.items():
         if present.get(key) != value:
             projected.set_user_attr(key, value)

@@ -21,7 +21,7 @@ class Step:
     """One training step as a method sees it."""
 
     student: Outputs
-    teacher: Outputs | None  # under inference mode; None where the method needs none
+    teacher: Outputs | None  # takes no gradient; None where the method needs none
     labels: Tensor  # (B, H, W) int64 at image size, 255 = ignore
     progress: float  # share of the training behind us, in [0, 1)
 

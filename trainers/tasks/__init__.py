@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,13 @@ def _all_faults(error: ValidationError) -> str:
 def _fault(details: Any) -> str:
     where = ".".join(str(part) for part in details["loc"]) or "task"
     if details["type"] == "extra_forbidden":
-        return f"{where}: unknown key{near_miss(str(details['loc'][-1]), _keys(details['loc'][:-1]))}"
+        return (
+            f"{where}: unknown key{near_miss(str(details['loc'][-1]), _keys(details['loc'][:-1]))}"
+        )
     return f"{where}: {details['msg'].removeprefix('Value error, ')}, got {details['input']!r}"
 
 
-def _keys(path: tuple[str | int, ...]) -> list[str]:
+def _keys(path: Sequence[str | int]) -> list[str]:
     """Return the keys that the section at `path` may have."""
     model: Any = Task
     for part in path:
