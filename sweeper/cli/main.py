@@ -29,7 +29,7 @@ COMMANDS = MappingProxyType(
         "dashboard": "Look at the trials in a browser (read only).",
         "methods": "List the distillation methods, or explain one.",
         "tasks": "List the tasks, or explain one.",
-        "teacher": "Train, import or list the teachers.",
+        "teacher": "Train a task's teacher, or take one from a file.",
         "delete": "Remove a sweep or one of its methods, with its checkpoints.",
         "db": "Start, stop, back up or reach the database.",
     }
@@ -97,9 +97,8 @@ class SweeperGroup(click.Group):
         try:
             result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()
-        except click.ClickException as error:
-            error.show()
-            return error.exit_code
+        except click.UsageError as error:
+            return _fault(f"{error.format_message().rstrip('.')}; see {_help_of(error, prog_name)}")
         except UserError as error:
             return _fault(str(error))
         except _database_errors() as error:
@@ -143,6 +142,10 @@ class SweeperGroup(click.Group):
 @click.version_option(__version__, prog_name="sweeper")
 def main() -> None:
     """Compare distillation methods fairly: every method, and the baseline, tuned alike."""
+
+
+def _help_of(error: click.UsageError, prog_name: str | None) -> str:
+    return f"{error.ctx.command_path if error.ctx else prog_name} --help"
 
 
 def _fault(message: str) -> int:

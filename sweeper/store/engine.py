@@ -88,4 +88,4 @@ def _explained(url: str | URL, error: DBAPIError) -> str:
     if password and len(str(password)) > 2:
         said = said.replace(str(password), "***")
     remedy = next((remedy for sign, remedy in REMEDIES.items() if sign in said), None)
-    return f"{masked(url)}: {said}; {remedy or 'is the server running and reachable from here?'}"
+    return f"{masked(url)}: {said}" + (f"; {remedy}" if remedy else "")

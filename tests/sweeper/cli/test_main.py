@@ -142,7 +142,7 @@ def failing(error: BaseException) -> SweeperGroup:
     [
         (KeyboardInterrupt(), 130, "\n"),
         (UserError("a fault\nin two lines"), 2, "error: a fault in two lines\n"),
-        (click.UsageError("no such option"), 2, "Error: no such option\n"),
+        (click.UsageError("no such option"), 2, "error: no such option; see root fail --help\n"),
         (
             OperationalError("SELECT secret", {}, Exception("the server went away\nand more")),
             2,
