@@ -34,11 +34,10 @@ class Clock:
         elapsed = max(self._now() - self._started, 1e-9)
         steps_per_s = (progress.trained_steps - self._first[0]) / elapsed
         trials_per_h = (progress.decided - self._first[1]) / elapsed * 3600
-        left = progress.left_steps / steps_per_s if steps_per_s > 0 else None
+        left = "" if progress.is_done else f", {_to_go(progress.left_steps, steps_per_s)} to go"
         return (
             f"{progress.decided}/{progress.target} trials, {steps_per_s:.1f} steps/s, "
-            f"{trials_per_h:.0f} trials/h, {duration(elapsed)} gone, "
-            f"{'about ' + duration(left) if left is not None else 'unknown time'} to go"
+            f"{trials_per_h:.0f} trials/h, {duration(elapsed)} gone{left}"
         )
 
 
@@ -105,6 +104,10 @@ def _activity(study: StudyProgress) -> str:
     if study.decided >= study.target:
         return "done"
     return f"{study.undecided} open" if study.undecided else "to be planned"
+
+
+def _to_go(steps: int, steps_per_s: float) -> str:
+    return f"about {duration(steps / steps_per_s)}" if steps_per_s > 0 else "unknown time"
 
 
 def name_of(study: StudyProgress) -> str:
