@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -20,7 +21,7 @@ from sweeper.search.space import Space
 from sweeper.store import log
 from sweeper.store.schema import launch, study, sweep
 
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 BASELINE = "baseline"
 BASELINE_SEARCHES = 3  # per repeat of the others: its searches are shared by all comparisons
 
@@ -32,6 +33,7 @@ class MethodPlan:
     space: Space
     code_hash: str
     last_switch: float  # share of the training, over all of the method's space
+    needs_teacher: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,8 @@ class Launch:
 def check_name(name: str) -> None:
     """Raise ConfigError unless the name can stand in study names, paths and shells."""
     if not NAME.fullmatch(name):
-        raise ConfigError(f"sweep name {name!r}: use 1 to 64 of A-Z a-z 0-9 . _ -")
+        rule = "use 1 to 64 of A-Z a-z 0-9 . _ -, neither . nor - at the start"
+        raise ConfigError(f"sweep name {name!r}: {rule}")
 
 
 def declare(engine: Engine, declaration: Declaration, who: Launch) -> Any:
@@ -86,6 +89,14 @@ def declare(engine: Engine, declaration: Declaration, who: Launch) -> Any:
     return row
 
 
+def read_targets(engine: Engine, sweep_id: int) -> dict[str, int]:
+    """Return method, or method@repeat, -> the trials it is to have."""
+    query = select(study).where(study.c.sweep_id == sweep_id).order_by(study.c.id)
+    with engine.connect() as connection:
+        rows = connection.execute(query).all()
+    return {r.method if r.repeat == 1 else f"{r.method}@{r.repeat}": r.target for r in rows}
+
+
 def _sweep(connection: Connection, declaration: Declaration) -> Any:
     protocol = dict(declaration.protocol)
     connection.execute(
@@ -95,11 +106,12 @@ def _sweep(connection: Connection, declaration: Declaration) -> Any:
             seed=declaration.seed,
             protocol=protocol,
             protocol_hash=digest(protocol),
+            folder=f"{declaration.sweep}-{uuid4().hex[:8]}",
         )
         .on_conflict_do_nothing()
     )
     row = connection.execute(
-        select(sweep).where(sweep.c.name == declaration.sweep).with_for_update()
+        select(sweep).where(sweep.c.name == declaration.sweep).with_for_update(key_share=True)
     ).one()
     check_equal(
         f"sweep {row.name}",
@@ -123,6 +135,7 @@ def _study(
             space=space,
             space_hash=method.space.hash,
             code_hash=method.code_hash,
+            needs_teacher=method.needs_teacher,
         )
         .on_conflict_do_nothing()
     )
@@ -133,7 +146,7 @@ def _study(
         study.c.method == method.space.method,
         study.c.repeat == repeat,
     )
-    row = connection.execute(select(study).where(*where).with_for_update()).one()
+    row = connection.execute(select(study).where(*where).with_for_update(key_share=True)).one()
     check_equal(
         f"method {method.space.method}",
         {"code": row.code_hash, "space": _by_name(row.space)},

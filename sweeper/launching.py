@@ -54,6 +54,7 @@ def check(request: Request) -> list[MethodPlan]:
             MethodPlan(
                 space=space,
                 code_hash=code_hash(name),
+                needs_teacher=method.needs_teacher,
                 last_switch=max(method.last_switch(resolve(name, corner)) for corner in corners),
             )
         )
@@ -83,11 +84,9 @@ def declaration(request: Request, plans: Sequence[MethodPlan], fingerprint: str)
     )
 
 
-def needs_teacher(methods: Sequence[str]) -> bool:
-    """Return whether any of these methods learns from a teacher."""
-    from trainers.methods import load_method
-
-    return any(load_method(name).needs_teacher for name in methods)
+def code_here(name: str) -> str:
+    """Return the hash of a method's code in this installation, or that it is not there."""
+    return code_hash(name) if name in method_names() else "not installed"
 
 
 def all_methods(task: Task) -> list[str]:

@@ -1,6 +1,10 @@
-"""How studies and trials are named, in the log, in Optuna and on the command line."""
+"""How studies, trials and people are named, in the log, in Optuna and on the command line."""
 
 from __future__ import annotations
+
+import getpass
+import os
+import socket
 
 
 def study_name(sweep: str, method: str, repeat: int) -> str:
@@ -11,3 +15,12 @@ def study_name(sweep: str, method: str, repeat: int) -> str:
 def trial_name(sweep: str, method: str, repeat: int, number: int) -> str:
     """Return SWEEP/METHOD#N, as `sweeper show` takes it."""
     return f"{study_name(sweep, method, repeat)}#{number}"
+
+
+def this_user() -> str:
+    """Return user@host; a user without a name (in a container, say) is called by its number."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"

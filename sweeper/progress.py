@@ -81,8 +81,8 @@ IN_FLIGHT = text("""
     WHERE g.sweep_id = :sweep AND g.state = 'in flight'
 """)
 STUDIES = text("""
-    SELECT p.* FROM sweeper.progress p JOIN sweeper.study y ON y.id = p.study_id
-    WHERE y.sweep_id = :sweep ORDER BY y.id
+    SELECT * FROM sweeper.progress
+    WHERE sweep = (SELECT name FROM sweeper.sweep WHERE id = :sweep) ORDER BY study_id
 """)
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
-import re
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.declaring import Launch
+from sweeper.names import this_user
+from sweeper.store.url import mask_passwords
 
 PACKAGES = ("sweeper", "torch", "torchvision", "optuna", "ray", "sqlalchemy", "numpy", "scipy")
 
@@ -27,14 +26,10 @@ def this_launch(arguments: Sequence[str], **inputs: str | None) -> Launch:
     which must be said with every result on the data.
     """
     return Launch(
-        who=f"{getpass.getuser()}@{socket.gethostname()}",
-        command=_masked(shlex.join(["sweeper", *arguments])),
+        who=this_user(),
+        command=shlex.join(["sweeper", *map(mask_passwords, arguments)]),
         provenance=provenance() | inputs,
     )
-
-
-def _masked(command: str) -> str:
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", command)
 
 
 def provenance() -> dict[str, Any]:

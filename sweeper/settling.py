@@ -32,17 +32,23 @@ class Settlement:
 
         Returns the checkpoints that may be removed once the transaction is committed.
         """
+        heard = segments.heard_step(self.connection, segment_id)
         rows = segments.members(self.connection, segment_id)
         for row, member in zip(rows, outcome.members, strict=True):
-            self._settle_member(segment_id, row, member)
+            segments.close_member(self.connection, segment_id, (row.study_id, row.number), member)
+            self._settle_member(segment_id, row, member, heard)
         for study_id, index in sorted({(row.study_id, row.bracket) for row in rows}):
-            self._halt_if_failing(study_id, index)
-            self._judge(study_id, index)
+            if not self._halt_if_failing(study_id, index):
+                self._judge(study_id, index)
         return self.needless
 
-    def _settle_member(self, segment_id: int, row: Row[Any], member: MemberOutcome) -> None:
-        key = (row.study_id, row.number)
-        segments.close_member(self.connection, segment_id, key, member)
+    def _settle_member(
+        self, segment_id: int, row: Row[Any], member: MemberOutcome, heard: int
+    ) -> None:
+        if row.state != "RUNNING":  # its method was halted meanwhile: too late to count
+            self._charge(row, member, member.step)
+            self._drop(member.checkpoint)
+            return
         match member.ending:
             case Ending.REACHED:
                 self._reached(segment_id, row, member)
@@ -51,7 +57,7 @@ class Settlement:
             case Ending.FAILED:
                 self._decide(row, member, "FAIL")
             case Ending.LOST:
-                self._lost(row, member)
+                self._lost(row, member, heard)
 
     def _reached(self, segment_id: int, row: Row[Any], member: MemberOutcome) -> None:
         key = (row.study_id, row.number)
@@ -70,33 +76,39 @@ class Settlement:
         rung = row.rung + 1 if self.plan.is_anchor(row.number) else row.rung
         log.show_change(self.connection, key, rung=rung, **changes)
 
-    def _lost(self, row: Row[Any], member: MemberOutcome) -> None:
+    def _lost(self, row: Row[Any], member: MemberOutcome, heard: int) -> None:
         """The trial stays undecided and is repeated; a method that keeps being lost is parked."""
         key = (row.study_id, row.number)
-        log.change_trial(
-            self.connection,
-            key,
-            wasted_steps=trials.c.wasted_steps + max(member.step - row.step, 0),
-            wasted_seconds=trials.c.wasted_seconds + member.seconds,
-        )
-        self._note("lost", key, why=member.reason)
+        self._charge(row, member, heard)
+        self._note("lost", key, why=_first_line(member.reason))
         if log.count_losses(self.connection, key, self.epoch) >= MAX_LOSSES:
-            reason = f"blocked: trial {row.number} was lost {MAX_LOSSES} times: {member.reason}"
+            why = _first_line(member.reason)
+            reason = f"blocked: trial {row.number} was lost {MAX_LOSSES} times: {why}"
             log.set_study_state(self.connection, row.study_id, "parked", reason)
             self._note("parked", (row.study_id, None), why=reason)
 
-    def _halt_if_failing(self, study_id: int, index: int) -> None:
-        if log.count_failed(self.connection, study_id, index) < MAX_FAILURES:
-            return
-        first = log.first_failure(self.connection, study_id, index)
-        reason = f"{MAX_FAILURES} trials of bracket {index} failed: {first}"
-        log.set_study_state(self.connection, study_id, "halted", reason)
+    def _charge(self, row: Row[Any], member: MemberOutcome, reached: int) -> None:
+        """Book steps whose result is not kept."""
+        log.change_trial(
+            self.connection,
+            (row.study_id, row.number),
+            wasted_steps=trials.c.wasted_steps + max(reached - row.step, 0),
+            wasted_seconds=trials.c.wasted_seconds + member.seconds,
+        )
+
+    def _halt_if_failing(self, study_id: int, index: int) -> bool:
+        failures = log.failures(self.connection, study_id, self.plan.numbers(index))
+        if len(failures) < MAX_FAILURES:
+            return False
+        reason = f"{MAX_FAILURES} trials of bracket {index} failed: {failures[0]}"
+        if not log.halt_study(self.connection, study_id, reason):
+            return True  # it was halted before
         self._note("halted", (study_id, None), why=reason)
         for row in log.open_trials(self.connection, [study_id]):
-            log.decide_trial(
-                self.connection, row.key, "FAIL", reason=f"not run, its method was halted: {reason}"
-            )
+            why = f"not run, its method was halted: {reason}"
+            log.decide_trial(self.connection, row.key, "FAIL", reason=why, checkpoint=None)
             self._drop(row.checkpoint)
+        return True
 
     def _judge(self, study_id: int, index: int) -> None:
         """Judge a bracket's contenders when all of them have reached their common rung."""
@@ -130,7 +142,7 @@ class Settlement:
         values |= self._spent(row, member) | {"checkpoint": None, "reason": member.reason}
         log.decide_trial(self.connection, key, state, **values)
         self._drop(row.checkpoint)
-        self._note(member.ending.value, key, why=member.reason)
+        self._note(member.ending.value, key, why=_first_line(member.reason))
 
     def _spent(self, row: Row[Any], member: MemberOutcome) -> dict[str, Any]:
         return {
@@ -145,3 +157,8 @@ class Settlement:
 
     def _note(self, kind: str, key: TrialKey | tuple[int, None], **detail: Any) -> None:
         log.note(self.connection, self.sweep_id, kind, key, **detail)
+
+
+def _first_line(reason: str | None) -> str:
+    """Return the line that says what happened; the traceback stays with the segment."""
+    return (reason or "no reason given").splitlines()[0]

@@ -7,8 +7,7 @@ the very same code. A decision is stored, in one fenced transaction, before anyb
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -18,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from sweeper.cohorts import choose_cohort
+from sweeper.leftovers import remove, tidy
 from sweeper.names import trial_name
 from sweeper.protocol import plan_of, task_of
 from sweeper.search.sampling import plan_bracket
@@ -27,6 +27,7 @@ from sweeper.settling import Settlement
 from sweeper.store import log, segments
 from sweeper.store.lease import Lease
 from sweeper.store.projection import Projection
+from sweeper.upkeep import park_changed, restart_without_checkpoint
 from trainers.segment import Member, Outcome, Segment
 
 
@@ -34,6 +35,7 @@ class Idle(Enum):
     """Why there is no segment to run."""
 
     WAIT = "wait"  # something is in flight; ask again when it is recorded
+    NEEDS_TEACHER = "needs teacher"  # make it, put it into the workplace, ask again
     DONE = "done"
 
 
@@ -55,6 +57,7 @@ class Workplace:
     device: str = "cpu"
     cohort: int = 8  # most members of a segment
     max_seconds: float = 300.0  # of a segment: checkpoints are this far apart at most
+    code_of: Callable[[str], str] | None = None  # hash of a method's code here; None: not checked
 
 
 class Sweep:
@@ -68,6 +71,7 @@ class Sweep:
         self.id: int = row.id
         self.name: str = row.name
         self.seed: int = row.seed
+        self.folder: str = row.folder
         self.protocol: Mapping[str, Any] = row.protocol
         self.plan = plan_of(row.protocol)
         self.task = task_of(row.protocol)
@@ -75,23 +79,34 @@ class Sweep:
         self.workplace = workplace
         self.projection = projection
 
+    @property
+    def root(self) -> Path:
+        """The folder of this sweep's checkpoints; its name is no other sweep's, anywhere."""
+        return self.workplace.checkpoints / self.folder
+
     def recover(self) -> int:
-        """Give up what an earlier driver had in flight, mend the projection, remove orphans.
+        """Give up what is in flight, mend the projection, remove what nothing needs.
 
         Returns how many segments were given up; their trials are trained again from their last
-        checkpoints.
+        checkpoints, and from the start where a checkpoint is gone. Raises SweeperError where the
+        sweep has checkpoints but none of them is under this workplace.
         """
         with self._transaction() as connection:
-            lost = segments.lose_segments(connection, self.id, self.lease.epoch)
+            lost = segments.lose_segments(connection, self.id)
             if lost:
                 log.note(connection, self.id, "lost", segments=lost, why="their driver ended")
+            studies = log.studies(connection, self.id)
+            restart_without_checkpoint(connection, self.id, studies, self.root)
+            needed = log.checkpoints(connection, self.id)
         self.projection.update(self.id)
-        self._remove_orphans()
+        tidy(self.root, needed)
         return len(lost)
 
     def next_segment(self, slots: int = 1) -> Assignment | Idle:
         """Return the next segment, stored as in flight; `slots` = workers that are free now."""
         with self._transaction() as connection:
+            if self.workplace.code_of is not None:
+                park_changed(connection, self.id, self._active(connection), self.workplace.code_of)
             planned = self._plan_due_brackets(connection)
             assignment = self._issue(connection, slots)
         if planned:
@@ -99,14 +114,21 @@ class Sweep:
         return assignment
 
     def record(self, assignment: Assignment, outcome: Outcome) -> None:
-        """Store what became of a segment; a second call for the same one changes nothing."""
+        """Store what became of a segment; a second call for the same one changes nothing.
+
+        Raises ValueError where the outcome is not this segment's.
+        """
+        asked = [member.key for member in assignment.segment.members]
+        given = [member.key for member in outcome.members]
+        if asked != given:
+            raise ValueError(f"segment {assignment.id} is of {asked}, the outcome of {given}")
+        needless: list[Path] = []
         with self._transaction() as connection:
-            if not segments.close_segment(connection, assignment.id, outcome):
-                return
-            settlement = Settlement(connection, self.id, self.plan, self.lease.epoch)
-            needless = settlement.apply(assignment.id, outcome)
+            if segments.close_segment(connection, assignment.id, outcome):
+                settlement = Settlement(connection, self.id, self.plan, self.lease.epoch)
+                needless = settlement.apply(assignment.id, outcome)
         self.projection.update(self.id)
-        self._remove(needless)
+        remove(needless)
 
     def hear(self, assignment: Assignment, step: int) -> None:
         """Note that a segment's worker is alive and has reached `step`."""
@@ -119,11 +141,14 @@ class Sweep:
             self.lease.fence(connection)
             yield connection
 
+    def _active(self, connection: Connection) -> list[log.Study]:
+        return [study for study in log.studies(connection, self.id) if study.state == "active"]
+
     def _plan_due_brackets(self, connection: Connection) -> bool:
         due = [
             study
-            for study in log.studies(connection, self.id)
-            if study.state == "active" and not study.undecided and study.planned < study.target
+            for study in self._active(connection)
+            if not study.undecided and study.planned < study.target
         ]
         for study in due:
             self._plan_bracket(connection, study)
@@ -139,7 +164,7 @@ class Sweep:
         log.note(connection, self.id, "planned", (study.id, None), bracket=index)
 
     def _issue(self, connection: Connection, slots: int) -> Assignment | Idle:
-        active = {s.id: s for s in log.studies(connection, self.id) if s.state == "active"}
+        active = {study.id: study for study in self._active(connection)}
         busy = log.in_flight(connection, self.id)
         ready = [
             trial
@@ -148,6 +173,9 @@ class Sweep:
         ]
         if not ready:
             return Idle.WAIT if busy else Idle.DONE
+        taught = any(active[trial.study_id].needs_teacher for trial in ready)
+        if taught and self.workplace.teacher is None:
+            return Idle.NEEDS_TEACHER
         cohort = choose_cohort(
             ready,
             studies=active,
@@ -163,11 +191,10 @@ class Sweep:
         keys = [trial.key for trial in cohort]
         steps = {"start_step": first.step, "stop_step": self._stop(first)}
         seed = training_seed(self.seed, studies[first.study_id].repeat)
-        root = self.workplace.checkpoints / self.name
         identifier, folder = segments.add_segment(
             connection,
             trials=keys,
-            root=root,
+            root=self.root,
             sweep_id=self.id,
             epoch=self.lease.epoch,
             seed=seed,
@@ -198,20 +225,3 @@ class Sweep:
 
     def _stop(self, trial: log.OpenTrial) -> int:
         return self.plan.rung_steps[trial.rung]
-
-    def _remove(self, files: list[Path]) -> None:
-        for file in files:
-            file.unlink(missing_ok=True)
-            with_others = file.parent.is_dir() and any(file.parent.iterdir())
-            if file.parent.is_dir() and not with_others:
-                file.parent.rmdir()
-
-    def _remove_orphans(self) -> None:
-        """Remove folders of segments that no trial's checkpoint lies in: nothing can need them."""
-        root = self.workplace.checkpoints / self.name
-        with self._transaction() as connection:
-            needed = log.checkpoint_folders(connection, self.id)
-        folders = root.glob("segment-*") if root.is_dir() else ()
-        for folder in folders:
-            if folder not in needed:
-                shutil.rmtree(folder, ignore_errors=True)

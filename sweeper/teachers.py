@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import ProtocolMismatch, SweeperError
 from sweeper.store.schema import artifact, sweep
@@ -98,26 +100,27 @@ def adopt_teacher(school: School, trainer: Trainer, file: Path) -> Teacher:
     CheckpointError where they do not fit the task's net; SweeperError where the task has another
     teacher already, since sweeps may have learnt from it.
     """
-    found = find_teacher(school.engine, school.hash)
-    if found is not None and found.origin != str(file.absolute()):
-        raise SweeperError(
-            f"{school.task.name} has a teacher already ({found.origin}: {found.path}); another one "
-            "would be another task: copy the task's TOML file under a new name"
-        )
     place = school.workplace
     score = trainer.score_teacher(school.task, file, place.data_root, place.device)
-    kept = school.folder / "adopted.pt"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, kept.with_suffix(".partial"))
-    kept.with_suffix(".partial").replace(kept)
-    teacher = Teacher(
-        hash=school.hash,
-        weights_hash=score.weights_hash,
-        path=kept,
-        origin=str(file.absolute()),
-        miou=score.miou,
-    )
-    store_teacher(school, teacher)
+    with _lock(school):
+        found = find_teacher(school.engine, school.hash)
+        if found is not None and found.weights_hash != score.weights_hash:
+            raise SweeperError(
+                f"{school.task.name} has a teacher already ({found.origin}: {found.path}); another "
+                "one would be another task: copy the task's TOML file under a new name"
+            )
+        kept = school.folder / "adopted.pt"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, kept.with_suffix(".partial"))
+        kept.with_suffix(".partial").replace(kept)
+        teacher = Teacher(
+            hash=school.hash,
+            weights_hash=score.weights_hash,
+            path=kept,
+            origin=str(file.absolute()),
+            miou=score.miou,
+        )
+        store_teacher(school, teacher)
     return teacher
 
 
@@ -173,8 +176,9 @@ def _lock(school: School) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.scalar(select(func.pg_advisory_unlock(key)))
-            connection.commit()
+            with contextlib.suppress(SQLAlchemyError):  # a lost connection holds no lock
+                connection.scalar(select(func.pg_advisory_unlock(key)))
+                connection.commit()
 
 
 def _train(school: School, trainer: Trainer) -> Teacher:

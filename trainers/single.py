@@ -73,7 +73,7 @@ def train(configuration: Configuration, trainer: Trainer, control: Control) -> M
         if member.ending is not Ending.REACHED:
             return member
         if file is not None and file != member.checkpoint:
-            file.unlink()
+            file.unlink(missing_ok=True)
         step, file = member.step, member.checkpoint
         if step == segment.stop or control.should_stop():
             return member

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 PROGRESS_SECONDS = 3.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Say = Callable[[str], None]
 
 
 @contextmanager
 def stop_on_signal(say: Say) -> Iterator[threading.Event]:
-    """Yield an event that the first SIGINT or SIGTERM sets; the second raises KeyboardInterrupt.
+    """Yield an event that the first stop signal sets; the second raises KeyboardInterrupt.
 
     Only the main thread can take signals; the handlers that were there before are put back.
     """

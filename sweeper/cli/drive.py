@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable
@@ -11,19 +12,20 @@ from typing import Any
 import click
 from sqlalchemy import Engine
 
+from sweeper.cli.hints import baseline_command, unequal_targets
 from sweeper.cli.launch import Options
-from sweeper.cli.live import live_view
-from sweeper.declaring import declare
-from sweeper.launching import check, declaration, needs_teacher
+from sweeper.cli.live import live_view, name_of
+from sweeper.declaring import BASELINE, declare
+from sweeper.launching import check, code_here, declaration
 from sweeper.progress import read_progress
 from sweeper.protocol import plan_of
 from sweeper.provenance import this_launch
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
-from sweeper.store import log
 from sweeper.store.database import open_store
 from sweeper.store.lease import Holder, Lease, acquire
 from sweeper.store.projection import Projection
+from sweeper.store.retry import AWAY, with_patience
 from sweeper.sweep import Sweep, Workplace
 from sweeper.teachers import Interrupted, School, ensure_teacher, freeze_teacher
 from trainers.cohort import Trainer
@@ -31,7 +33,7 @@ from trainers.devices import choose_device
 from trainers.segment import Outcome
 from trainers.terminal import stop_on_signal
 
-INTERRUPTED = 130  # exit code, as after a SIGINT
+BLOCKED, INTERRUPTED = 1, 130  # exit codes: some method is halted or parked; as after a SIGINT
 WATCH_S = 2.0
 
 
@@ -52,17 +54,25 @@ def drive(options: Options) -> int:
         data_root=request.data_root,
         device=choose_device(options.device),
         cohort=options.cohort,
+        code_of=code_here,
     )
+    for line in unequal_targets(store.engine, row.id):
+        click.echo(line, err=True)
     with stop_on_signal(lambda line: click.echo(line, err=True)) as stop:
         lease = _take_turn(store.engine, row, stop)
-        if lease is None:
-            return INTERRUPTED if stop.is_set() else 0
-        sweep = Sweep(store.engine, row, lease, workplace, Projection(store.engine, store.storage))
-        try:
-            done = _run(sweep, trainer, dataset.fingerprint, stop)
-        finally:
-            lease.release(store.engine)
-    return _farewell(sweep, done)
+        if lease is not None:
+            projection = Projection(store.engine, store.storage)
+            sweep = Sweep(store.engine, row, lease, workplace, projection)
+            try:
+                _run(sweep, trainer, dataset.fingerprint, stop)
+            finally:
+                _release(lease, store.engine)
+    return _farewell(store.engine, row, stop)
+
+
+def _release(lease: Lease, engine: Engine) -> None:
+    with contextlib.suppress(*AWAY):  # it runs out by itself where the database is away
+        lease.release(engine)
 
 
 def _inputs(options: Options, data_note: str) -> dict[str, str | None]:
@@ -91,20 +101,19 @@ def _take_turn(engine: Engine, row: Any, stop: threading.Event) -> Lease | None:
     return lease if isinstance(lease, Lease) else None
 
 
-def _run(sweep: Sweep, trainer: Trainer, fingerprint: str, stop: threading.Event) -> bool:
-    """Recover, make the teacher if one is needed, run to the end; False when stopped before."""
+def _run(sweep: Sweep, trainer: Trainer, fingerprint: str, stop: threading.Event) -> None:
+    """Recover what an earlier driver left, then run to the end or to a stop."""
+    title = f"sweep {sweep.name}, task {sweep.task.name}, {sweep.workplace.device}"
     with Heartbeat(sweep, stop) as heartbeat:
-        lost = sweep.recover()
+        lost = with_patience(sweep.recover)
         if lost:
             click.echo(f"{lost} unfinished segments of an earlier run are repeated", err=True)
-        try:
-            _prepare_teacher(sweep, trainer, fingerprint, stop)
-        except Interrupted as interruption:
-            click.echo(str(interruption), err=True)
-            return False
-        title = f"sweep {sweep.name}, task {sweep.task.name}, {sweep.workplace.device}"
         with live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as say:
-            return run_inline(sweep, trainer, heartbeat, _reporter(say))
+
+            def make_teacher() -> None:
+                _make_teacher(sweep, trainer, fingerprint, stop, say)
+
+            run_inline(sweep, trainer, heartbeat, make_teacher, _reporter(say))
 
 
 def _reporter(say: Callable[[str], None]) -> Callable[[Outcome], None]:
@@ -118,42 +127,40 @@ def _reporter(say: Callable[[str], None]) -> Callable[[Outcome], None]:
     return report
 
 
-def _prepare_teacher(
-    sweep: Sweep, trainer: Trainer, fingerprint: str, stop: threading.Event
+def _make_teacher(
+    sweep: Sweep,
+    trainer: Trainer,
+    fingerprint: str,
+    stop: threading.Event,
+    say: Callable[[str], None],
 ) -> None:
-    with sweep.engine.connect() as connection:
-        methods = [study.method for study in log.studies(connection, sweep.id)]
-    if not needs_teacher(methods):
-        return
     school = School(
         engine=sweep.engine,
         task=sweep.task,
         fingerprint=fingerprint,
         workplace=sweep.workplace,
         stop=stop,
-        announce=lambda line: click.echo(line, err=True),
+        announce=say,
     )
-    teacher = ensure_teacher(school, trainer)
+    try:
+        teacher = ensure_teacher(school, trainer)
+    except Interrupted as interruption:
+        say(str(interruption))
+        return
     freeze_teacher(sweep.engine, sweep.id, teacher)
-    click.echo(
-        f"teacher: {teacher.miou:.2f} mIoU on the selection split ({teacher.path})", err=True
-    )
+    say(f"teacher: {teacher.miou:.2f} mIoU on the selection split ({teacher.path})")
     sweep.workplace = replace(sweep.workplace, teacher=teacher.path)
 
 
-def _farewell(sweep: Sweep, done: bool) -> int:
-    progress = read_progress(sweep.engine, sweep.id, sweep.plan)
-    for study in progress.studies:
-        if study.state != "active":
-            click.echo(f"{study.method} is {study.state}: {study.reason}", err=True)
-    if not done:
+def _farewell(engine: Engine, row: Any, stop: threading.Event) -> int:
+    progress = read_progress(engine, row.id, plan_of(row.protocol))
+    blocked = [study for study in progress.studies if study.state != "active"]
+    for study in blocked:
+        click.echo(f"{name_of(study)} is {study.state}: {study.reason}", err=True)
+    if stop.is_set() and not progress.is_done:
         click.echo("stopped; everything is saved: the same command goes on", err=True)
         return INTERRUPTED
-    if all(study.method != "baseline" for study in progress.studies):
-        click.echo(
-            f"no baseline in this sweep; add it: sweeper launch --sweep {sweep.name} "
-            f"--task {sweep.task.name} --method baseline --budget {progress.studies[0].target}",
-            err=True,
-        )
-    click.echo(f"done: sweeper query leaderboard --sweep {sweep.name}", err=True)
-    return 0
+    if all(study.method != BASELINE for study in progress.studies):
+        click.echo(f"no baseline to compare with; add it: {baseline_command(sys.argv)}", err=True)
+    click.echo(f"done: sweeper query leaderboard --sweep {row.name}", err=True)
+    return BLOCKED if blocked else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeper.progress import StudyProgress, SweepProgress
+from sweeper.store.retry import AWAY
 
 REFRESH_S = 1.0
 PLAIN_LINE_S = 10.0
@@ -49,22 +51,24 @@ def live_view(read: Callable[[], SweepProgress], title: str) -> Iterator[Callabl
     if not console.is_terminal:
         with _repeat(lambda: _plain(read(), clock), PLAIN_LINE_S):
             yield lambda line: click.echo(line, err=True)
-        click.echo(clock.summary(read()), err=True)
         return
     view = Live(console=console, auto_refresh=False)
     with view, _repeat(lambda: view.update(_table(read(), clock, title), refresh=True), REFRESH_S):
-        yield console.print
-        view.update(_table(read(), clock, title), refresh=True)
+        yield lambda line: console.print(line, markup=False, highlight=False)
 
 
 @contextmanager
 def _repeat(action: Callable[[], None], interval_s: float) -> Iterator[None]:
     over = threading.Event()
 
-    def run() -> None:
-        action()
-        while not over.wait(interval_s):
+    def show() -> None:
+        with contextlib.suppress(*AWAY):  # away for a moment: the next time will do
             action()
+
+    def run() -> None:
+        show()
+        while not over.wait(interval_s):
+            show()
 
     thread = threading.Thread(target=run, name="live view", daemon=True)
     thread.start()
@@ -73,6 +77,7 @@ def _repeat(action: Callable[[], None], interval_s: float) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+        show()
 
 
 def _plain(progress: SweepProgress, clock: Clock) -> None:

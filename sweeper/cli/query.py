@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from sweeper.cli.db import database_option
 from sweeper.cli.reading import choose_sweep, opened
-from sweeper.cli.tables import decimals, echo_table, short_params, signed
+from sweeper.cli.tables import decimals, echo_table, short_params
 from sweeper.queries import ORDERS, check_query, select_rows
 
 if TYPE_CHECKING:
@@ -151,10 +151,6 @@ def _state(row: Row) -> str:
     return "diverged" if row.get("diverged") else STATES[row["state"]]
 
 
-def _gain(row: Row) -> str | None:
-    return None if row["method"] == "baseline" else signed(row["minus_baseline"])
-
-
 def _column(name: str) -> Callable[[Row], object]:
     return lambda row: row[name]
 
@@ -163,7 +159,6 @@ TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
     "leaderboard": {
         "method": _method,
         "mIoU": _column("miou"),
-        "gain": _gain,
         "published": _column("published"),
         "best": lambda row: None if row["best_trial"] is None else f"#{row['best_trial']}",
         "trials": lambda row: f"{row['trials']}/{row['budget']}",

@@ -79,11 +79,6 @@ def decimals(value: float) -> str:
     return short_number(value) if 0 < abs(value) < 0.01 else f"{value:.2f}"
 
 
-def signed(value: float | None) -> str | None:
-    """Return a difference with its sign and two decimals."""
-    return None if value is None else f"{value:+.2f}"
-
-
 def short_number(value: object) -> str:
     """Return two significant digits in the shorter notation, for example 0.013 or 1e-4."""
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -25,8 +25,7 @@ class Heartbeat:
         self.stop = stop
         self.interval_s = interval_s
         self.lease_lost = False
-        self._assignment: Assignment | None = None
-        self._step = 0
+        self._at: tuple[Assignment, int] | None = None  # segment, step: changed together
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -45,11 +44,12 @@ class Heartbeat:
 
     def control(self, assignment: Assignment) -> Control:
         """Return what a trainer needs to report on this segment and to be told to stop."""
-        self._assignment, self._step = assignment, assignment.segment.start
-        return Control(on_progress=self._note, should_stop=self.stop.is_set)
 
-    def _note(self, step: int) -> None:
-        self._step = step
+        def note(step: int) -> None:
+            self._at = (assignment, step)
+
+        note(assignment.segment.start)
+        return Control(on_progress=note, should_stop=self.stop.is_set)
 
     def _run(self) -> None:
         while not self._over.wait(self.interval_s):
@@ -65,5 +65,5 @@ class Heartbeat:
 
     def _beat(self) -> None:
         self.sweep.lease.renew(self.sweep.engine)
-        if self._assignment is not None:
-            self.sweep.hear(self._assignment, self._step)
+        if self._at is not None:
+            self.sweep.hear(*self._at)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from sweeper.errors import LeaseLost
+from sweeper.errors import LeaseLost, SweeperError
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.sweep import Idle, Sweep
+from sweeper.store.retry import with_patience
+from sweeper.sweep import Assignment, Idle, Sweep
 from trainers.segment import Control, Outcome, Segment
 
 
@@ -23,21 +24,39 @@ def run_inline(
     sweep: Sweep,
     trainer: Runs,
     heartbeat: Heartbeat,
+    make_teacher: Callable[[], None],
     announce: Callable[[Outcome], None] | None = None,
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
-    Whatever is interrupted is stored first: its trials go on from there at the next launch. Raises
-    LeaseLost when another driver has taken over.
+    `make_teacher` is called when a method needs one and the workplace has none. Whatever is
+    interrupted is stored first: its trials go on from there at the next launch. Raises LeaseLost
+    when another driver has taken over.
     """
     while not heartbeat.stop.is_set():
-        assignment = sweep.next_segment(slots=1)
-        if isinstance(assignment, Idle):
+        # Nothing runs here at this moment, so a retry may give up all that is in flight.
+        assignment = with_patience(sweep.next_segment, before_retry=sweep.recover)
+        if assignment is Idle.DONE:
             return True
-        outcome = trainer.run(assignment.segment, heartbeat.control(assignment))
-        sweep.record(assignment, outcome)
-        if announce is not None:
-            announce(outcome)
+        if assignment is Idle.NEEDS_TEACHER:
+            make_teacher()
+        elif isinstance(assignment, Assignment):
+            outcome = _run(trainer, assignment, heartbeat)
+            with_patience(lambda: sweep.record(assignment, outcome))  # noqa: B023 - called at once
+            if announce is not None:
+                announce(outcome)
+        else:
+            raise SweeperError("a segment is in flight that this process does not run: relaunch")
     if heartbeat.lease_lost:
         raise LeaseLost("another driver took this sweep over; run the same command to watch it")
     return False
+
+
+def _run(trainer: Runs, assignment: Assignment, heartbeat: Heartbeat) -> Outcome:
+    try:
+        return trainer.run(assignment.segment, heartbeat.control(assignment))
+    except OSError as error:
+        raise SweeperError(
+            f"segment {assignment.id} was lost: {error}; see to {assignment.segment.folder}, "
+            "then run the same command again"
+        ) from error

@@ -6,20 +6,20 @@ Ages are measured by the database's clock. A holder that died on this very host 
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from sweeper.errors import LeaseLost
+from sweeper.names import this_user
 from sweeper.store.schema import lease
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 LIFETIME_S = 60.0
 RENEWAL_S = 5.0
 
@@ -102,20 +102,26 @@ def _died_here(row: Any) -> bool:
     me = _me()
     if (row.host, row.boot) != (me["host"], me["boot"]):
         return False
-    try:
-        return bool(psutil.Process(row.pid).create_time() != row.process_started)
-    except psutil.NoSuchProcess:
-        return True
+    started = _started(row.pid)
+    return started is None or started != row.process_started
 
 
 def _me() -> dict[str, Any]:
-    host, pid = socket.gethostname(), os.getpid()
-    boot_file = Path("/proc/sys/kernel/random/boot_id")
+    pid = os.getpid()
     return {
-        "holder": f"{getpass.getuser()}@{host}, process {pid}",
-        "host": host,
-        # Containers on one host share its boot, not its process ids: their host names differ.
-        "boot": boot_file.read_text().strip() if boot_file.exists() else "unknown",
+        "holder": f"{this_user()}, process {pid}",
+        "host": socket.gethostname(),
+        # Containers may share a host's name and boot, but each has process ids of its own.
+        "boot": f"{BOOT.read_text().strip()} {Path('/proc/self/ns/pid').readlink()}",
         "pid": pid,
-        "process_started": psutil.Process(pid).create_time(),
+        "process_started": _started(pid),
     }
+
+
+def _started(pid: int) -> float | None:
+    """Return when a process started, in clock ticks since the boot; None where there is none."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return float(status.rpartition(")")[2].split()[19])  # the name before it may hold spaces

@@ -25,6 +25,8 @@ class Study:
     target: int
     state: str
     space: Mapping[str, Any]
+    code_hash: str
+    needs_teacher: bool
     planned: int  # trials in its plan so far
     undecided: int
     begun_steps: int
@@ -76,6 +78,8 @@ def studies(connection: Connection, sweep_id: int) -> list[Study]:
             target=row.target,
             state=row.state,
             space=row.space,
+            code_hash=row.code_hash,
+            needs_teacher=row.needs_teacher,
             planned=row.planned or 0,
             undecided=row.undecided or 0,
             begun_steps=int(row.begun or 0),
@@ -201,12 +205,18 @@ def rung_values(
     return {row.number: row.value for row in connection.execute(query)}
 
 
-def count_failed(connection: Connection, study_id: int, index: int) -> int:
-    """Return how many trials of a bracket failed in the method's own code."""
-    query = select(func.count()).where(
-        trial.c.study_id == study_id, trial.c.bracket == index, trial.c.state == "FAIL"
+def failures(connection: Connection, study_id: int, numbers: range) -> list[str]:
+    """Return the first lines of the reasons why trials failed in the method's own code."""
+    query = (
+        select(trial.c.reason)
+        .where(
+            trial.c.study_id == study_id,
+            trial.c.number.between(numbers.start, numbers.stop - 1),
+            trial.c.state == "FAIL",
+        )
+        .order_by(trial.c.number)
     )
-    return int(connection.scalar(query) or 0)
+    return [(reason or "no reason given").splitlines()[0] for reason in connection.scalars(query)]
 
 
 def note(
@@ -240,31 +250,46 @@ def count_losses(connection: Connection, key: TrialKey, epoch: int) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def first_failure(connection: Connection, study_id: int, index: int) -> str:
-    """Return the first line of the first failure of a bracket."""
-    query = (
-        select(trial.c.reason)
-        .where(trial.c.study_id == study_id, trial.c.bracket == index, trial.c.state == "FAIL")
-        .order_by(trial.c.number)
-        .limit(1)
-    )
-    return (connection.scalar(query) or "no reason given").splitlines()[0]
-
-
 def set_study_state(
     connection: Connection, study_id: int, state: str, reason: str | None = None
 ) -> None:
-    """Make a study active, parked (a relaunch goes on) or halted (for good)."""
+    """Make a study active, or park it: a relaunch goes on."""
     connection.execute(
         update(study).where(study.c.id == study_id).values(state=state, reason=reason)
     )
 
 
-def checkpoint_folders(connection: Connection, sweep_id: int) -> set[Path]:
-    """Return the folders that hold a checkpoint of a trial of the sweep."""
+def halt_study(connection: Connection, study_id: int, reason: str) -> bool:
+    """Halt a study for good; False where it was halted before."""
+    where = (study.c.id == study_id, study.c.state != "halted")
+    halted = connection.execute(update(study).where(*where).values(state="halted", reason=reason))
+    return halted.rowcount == 1
+
+
+def forget_checkpoint(connection: Connection, trials: Iterable[OpenTrial]) -> None:
+    """Send trials whose checkpoint is gone back to step 0; what they had trained was wasted.
+
+    Their rungs stay: what was judged is not judged again, and the same values come out.
+    """
+    for each in trials:
+        change_trial(
+            connection,
+            each.key,
+            step=0,
+            checkpoint=None,
+            trained_steps=0,
+            device_seconds=0.0,
+            wasted_steps=trial.c.wasted_steps + trial.c.trained_steps,
+            wasted_seconds=trial.c.wasted_seconds + trial.c.device_seconds,
+        )
+
+
+def checkpoints(connection: Connection, sweep_id: int) -> set[tuple[str, str]]:
+    """Return folder name and file name of every checkpoint that a trial of the sweep has."""
     query = (
         select(trial.c.checkpoint)
         .join(study, study.c.id == trial.c.study_id)
         .where(study.c.sweep_id == sweep_id, trial.c.checkpoint.is_not(None))
     )
-    return {Path(checkpoint).parent for checkpoint in connection.scalars(query)}
+    paths = map(Path, connection.scalars(query))
+    return {(path.parent.name, path.name) for path in paths}

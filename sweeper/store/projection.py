@@ -1,29 +1,36 @@
 """Optuna's tables as a projection of the log: for the dashboard and every Optuna tool.
 
 The only module that writes with Optuna. It is idempotent: a trial is brought to what the log says,
-whatever a crash left behind, and its `projected_revision` then says so. `ask` and `enqueue_trial`
-are not used: a plan is the log's, and a trial's number is its place in it.
+however often that is asked for, and its `projected_revision` then says so. `ask` and
+`enqueue_trial` are not used: a plan is the log's, and a trial's number is its place in it.
 """
 
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import TrialState, create_trial
-from sqlalchemy import Connection, Engine, Row, select, tuple_, update
+from sqlalchemy import Connection, Engine, Row, bindparam, select, text, tuple_, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.names import study_name
 from sweeper.search.sampling import distributions
 from sweeper.search.space import Space
 from sweeper.store.schema import rung, study, sweep, trial
 
+logger = logging.getLogger(__name__)
+
 METRIC = "mIoU"
+LOCK_KEY = 20230903  # with the sweep's id: one process at a time projects a sweep
+LOCK = text("SELECT pg_advisory_lock(:key, :sweep)")
+UNLOCK = text("SELECT pg_advisory_unlock(:key, :sweep)")
 
 
 class Projection:
@@ -35,26 +42,49 @@ class Projection:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def update(self, sweep_id: int) -> int:
-        """Project every trial of a sweep that has changed; return how many."""
-        with self.engine.connect() as connection:
-            rows = list(connection.execute(_changed(sweep_id)))
-            values = _rung_values(connection, [(row.study_id, row.number) for row in rows])
+        """Project every trial of a sweep that has changed; return how many.
+
+        A failure is a warning: the log is not touched by it, and the next call mends it.
+        """
+        try:
+            return self._update_alone(sweep_id)
+        except (SQLAlchemyError, StorageInternalError) as error:
+            reason = str(error).partition("\n")[0]
+            logger.warning("Optuna's tables are behind the log for now: %s", reason)
+            return 0
+
+    def _update_alone(self, sweep_id: int) -> int:
+        """Let one process at a time project a sweep: two would give one trial two numbers."""
+        key = {"key": LOCK_KEY, "sweep": sweep_id}
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(LOCK, key)
+            try:
+                return self._update(connection, sweep_id)
+            finally:
+                connection.execute(UNLOCK, key)
+
+    def repair(self, sweep_id: int) -> int:
+        """Make the Optuna studies of a sweep anew from the log; return the number of trials."""
+        with self.engine.begin() as connection:
+            rows = list(connection.execute(_studies(sweep_id)))
+            self.delete([study_name(row.name, row.method, row.repeat) for row in rows])
+            connection.execute(
+                update(trial)
+                .where(trial.c.study_id.in_([row.id for row in rows]))
+                .values(projected_revision=0)
+            )
+        return self.update(sweep_id)
+
+    def _update(self, connection: Connection, sweep_id: int) -> int:
+        rows = list(connection.execute(_changed(sweep_id)))
+        values = _rung_values(connection, [(row.study_id, row.number) for row in rows])
         by_study: dict[str, list[Row[Any]]] = {}
         for row in rows:
             by_study.setdefault(study_name(row.sweep, row.method, row.repeat), []).append(row)
         for name, changed in by_study.items():
             self._update_study(name, changed, values)
-        self._mark(rows)
+            _mark(connection, changed)
         return len(rows)
-
-    def repair(self, sweep_id: int) -> int:
-        """Look at every trial of a sweep again, also those that seem up to date."""
-        of_sweep = select(study.c.id).where(study.c.sweep_id == sweep_id).scalar_subquery()
-        with self.engine.begin() as connection:
-            connection.execute(
-                update(trial).where(trial.c.study_id.in_(of_sweep)).values(projected_revision=0)
-            )
-        return self.update(sweep_id)
 
     def delete(self, names: list[str]) -> None:
         """Remove the studies of these names from Optuna's tables, where they are there."""
@@ -114,15 +144,24 @@ class Projection:
         )
         return self.storage.create_new_trial(study_id, template)
 
-    def _mark(self, rows: list[Row[Any]]) -> None:
-        """Note what was projected; a change made meanwhile keeps its higher revision."""
-        with self.engine.begin() as connection:
-            for row in rows:
-                connection.execute(
-                    update(trial)
-                    .where(trial.c.study_id == row.study_id, trial.c.number == row.number)
-                    .values(projected_revision=row.revision)
-                )
+
+def _mark(connection: Connection, rows: list[Row[Any]]) -> None:
+    """Note what was projected; a change made meanwhile keeps its higher revision."""
+    values = [{"study": row.study_id, "no": row.number, "seen": row.revision} for row in rows]
+    connection.execute(
+        update(trial)
+        .where(trial.c.study_id == bindparam("study"), trial.c.number == bindparam("no"))
+        .values(projected_revision=bindparam("seen")),
+        values,
+    )
+
+
+def _studies(sweep_id: int) -> Any:
+    return (
+        select(study.c.id, study.c.method, study.c.repeat, sweep.c.name)
+        .join(sweep, sweep.c.id == study.c.sweep_id)
+        .where(sweep.c.id == sweep_id)
+    )
 
 
 def _changed(sweep_id: int) -> Any:

@@ -67,6 +67,7 @@ sweep = Table(
     Column("protocol", JSONB, nullable=False, comment="All that is equal for every method"),
     Column("protocol_hash", Text, nullable=False, comment="sha256 of the protocol"),
     Column("teacher_hash", Text, comment="Weights of its teacher; frozen when first needed"),
+    Column("folder", Text, nullable=False, comment="Name of its checkpoint folder: no other's"),
     comment="One protocol under which many methods are tuned",
 )
 
@@ -90,6 +91,7 @@ study = Table(
     Column("space", JSONB, nullable=False, comment="Dimensions, ranges, published values"),
     Column("space_hash", Text, nullable=False, comment="sha256 of the space"),
     Column("code_hash", Text, nullable=False, comment="Hash of the syntax trees of its method"),
+    Column("needs_teacher", Boolean, nullable=False, comment="Does its method learn from one"),
     _now("created_at", "When the method was first launched"),
     UniqueConstraint("sweep_id", "method", "repeat"),
     comment="One search: a method and a repeat within a sweep; one Optuna study each",
@@ -246,7 +248,7 @@ lease = Table(
     Column("host", Text, comment="Host of the driver"),
     Column("boot", Text, comment="Identity of that host's boot"),
     Column("pid", Integer, comment="Process id of the driver"),
-    Column("process_started", Double, comment="Start time of that process, seconds of its clock"),
+    Column("process_started", Double, comment="When that process started, in ticks since the boot"),
     _now("renewed_at", "When its driver was last heard of"),
     comment="Who drives a sweep: one driver at a time",
 )
@@ -297,7 +299,12 @@ event = Table(
     Column("study_id", Integer, comment="The study, if it concerns one"),
     Column("number", Integer, comment="The trial's number, if it concerns one"),
     _now("at", "When"),
-    Column("kind", Text, nullable=False, comment="For example planned, promoted, pruned, lost"),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        comment="Such as planned, judged, complete, lost",
+    ),
     Column("detail", JSONB, nullable=False, comment="What happened"),
     comment="What the state machine decided, in order",
 )

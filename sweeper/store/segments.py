@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.store.log import TrialKey, change_trial
-from sweeper.store.schema import rung, segment, segment_member, trial
+from sweeper.store.schema import rung, segment, segment_member, study, trial
 from trainers.segment import MemberOutcome, Outcome
 
 
@@ -35,7 +36,8 @@ def add_segment(
 def members(connection: Connection, segment_id: int) -> list[Row[Any]]:
     """Return the trials of a segment, each with its row in `trial`, in the cohort's order."""
     query = (
-        select(trial)
+        select(trial, study.c.state.label("study_state"))
+        .join(study, study.c.id == trial.c.study_id)
         .join(
             segment_member,
             (segment_member.c.study_id == trial.c.study_id)
@@ -98,9 +100,10 @@ def close_member(
 def add_rung(
     connection: Connection, segment_id: int, key: TrialKey, index: int, outcome: MemberOutcome
 ) -> None:
-    """Store a member's evaluation at a rung."""
+    """Store a member's evaluation at a rung; one that is there already stays."""
     connection.execute(
-        insert(rung).values(
+        upsert(rung)
+        .values(
             study_id=key[0],
             number=key[1],
             index=index,
@@ -110,14 +113,19 @@ def add_rung(
             weights_hash=outcome.weights_hash,
             segment_id=segment_id,
         )
+        .on_conflict_do_nothing()
     )
 
 
-def lose_segments(connection: Connection, sweep_id: int, epoch: int) -> list[int]:
-    """Give up what earlier drivers had in flight; charge it as wasted; return the segments' ids."""
-    query = select(segment).where(
-        segment.c.sweep_id == sweep_id, segment.c.state == "in flight", segment.c.epoch < epoch
-    )
+def heard_step(connection: Connection, segment_id: int) -> int:
+    """Return the step that a segment's worker was last heard to have reached."""
+    query = select(segment.c.progress_step).where(segment.c.id == segment_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def lose_segments(connection: Connection, sweep_id: int) -> list[int]:
+    """Give up all that is in flight; charge it as wasted; return the segments' ids."""
+    query = select(segment).where(segment.c.sweep_id == sweep_id, segment.c.state == "in flight")
     lost = list(connection.execute(query))
     for row in lost:
         _charge_loss(connection, row)

@@ -14,11 +14,12 @@ from sweeper.errors import ConfigError
 DRIVER = "postgresql+psycopg2"  # named, since SQLAlchemy's own default is another driver
 ACCEPTED = ("postgresql", "postgres", DRIVER)
 FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-IN_PLACE = re.compile(r"(://[^\s:/@]*:)\S*@")
+IN_PLACE = re.compile(r"(://[^\s:/@]*:).*@")
 IN_QUERY = re.compile(r"(password=)[^\s&'\"]+")
 SECRETS = ("password", "sslpassword")
 CLIENT_DEFAULTS = {
     "connect_timeout": "10",
+    "tcp_user_timeout": "30000",  # ms: data that nobody acknowledges ends the connection
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",

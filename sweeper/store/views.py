@@ -40,7 +40,7 @@ GROUP BY s.name, y.id
 
 LEADERBOARD = """
 SELECT s.name AS sweep, y.method, y.repeat, b.number AS best_trial, b.value AS miou,
-       b.value - base.value AS minus_baseline, p.value AS published, c.trials, c.complete,
+       p.value AS published, c.trials, c.complete,
        c.pruned, c.diverged, c.failed, y.target AS budget, b.params
 FROM sweeper.study y
 JOIN sweeper.sweep s ON s.id = y.sweep_id
@@ -48,10 +48,6 @@ LEFT JOIN LATERAL (
     SELECT number, value, params FROM sweeper.trial
     WHERE study_id = y.id AND state = 'COMPLETE' ORDER BY value DESC, number LIMIT 1) b ON true
 LEFT JOIN sweeper.trial p ON p.study_id = y.id AND p.number = 0 AND p.state = 'COMPLETE'
-LEFT JOIN LATERAL (
-    SELECT max(t.value) AS value FROM sweeper.trial t JOIN sweeper.study z ON z.id = t.study_id
-    WHERE z.sweep_id = y.sweep_id AND z.method = 'baseline' AND z.repeat = y.repeat
-      AND t.state = 'COMPLETE') base ON true
 LEFT JOIN LATERAL (
     SELECT count(*) AS trials, count(*) FILTER (WHERE state = 'COMPLETE') AS complete,
            count(*) FILTER (WHERE state = 'PRUNED' AND NOT t.diverged) AS pruned,

@@ -32,7 +32,7 @@ class FakeTrainer:
 
     def run(self, segment: Segment, control: Control) -> Outcome:
         self.segments.append(segment)
-        step = max(self.cut(segment), segment.start + 1)
+        step = min(max(self.cut(segment), segment.start + 1), segment.stop)
         control.on_progress(step)
         if len(self.segments) - 1 == self.die_at:
             raise Killed

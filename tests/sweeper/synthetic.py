@@ -110,7 +110,13 @@ def _add_sweep(connection: Connection, name: str) -> int:
         data_fingerprint="data",
         teacher_recipe=None,
     )
-    values = {"name": name, "seed": 7, "protocol": protocol, "protocol_hash": digest(protocol)}
+    values = {
+        "name": name,
+        "seed": 7,
+        "protocol": protocol,
+        "protocol_hash": digest(protocol),
+        "folder": name,
+    }
     sweep_id = _inserted(connection, sweeps, values)
     who = {"who": "somebody@somewhere", "command": COMMAND, "provenance": {}}
     connection.execute(insert(launch).values(sweep_id=sweep_id, **who))
@@ -127,6 +133,7 @@ def _add_study(place: Place, method: str) -> None:
         "space": space.model_dump(mode="json"),
         "space_hash": space.hash,
         "code_hash": "code",
+        "needs_teacher": method != "baseline",
     }
     study_id = _inserted(place.connection, study, values)
     for index in (0, 1):

@@ -89,6 +89,7 @@ def _create_sweep() -> None:
         _filled("protocol", JSONB(), "All that is equal for every method"),
         _filled("protocol_hash", sa.Text(), "sha256 of the protocol"),
         _optional("teacher_hash", sa.Text(), "Weights of its teacher; frozen when first needed"),
+        _filled("folder", sa.Text(), "Name of its checkpoint folder: no other's"),
         sa.PrimaryKeyConstraint("id", name="pk_sweep"),
         sa.UniqueConstraint("name", name="uq_sweep_name"),
         schema=SCHEMA,
@@ -104,7 +105,7 @@ def _create_event() -> None:
         _optional("study_id", sa.Integer(), "The study, if it concerns one"),
         _optional("number", sa.Integer(), "The trial's number, if it concerns one"),
         _filled("at", TIME, "When", default=NOW),
-        _filled("kind", sa.Text(), "For example planned, promoted, pruned, lost"),
+        _filled("kind", sa.Text(), "Such as planned, judged, complete, lost"),
         _filled("detail", JSONB(), "What happened"),
         sa.PrimaryKeyConstraint("id", name="pk_event"),
         _part_of("event", ["sweep_id"], "sweep", ["id"]),
@@ -141,7 +142,7 @@ def _create_lease() -> None:
         _optional("boot", sa.Text(), "Identity of that host's boot"),
         _optional("pid", sa.Integer(), "Process id of the driver"),
         _optional(
-            "process_started", sa.Double(), "Start time of that process, seconds of its clock"
+            "process_started", sa.Double(), "When that process started, in ticks since the boot"
         ),
         _filled("renewed_at", TIME, "When its driver was last heard of", default=NOW),
         sa.PrimaryKeyConstraint("sweep_id", name="pk_lease"),
@@ -197,6 +198,7 @@ def _create_study() -> None:
         _filled("space", JSONB(), "Dimensions, ranges, published values"),
         _filled("space_hash", sa.Text(), "sha256 of the space"),
         _filled("code_hash", sa.Text(), "Hash of the syntax trees of its method"),
+        _filled("needs_teacher", sa.Boolean(), "Does its method learn from one"),
         _filled("created_at", TIME, "When the method was first launched", default=NOW),
         sa.PrimaryKeyConstraint("id", name="pk_study"),
         _part_of("study", ["sweep_id"], "sweep", ["id"]),

@@ -1,0 +1,31 @@
+"""Removing checkpoints that nothing needs, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+
+def remove(files: Iterable[Path]) -> None:
+    """Remove files, and their folders when they are empty then."""
+    for file in files:
+        file.unlink(missing_ok=True)
+        _remove_if_empty(file.parent)
+
+
+def tidy(root: Path, needed: Collection[tuple[str, str]]) -> None:
+    """Remove what lies in the segment folders below `root` and is not needed.
+
+    `needed` holds folder name and file name, not paths: one folder has many spellings.
+    """
+    for folder in root.glob("segment-*"):
+        for file in folder.iterdir():
+            if (folder.name, file.name) not in needed:
+                file.unlink(missing_ok=True)
+        _remove_if_empty(folder)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # it is not empty, or gone already
+        folder.rmdir()

@@ -1,0 +1,153 @@
+"""What goes wrong around a trial: divergence, errors, losses, checkpoints, other code."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import optuna
+import pytest
+
+from sweeper.errors import SweeperError
+from sweeper.store.database import Store
+from sweeper.sweep import Assignment
+from tests.sweeper.driving import (
+    LEDGER,
+    TRIALS,
+    UNDISTURBED_STEPS,
+    declaration_of,
+    failing,
+    open_sweep,
+    results,
+    rows,
+    run_sweep,
+)
+from tests.sweeper.fakes import FakeTrainer, Killed
+from trainers.segment import Control, Ending
+
+
+def test_a_diverged_trial_is_pruned_without_a_value_and_never_promoted(
+    store: Store, tmp_path: Path
+) -> None:
+    run_sweep(
+        open_sweep(store, tmp_path), FakeTrainer(fault=failing(Ending.DIVERGED, "s/kd#3", "s/kd#9"))
+    )
+    rows = rows(
+        store.engine, "SELECT number, state, miou FROM sweeper.trials WHERE diverged ORDER BY 1"
+    )
+    assert diverged == [(3, "PRUNED", None), (9, "PRUNED", None)]
+    study = optuna.load_study(study_name="s/kd", storage=store.storage)
+    assert [t.constraints for t in study.trials[2:5]] == [{}, {"diverged": 1.0}, {}]
+    planned = {row[1] for row in rows(store.engine, LEDGER)}
+    assert planned == {UNDISTURBED_STEPS}
+
+
+def test_two_failures_cost_two_trials_and_the_third_halts_the_method(
+    store: Store, tmp_path: Path
+) -> None:
+    broken = failing(Ending.FAILED, "s/kd#1", "s/kd#2", "s/kd#9", "s/kd#10", "s/kd#11")
+    assert run_sweep(open_sweep(store, tmp_path), FakeTrainer(fault=broken))
+    [(state, reason, undecided)] = rows(
+        store.engine,
+        "SELECT state, reason, undecided FROM sweeper.progress WHERE method = 'kd'",
+    )
+    assert (state, undecided) == ("halted", 0)
+    assert "3 trials of bracket 1 failed: on order" in reason
+    [(complete,)] = rows(
+        store.engine, "SELECT complete FROM sweeper.progress WHERE method = 'baseline'"
+    )
+    assert complete == 14
+
+
+def test_a_method_that_is_lost_three_times_is_parked_and_goes_on_after_a_relaunch(
+    store: Store, other_store: Store, tmp_path: Path
+) -> None:
+    run_sweep(open_sweep(store, tmp_path / "a"), FakeTrainer(fault=failing(Ending.LOST, "s/kd#5")))
+    [(state,)] = rows(store.engine, "SELECT state FROM sweeper.progress WHERE method = 'kd'")
+    assert state == "parked"
+    run_sweep(open_sweep(store, tmp_path / "a"))
+    run_sweep(open_sweep(other_store, tmp_path / "b"))
+    assert results(store.engine) == results(other_store.engine)
+
+
+def test_checkpoints_that_nothing_needs_are_removed(store: Store, tmp_path: Path) -> None:
+    run_sweep(open_sweep(store, tmp_path))
+    kept = {
+        Path(row[0])
+        for row in rows(
+            store.engine, "SELECT checkpoint FROM sweeper.trial WHERE state = 'COMPLETE'"
+        )
+    }
+    assert {file for file in tmp_path.rglob("*") if file.is_file()} == kept
+
+
+def test_one_checkpoint_folder_may_be_spelt_in_many_ways(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    run_sweep(
+        open_sweep(store, tmp_path / "ck"), FakeTrainer(cut=lambda segment: segment.start + 10)
+    )
+    before = set(tmp_path.rglob("*.pt"))
+    open_sweep(store, tmp_path / "x" / ".." / "ck")
+    assert before
+    assert set(tmp_path.rglob("*.pt")) == before
+
+
+def test_two_databases_may_share_a_checkpoint_folder(
+    store: Store, other_store: Store, tmp_path: Path
+) -> None:
+    run_sweep(open_sweep(store, tmp_path))
+    before = set(tmp_path.rglob("*.pt"))
+    run_sweep(open_sweep(other_store, tmp_path))
+    assert before < set(tmp_path.rglob("*.pt"))
+
+
+def test_trials_whose_checkpoints_are_gone_start_again(
+    store: Store, other_store: Store, tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        run_sweep(open_sweep(store, tmp_path / "a"), FakeTrainer(die_at=3))
+    for file in (tmp_path / "a").rglob("*.pt"):
+        file.unlink()
+    run_sweep(open_sweep(store, tmp_path / "a"))
+    run_sweep(open_sweep(other_store, tmp_path / "b"))
+    assert results(store.engine) == results(other_store.engine)
+    assert sum(row[3] for row in rows(store.engine, LEDGER)) > 0
+
+
+def test_another_checkpoint_folder_than_the_sweeps_is_refused(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run_sweep(open_sweep(store, tmp_path / "a"), FakeTrainer(die_at=3))
+    shutil.rmtree(tmp_path / "a")
+    with pytest.raises(SweeperError, match="checkpoint-dir"):
+        open_sweep(store, tmp_path / "b")
+
+
+def test_a_method_whose_code_here_is_another_is_parked(store: Store, tmp_path: Path) -> None:
+    code = {"baseline": "code of baseline", "kd": "something else"}
+    run_sweep(open_sweep(store, tmp_path, code_of=code.__getitem__))
+    states = rows(store.engine, "SELECT method, state, complete FROM sweeper.progress ORDER BY 1")
+    assert states == [("baseline", "active", 14), ("kd", "parked", 0)]
+
+
+def test_an_outcome_that_comes_after_its_method_was_halted_changes_nothing(
+    store: Store, tmp_path: Path
+) -> None:
+    sweep = open_sweep(store, tmp_path, declaration_of(methods=("kd",)), cohort=4)
+    early, late = sweep.next_segment(slots=2), sweep.next_segment()
+    assert isinstance(early, Assignment)
+    assert isinstance(late, Assignment)
+    broken = FakeTrainer(fault=failing(Ending.FAILED))
+    sweep.record(early, broken.run(early.segment, Control()))
+    before = rows(store.engine, TRIALS)
+    sweep.record(late, FakeTrainer().run(late.segment, Control()))
+    assert rows(store.engine, TRIALS) == before
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_an_outcome_of_another_segment_is_refused(store: Store, tmp_path: Path) -> None:
+    sweep = open_sweep(store, tmp_path, cohort=4)
+    first, second = sweep.next_segment(), sweep.next_segment()
+    assert isinstance(first, Assignment)
+    assert isinstance(second, Assignment)
+    with pytest.raises(ValueError, match="the outcome of"):
+        sweep.record(first, FakeTrainer().run(second.segment, Control()))
