@@ -29,10 +29,9 @@ from trainers.segment import Control, Ending
 def test_a_diverged_trial_is_pruned_without_a_value_and_never_promoted(
     store: Store, tmp_path: Path
 ) -> None:
-    run_sweep(
-        open_sweep(store, tmp_path), FakeTrainer(fault=failing(Ending.DIVERGED, "s/kd#3", "s/kd#9"))
-    )
-    rows = rows(
+    diverging = FakeTrainer(fault=failing(Ending.DIVERGED, "s/kd#3", "s/kd#9"))
+    run_sweep(open_sweep(store, tmp_path), diverging)
+    diverged = rows(
         store.engine, "SELECT number, state, miou FROM sweeper.trials WHERE diverged ORDER BY 1"
     )
     assert diverged == [(3, "PRUNED", None), (9, "PRUNED", None)]
