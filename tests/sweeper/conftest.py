@@ -8,7 +8,7 @@ import pytest
 
 from sweeper.store.database import Store, open_store
 from sweeper.store.embedded import Embedded
-from tests.conftest import new_database
+from tests.servers import new_database
 
 
 @pytest.fixture

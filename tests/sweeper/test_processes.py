@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
-from sweeper.store.database import Store
+from sweeper.store.database import Store, open_store
+from sweeper.store.embedded import Embedded
+from tests.servers import new_database
 
 TASK = Path(__file__).parent / "tasks" / "tiny.toml"
 METHODS = ("baseline", "kd", "rdd")
@@ -36,12 +38,14 @@ def _rows(engine: Engine, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(text(query))]
 
 
-def _launch(store: Store, folder: Path, *more: str) -> subprocess.Popen[str]:
-    methods = [part for method in METHODS for part in ("--method", method)]
+def _launch(
+    store: Store, folder: Path, *more: str, methods: tuple[str, ...] = METHODS
+) -> subprocess.Popen[str]:
+    chosen = [part for method in methods for part in ("--method", method)]
     command = [sys.executable, "-m", "sweeper.cli.main", "launch", "--task", str(TASK)]
     command += ["--budget", str(BUDGET), "--database", store.url, "--checkpoint-dir", str(folder)]
     return subprocess.Popen(
-        [*command, "--device", "cpu", *methods, *more],
+        [*command, "--device", "cpu", *chosen, *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -67,11 +71,16 @@ def _wait_for_rungs(store: Store, process: subprocess.Popen[str], at_least: int)
     _wait_for(lambda: _rows(store.engine, RUNGS)[0][0] >= at_least, process)
 
 
-@pytest.fixture
-def undisturbed(other_store: Store, tmp_path: Path) -> list[tuple[Any, ...]]:
+@pytest.fixture(scope="module")
+def undisturbed(
+    embedded: Embedded, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[tuple[Any, ...]]]:
     """Results of the same sweep, run once without any disturbance in cohorts of 8."""
-    _finish(_launch(other_store, tmp_path / "undisturbed"))
-    return _rows(other_store.engine, RESULTS)
+    with new_database(embedded, f"TEMPLATE {template}") as url:
+        opened = open_store(url, "test")
+        _finish(_launch(opened, tmp_path_factory.mktemp("undisturbed")))
+        yield _rows(opened.engine, RESULTS)
+        opened.close()
 
 
 def _assert_complete(store: Store, undisturbed: list[tuple[Any, ...]]) -> None:
@@ -122,4 +131,15 @@ def test_of_two_drivers_one_drives_and_the_other_says_so(
     both = [_launch(store, tmp_path) for _ in range(2)]
     outputs = [_finish(process) for process in both]
     assert sum("will run this as well; watching" in output for output in outputs) == 1
+    _assert_complete(store, undisturbed)
+
+
+def test_a_method_that_is_added_while_another_process_drives_gets_its_teacher(
+    store: Store, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
+) -> None:
+    driver = _launch(store, tmp_path, "--cohort", "1", methods=("baseline",))
+    _wait_for_rungs(store, driver, at_least=1)
+    watcher = _launch(store, tmp_path, methods=("kd", "rdd"))
+    _finish(driver)
+    _finish(watcher)
     _assert_complete(store, undisturbed)
