@@ -1,0 +1,111 @@
+"""Teachers: trained once, resumed, found again, taken from files."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sweeper.errors import ProtocolMismatch, SweeperError
+from sweeper.store.database import Store
+from sweeper.sweep import Workplace
+from sweeper.teachers import (
+    Interrupted,
+    School,
+    adopt_teacher,
+    ensure_teacher,
+    find_teacher,
+    freeze_teacher,
+)
+from tests.sweeper.driving import open_sweep
+from trainers.cohort import Trainer
+from trainers.errors import CheckpointError
+from trainers.tasks import load_task
+
+TASK = load_task(Path(__file__).parent / "tasks" / "tiny.toml")
+
+
+def _school(store: Store, folder: Path, trainer: Trainer) -> School:
+    return School(
+        engine=store.engine,
+        task=TASK,
+        fingerprint=trainer.dataset(TASK.data, None).fingerprint,
+        workplace=Workplace(checkpoints=folder),
+        stop=threading.Event(),
+        announce=[].append,
+    )
+
+
+def test_a_teacher_is_trained_once_and_found_again(store: Store, tmp_path: Path) -> None:
+    trainer = Trainer()
+    school = _school(store, tmp_path, trainer)
+    teacher = ensure_teacher(school, trainer)
+    written = teacher.path.stat().st_mtime_ns
+    assert ensure_teacher(school, trainer) == teacher
+    assert teacher.path.stat().st_mtime_ns == written
+    assert 0 < teacher.miou < 100
+
+
+def test_an_interrupted_teacher_goes_on_to_the_same_weights(
+    store: Store, other_store: Store, tmp_path: Path
+) -> None:
+    trainer = Trainer()
+    school = _school(store, tmp_path / "a", trainer)
+    school.stop.set()
+    with pytest.raises(Interrupted, match="step 1 of the teacher's 6"):
+        ensure_teacher(school, trainer)
+    resumed = ensure_teacher(replace(school, stop=threading.Event()), trainer)
+    undisturbed = ensure_teacher(_school(other_store, tmp_path / "b", trainer), trainer)
+    assert resumed.weights_hash == undisturbed.weights_hash
+    assert resumed.miou == undisturbed.miou
+
+
+def test_a_teacher_can_be_taken_from_a_file(
+    store: Store, other_store: Store, tmp_path: Path
+) -> None:
+    trainer = Trainer()
+    trained = ensure_teacher(_school(store, tmp_path / "a", trainer), trainer)
+    school = _school(other_store, tmp_path / "b", trainer)
+    adopted = adopt_teacher(school, trainer, trained.path)
+    assert (adopted.weights_hash, adopted.miou) == (trained.weights_hash, trained.miou)
+    assert adopted.origin == str(trained.path)
+    assert find_teacher(other_store.engine, school.hash) == adopted
+
+
+def test_a_file_that_is_no_teacher_of_the_task_is_refused(store: Store, tmp_path: Path) -> None:
+    trainer = Trainer()
+    file = tmp_path / "other.pt"
+    file.write_bytes(b"no weights")
+    with pytest.raises(CheckpointError, match="other.pt"):
+        adopt_teacher(_school(store, tmp_path, trainer), trainer, file)
+
+
+def test_a_second_teacher_of_a_task_is_refused(store: Store, tmp_path: Path) -> None:
+    trainer = Trainer()
+    school = _school(store, tmp_path / "a", trainer)
+    teacher = ensure_teacher(school, trainer)
+    longer = TASK.model_copy(
+        update={
+            "teacher": TASK.teacher.model_copy(
+                update={
+                    "schedule": TASK.teacher.schedule.model_copy(update={"learning_rate": 0.001})
+                }
+            )
+        }
+    )
+    other = ensure_teacher(replace(school, task=longer), trainer)
+    assert other.weights_hash != teacher.weights_hash
+    with pytest.raises(SweeperError, match="has a teacher already"):
+        adopt_teacher(school, trainer, other.path)
+
+
+def test_a_sweep_keeps_the_teacher_it_began_with(store: Store, tmp_path: Path) -> None:
+    trainer = Trainer()
+    teacher = ensure_teacher(_school(store, tmp_path / "a", trainer), trainer)
+    sweep = open_sweep(store, tmp_path / "b")
+    freeze_teacher(store.engine, sweep.id, teacher)
+    freeze_teacher(store.engine, sweep.id, teacher)
+    with pytest.raises(ProtocolMismatch, match="another --sweep"):
+        freeze_teacher(store.engine, sweep.id, replace(teacher, weights_hash="other"))
