@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import optuna
 import pytest
@@ -16,6 +19,18 @@ from sweeper.store.database import Store
 from tests.sweeper.cli.conftest import Run
 from tests.sweeper.cli.test_main import start
 
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--virtual-time-budget=15000",
+)
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -40,6 +55,14 @@ def test_the_dashboard_shows_the_studies_and_refuses_changes(address: str) -> No
         OPENER.open(request, timeout=30)
     assert json.load(refusal.value)["reason"].startswith("read only")
     refusal.value.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_a_browser_shows_the_studies(address: str, tmp_path: Path) -> None:
+    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path}", "--dump-dom", address]
+    page = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert "demo/kd" in page
 
 
 def test_a_port_that_is_taken_is_one_line(look: Run) -> None:
