@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from sweeper.declaring import Declaration, MethodPlan
@@ -84,8 +85,12 @@ def declaration(request: Request, plans: Sequence[MethodPlan], fingerprint: str)
     )
 
 
+@cache
 def code_here(name: str) -> str:
-    """Return the hash of a method's code in this installation, or that it is not there."""
+    """Return the hash of a method's code in this installation, or that it is not there.
+
+    Read once: what a process has imported does not change with its file.
+    """
     return code_hash(name) if name in method_names() else "not installed"
 
 
