@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.errors import ConfigError, PlanError
+from sweeper.names import search_name
 from sweeper.protocol import check_equal, digest, plan_of
 from sweeper.search.space import Space
 from sweeper.store import log
@@ -94,7 +95,7 @@ def read_targets(engine: Engine, sweep_id: int) -> dict[str, int]:
     query = select(study).where(study.c.sweep_id == sweep_id).order_by(study.c.id)
     with engine.connect() as connection:
         rows = connection.execute(query).all()
-    return {r.method if r.repeat == 1 else f"{r.method}@{r.repeat}": r.target for r in rows}
+    return {search_name(row.method, row.repeat): row.target for row in rows}
 
 
 def _sweep(connection: Connection, declaration: Declaration) -> Any:

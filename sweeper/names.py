@@ -7,9 +7,14 @@ import os
 import socket
 
 
+def search_name(method: str, repeat: int) -> str:
+    """Return METHOD for a method's first search, METHOD@R for a later one."""
+    return method if repeat == 1 else f"{method}@{repeat}"
+
+
 def study_name(sweep: str, method: str, repeat: int) -> str:
     """Return SWEEP/METHOD for the first search, SWEEP/METHOD@R for a later one."""
-    return f"{sweep}/{method}" if repeat == 1 else f"{sweep}/{method}@{repeat}"
+    return f"{sweep}/{search_name(method, repeat)}"
 
 
 def trial_name(sweep: str, method: str, repeat: int, number: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, text
 
+from sweeper.names import search_name
 from sweeper.search.plan import Plan
 
 
@@ -29,6 +30,11 @@ class StudyProgress:
     trained_steps: int
     wasted_steps: int
     device_seconds: float
+
+    @property
+    def name(self) -> str:
+        """METHOD, or METHOD@R for a later search."""
+        return search_name(self.method, self.repeat)
 
     @property
     def decided(self) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from sweeper.cli.hints import baseline_command, unequal_targets
 from sweeper.cli.launch import Options
-from sweeper.cli.live import live_view, name_of
+from sweeper.cli.live import live_view
 from sweeper.declaring import BASELINE, declare
 from sweeper.launching import check, code_here, declaration
 from sweeper.progress import read_progress
@@ -156,7 +156,7 @@ def _farewell(engine: Engine, row: Any, stop: threading.Event) -> int:
     progress = read_progress(engine, row.id, plan_of(row.protocol))
     blocked = [study for study in progress.studies if study.state != "active"]
     for study in blocked:
-        click.echo(f"{name_of(study)} is {study.state}: {study.reason}", err=True)
+        click.echo(f"{study.name} is {study.state}: {study.reason}", err=True)
     if stop.is_set() and not progress.is_done:
         click.echo("stopped; everything is saved: the same command goes on", err=True)
         return INTERRUPTED

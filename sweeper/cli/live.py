@@ -87,7 +87,7 @@ def _plain(progress: SweepProgress, clock: Clock) -> None:
 
 def _short(study: StudyProgress) -> str:
     best = f", best {study.best:.2f}" if study.best is not None else ""
-    return f"{name_of(study)} {study.decided}/{study.target}{best}"
+    return f"{study.name} {study.decided}/{study.target}{best}"
 
 
 def _table(progress: SweepProgress, clock: Clock, title: str) -> Group:
@@ -101,7 +101,7 @@ def _table(progress: SweepProgress, clock: Clock, title: str) -> Group:
         counts = (study.complete, study.pruned, study.diverged, study.failed)
         state = study.state if study.state != "active" else _activity(study)
         numbers = map(str, (study.decided, study.target))
-        table.add_row(name_of(study), *numbers, best, *map(str, counts), state)
+        table.add_row(study.name, *numbers, best, *map(str, counts), state)
     return Group(table, Text(clock.summary(progress)))
 
 
@@ -113,11 +113,6 @@ def _activity(study: StudyProgress) -> str:
 
 def _to_go(steps: int, steps_per_s: float) -> str:
     return f"about {duration(steps / steps_per_s)}" if steps_per_s > 0 else "unknown time"
-
-
-def name_of(study: StudyProgress) -> str:
-    """Return METHOD, or METHOD@R for a later repeat."""
-    return study.method if study.repeat == 1 else f"{study.method}@{study.repeat}"
 
 
 def duration(seconds: float) -> str:

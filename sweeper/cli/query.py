@@ -140,7 +140,7 @@ def echo_named(name: str, rows: Sequence[Row]) -> None:
 
 
 def _method(row: Row) -> str:
-    return str(row["method"]) if row["repeat"] == 1 else f"{row['method']}@{row['repeat']}"
+    return search_name(row["method"], row["repeat"])
 
 
 def _trial(row: Row) -> str:

@@ -76,7 +76,7 @@ class StudyOverview:
     @property
     def name(self) -> str:
         """METHOD, or METHOD@R for a later search."""
-        return self.method if self.repeat == 1 else f"{self.method}@{self.repeat}"
+        return search_name(self.method, self.repeat)
 
     @property
     def is_over(self) -> bool:
