@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from sweeper.cli.db import database_option
 from sweeper.cli.reading import choose_sweep, opened
 from sweeper.cli.tables import decimals, echo_table, short_params
+from sweeper.names import search_name
 from sweeper.queries import ORDERS, check_query, select_rows
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from sweeper.names import study_name, trial_name
+from sweeper.names import search_name, study_name, trial_name
 from sweeper.store.lease import Holder, holder_of
 from sweeper.store.lookup import find_sweep, sweep_names
 
