@@ -166,13 +166,13 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
 ) -> None:
     command = [sys.executable, "-u", "-m", "trainers", "--task", str(task_file)]
     command += ["--steps", "30", "--output", str(tmp_path / "cut")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     assert "steps 0 to 30" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
     assert process.returncode == 130, output
-    assert "finishing the step" in output and "--resume goes on" in output
+    assert "finishing the running step" in output and "--resume goes on" in output
     rest = run(task_file, "--steps", "30", "--resume", output=tmp_path / "cut")
     whole = run(task_file, "--steps", "30", output=tmp_path / "whole")
     assert rest.exit_code == whole.exit_code == 0
