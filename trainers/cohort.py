@@ -5,7 +5,6 @@ A member's result does not depend on its cohort: what is shared is only read, th
 
 from __future__ import annotations
 
-import gc
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,9 @@ from trainers.data import Dataset
 from trainers.devices import device_name
 from trainers.errors import MethodError, TaskError
 from trainers.evaluation import Confusion
+from trainers.identity import task_hash
 from trainers.member import Classroom, Learner, forward
+from trainers.memory import is_out_of_memory, release_memory
 from trainers.models.resampling import resize_bilinear
 from trainers.numerics import configure
 from trainers.resources import Library, Resources
@@ -59,10 +60,10 @@ class Cohort:
         self.trainees = [Trainee(member, room) for member in members]
         self._segment, self._resources = room.segment, resources
 
-    def run(self, stop: int, patience: Patience) -> int:
+    def run(self, stop: int, patience: Patience) -> int | None:
         """Train to `stop`, or to where patience ends; evaluate if that is asked; store the states.
 
-        Returns the step reached; it is `stop` where no member is left.
+        Returns the step reached; None where no member is left.
         """
         for trainee in self.trainees:
             trainee.enrol()
@@ -73,7 +74,7 @@ class Cohort:
         confusions = self._evaluate() if evaluated else {}
         for trainee, _ in self._active():
             trainee.finish(step, confusions.get(trainee))
-        return step
+        return step if any(trainee.has_reached for trainee in self.trainees) else None
 
     def _active(self) -> list[tuple[Trainee, Learner]]:
         return [(t, t.learner) for t in self.trainees if t.learner is not None]
@@ -85,7 +86,7 @@ class Cohort:
             self._train_step(step)
             patience.control.on_progress(step + 1)
             if step + 1 < stop and patience.is_over():
-                return step + 1 if self._active() else stop
+                return step + 1
         return stop
 
     def _train_step(self, step: int) -> None:
@@ -123,6 +124,7 @@ class Trainer:
 
     def __init__(self) -> None:
         self._library = Library()
+        self._fitting: dict[tuple[str, str], int] = {}  # (task, device) -> members at once
 
     def dataset(self, data: Data, root: Path | None) -> Dataset:
         """Return a data set, kept for the segments that follow; DataError where it is lacking."""
@@ -147,10 +149,13 @@ class Trainer:
             teacher=None if resources.teacher is None else resources.teacher.shape,
         )
         deadline = None if segment.max_seconds is None else began + segment.max_seconds
-        course = _Course(room, resources)
+        place = (task_hash(segment.task), segment.device)
+        course = _Course(room, resources, self._fitting.get(place, len(segment.members)))
         step = course.run(
             segment.members, segment.stop, Patience(control=control, deadline=deadline)
         )
+        if course.has_split:
+            self._fitting[place] = course.most
         wall = time.perf_counter() - began
         common = max(0.0, wall - sum(trainee.watch.read() for trainee in course.trainees))
         share_of_common = common / len(segment.members)
@@ -158,7 +163,7 @@ class Trainer:
             members=tuple(trainee.outcome(share_of_common) for trainee in course.trainees),
             wall_seconds=wall,
             device_name=device_name(device),
-            interrupted=step < segment.stop,
+            interrupted=step is not None and step < segment.stop,
             notes=tuple(course.notes),
         )
 
@@ -193,46 +198,56 @@ class Trainer:
 class _Course:
     """A segment's cohort, in halves where memory demands it; collects those that are done."""
 
-    def __init__(self, room: Classroom, resources: Resources) -> None:
+    def __init__(self, room: Classroom, resources: Resources, most: int) -> None:
+        """Begin with nobody done, and at most `most` members at once."""
         self.trainees: list[Trainee] = []
         self.notes: list[str] = []
+        self.most, self.has_split = most, False
         self._room, self._resources = room, resources
 
-    def run(self, members: tuple[Member, ...], stop: int, patience: Patience) -> int:
-        """Run members from the segment's start; return the step reached, one for all of them."""
+    def run(self, members: tuple[Member, ...], stop: int, patience: Patience) -> int | None:
+        """Run members from the segment's start.
+
+        Returns the step reached, one for all of them; None where no member is left.
+        """
+        if len(members) > self.most:
+            return self._run_halves(members, stop, patience)
         cohort = Cohort(members, self._room, self._resources)
         try:
             step = cohort.run(stop, patience)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             reason = str(error).partition("\n")[0]
         else:
             self.trainees += cohort.trainees
             return step
         # Below, since within the handler the traceback would still hold the failed try's tensors.
         del cohort
-        _release_memory()
+        release_memory()
         if len(members) > 1:
+            self.most, self.has_split = (len(members) + 1) // 2, True
             return self._run_halves(members, stop, patience)
         self.notes.append(f"out of memory: {members[0].key} does not fit alone")
         lost = Trainee(members[0], self._room)
         lost.lose(f"out of memory: {reason}")
         self.trainees.append(lost)
-        return stop
+        return None
 
-    def _run_halves(self, members: tuple[Member, ...], stop: int, patience: Patience) -> int:
-        """Run two halves from the start; the second goes exactly as far as the first."""
+    def _run_halves(self, members: tuple[Member, ...], stop: int, patience: Patience) -> int | None:
+        """Run two halves from the start; the second goes exactly as far as the first.
+
+        Where the first comes to nothing, the second goes as far as patience lets it.
+        """
         half = (len(members) + 1) // 2
         self.notes.append(
             f"out of memory: split {len(members)} into {half} + {len(members) - half}"
         )
         reached = self.run(members[:half], stop, patience.share(half / len(members)))
-        return self.run(members[half:], reached, patience.without_end())
-
-
-def _release_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        if reached is None:
+            return self.run(members[half:], stop, patience)
+        self.run(members[half:], reached, patience.without_end())
+        return reached
 
 
 def _wrote(member: Member) -> MethodError:

@@ -15,15 +15,13 @@ from trainers.checkpoints import file_of
 from trainers.errors import CheckpointError, TaskError
 from trainers.evaluation import Confusion
 from trainers.member import Classroom, Learner
+from trainers.memory import is_out_of_memory
 from trainers.segment import Ending, Member, MemberOutcome
 from trainers.shared import Shared
 from trainers.stopwatch import Stopwatch
 
 LOSS_POINTS = 100  # kept of a whole training, at the same steps however it is cut into segments
 LOOK_EVERY = 20  # steps between looks at the losses on a GPU, since each look waits for it
-
-# A poisoned device is no fault of the method, and memory is the whole cohort's affair.
-NOT_THE_METHOD = (torch.OutOfMemoryError, torch.AcceleratorError)
 
 
 class Trainee:
@@ -51,15 +49,20 @@ class Trainee:
         self.attempt(build)
 
     def attempt(self, action: Callable[[], None]) -> None:
-        """Do a part of the member's training; an error in it ends this member alone."""
+        """Do a part of the member's training; an error in it ends this member alone.
+
+        A poisoned device is no fault of the method, and memory is the whole cohort's affair.
+        """
         try:
             with self.watch.running():
                 action()
-        except NOT_THE_METHOD:
+        except torch.AcceleratorError:
             raise
         except (CheckpointError, TaskError) as error:
             self.lose(str(error))
         except Exception as error:  # noqa: BLE001 - a method is anybody's code: it may raise anything
+            if is_out_of_memory(error):
+                raise
             self.fail(error)
 
     def train_step(self, learner: Learner, shared: Shared, step: int) -> None:
@@ -123,6 +126,11 @@ class Trainee:
         file = file_of(self._segment.folder, self.member.key, step)
         stored = {"checkpoint": file, "weights_hash": self.learner.save(file, step)}
         self._end(Ending.REACHED, step, miou=miou, class_iou=class_iou, **stored)
+
+    @property
+    def has_reached(self) -> bool:
+        """Whether the member came to the end of the segment, or to where it was cut short."""
+        return self._ended is not None and self._ended.ending is Ending.REACHED
 
     def outcome(self, common_seconds: float) -> MemberOutcome:
         """Return what became of the member, given its share of the time that was common."""

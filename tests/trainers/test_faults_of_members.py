@@ -10,11 +10,12 @@ from weakref import WeakSet
 
 import pytest
 import torch
-from tiny import STEPS, digits, members, segment
+from tiny import STEPS, StopAfter, digits, members, segment
 from torch import Tensor
 
 import trainers.member
 from trainers.cohort import Trainer
+from trainers.memory import is_out_of_memory
 from trainers.methods import load_method
 from trainers.methods.base import Method, Step
 from trainers.methods.baseline import Baseline
@@ -132,17 +133,57 @@ def test_the_reason_of_a_failure_begins_with_its_last_line(
     assert "in losses" in failed.reason
 
 
-def test_a_cohort_that_does_not_fit_is_split_and_goes_on(
-    trainer: Trainer, alone: Outcome, tmp_path: Path
-) -> None:
-    outcome = trainer.run(segment(tmp_path, members(*["greedy"] * 4)))
+def test_a_cohort_that_does_not_fit_is_split_and_goes_on(alone: Outcome, tmp_path: Path) -> None:
+    outcome = Trainer().run(segment(tmp_path, members(*["greedy"] * 4)))
     assert outcome.notes == ("out of memory: split 4 into 2 + 2",)
     assert [member.key for member in outcome.members] == [f"tiny/greedy#{i}" for i in range(4)]
     assert {digits(member) for member in outcome.members} == {digits(alone.members[0])}
 
 
-def test_a_member_that_does_not_fit_alone_is_lost(trainer: Trainer, tmp_path: Path) -> None:
-    outcome = trainer.run(segment(tmp_path, members("gluttonous", "baseline")))
+def test_a_trainer_does_not_run_out_of_memory_twice(
+    alone: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer()
+    trainer.run(segment(tmp_path / "first", members(*["greedy"] * 4)))
+    alive: list[int] = []
+
+    def losses(self: Greedy, step: Step) -> dict[str, Tensor]:
+        alive.append(len(self.alive))
+        return {}
+
+    monkeypatch.setattr(Greedy, "losses", losses)
+    outcome = trainer.run(segment(tmp_path / "second", members(*["greedy"] * 4)))
+    assert max(alive) == Greedy.most
+    assert {digits(member) for member in outcome.members} == {digits(alone.members[0])}
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("DefaultCPUAllocator"), False),
+    ],
+)
+def test_memory_that_does_not_suffice_is_known_in_all_its_forms(
+    error: Exception, is_memory: bool
+) -> None:
+    assert is_out_of_memory(error) is is_memory
+
+
+def test_a_half_without_an_end_of_its_own_can_still_be_stopped(tmp_path: Path) -> None:
+    outcome = Trainer().run(segment(tmp_path, members("gluttonous", "baseline")), StopAfter(5))
+    lost, other = outcome.members
+    assert (lost.ending, other.ending, other.step) == (Ending.LOST, Ending.REACHED, 3)
+    assert outcome.interrupted
+
+
+def test_a_member_that_does_not_fit_alone_is_lost(tmp_path: Path) -> None:
+    outcome = Trainer().run(segment(tmp_path, members("gluttonous", "baseline")))
     lost, other = outcome.members
     assert (lost.ending, lost.step, other.ending) == (Ending.LOST, 0, Ending.REACHED)
     assert lost.reason == "out of memory: tried to allocate 7 GiB"
