@@ -17,9 +17,10 @@ from torch import Tensor
 
 from trainers.errors import CheckpointError
 from trainers.identity import task_hash
+from trainers.numerics import NUMERICS_VERSION
 from trainers.segment import Member, Segment
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +32,27 @@ class Owner:
     task: str  # hash of all in the task that can change training
     seed: int
     step: int
+    data: str  # the data set's fingerprint
+    teacher: str | None  # hash of its weights; None where the method needs none
+    numerics: int
+    deterministic: bool
 
     @classmethod
-    def of(cls, segment: Segment, member: Member, step: int) -> Owner:
+    def of(
+        cls, segment: Segment, member: Member, *, step: int, data: str, teacher: str | None
+    ) -> Owner:
         """Return the owner of the member's state at `step`."""
-        task = task_hash(segment.task)
-        params = dict(member.params)
-        return cls(method=member.method, params=params, task=task, seed=segment.seed, step=step)
+        return cls(
+            method=member.method,
+            params=dict(member.params),
+            task=task_hash(segment.task),
+            seed=segment.seed,
+            step=step,
+            data=data,
+            teacher=teacher,
+            numerics=NUMERICS_VERSION,
+            deterministic=segment.deterministic,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,21 +11,19 @@ from pathlib import Path
 
 import torch
 
-from trainers.checkpoints import weights_hash
 from trainers.data import Dataset
 from trainers.devices import device_name
-from trainers.errors import MethodError, TaskError
+from trainers.errors import MethodError
 from trainers.evaluation import Confusion
 from trainers.identity import task_hash
 from trainers.member import Classroom, Learner, forward
 from trainers.memory import is_out_of_memory, release_memory
 from trainers.models.resampling import resize_bilinear
 from trainers.numerics import configure
-from trainers.resources import Library, Resources
+from trainers.resources import Library, LoadedTeacher, Resources, in_batches, normalisation_of
 from trainers.segment import Control, Member, Outcome, Segment
 from trainers.shared import share
 from trainers.tasks.schema import Data, Task
-from trainers.teacher import TEACHER_SEED
 from trainers.trainee import Trainee
 
 
@@ -59,14 +57,14 @@ class Cohort:
     def __init__(self, members: tuple[Member, ...], room: Classroom, resources: Resources) -> None:
         self.trainees = [Trainee(member, room) for member in members]
         self._segment, self._resources = room.segment, resources
+        self._teacher: LoadedTeacher | None = None
 
     def run(self, stop: int, patience: Patience) -> int | None:
         """Train to `stop`, or to where patience ends; evaluate if that is asked; store the states.
 
         Returns the step reached; None where no member is left.
         """
-        for trainee in self.trainees:
-            trainee.enrol()
+        self._enrol()
         step = self._train(stop, patience)
         for trainee in self.trainees:
             trainee.look()
@@ -75,6 +73,13 @@ class Cohort:
         for trainee, _ in self._active():
             trainee.finish(step, confusions.get(trainee))
         return step if any(trainee.has_reached for trainee in self.trainees) else None
+
+    def _enrol(self) -> None:
+        """Load the teacher where anybody needs it, then build the members' states."""
+        if any(trainee.needs_teacher() for trainee in self.trainees):
+            self._teacher = self._resources.lend_teacher()
+        for trainee in self.trainees:
+            trainee.enrol(self._teacher)
 
     def _active(self) -> list[tuple[Trainee, Learner]]:
         return [(t, t.learner) for t in self.trainees if t.learner is not None]
@@ -91,12 +96,13 @@ class Cohort:
 
     def _train_step(self, step: int) -> None:
         active = self._active()
-        shared = share(self._resources, [learner for _, learner in active], step)
+        learners = [learner for _, learner in active]
+        shared = share(self._resources, self._teacher, learners, step)
         for trainee, learner in active:
             trainee.train_step(learner, shared, step)
             if shared.is_changed():
                 trainee.fail(_wrote(trainee.member))
-                shared = share(self._resources, [learner for _, learner in active], step)
+                shared = share(self._resources, self._teacher, learners, step)
 
     @torch.inference_mode()
     def _evaluate(self) -> dict[Trainee, Confusion]:
@@ -146,7 +152,7 @@ class Trainer:
             segment=segment,
             device=device,
             num_classes=resources.dataset.num_classes,
-            teacher=None if resources.teacher is None else resources.teacher.shape,
+            data=resources.dataset.fingerprint,
         )
         deadline = None if segment.max_seconds is None else began + segment.max_seconds
         place = (task_hash(segment.task), segment.device)
@@ -169,30 +175,18 @@ class Trainer:
 
     def score_teacher(self, task: Task, file: Path, root: Path | None, device: str) -> Score:
         """Return how good the teacher in `file` is; CheckpointError where it is not the task's."""
-        segment = Segment(
-            task=task,
-            seed=TEACHER_SEED,
-            start=0,
-            stop=0,
-            evaluate=True,
-            members=(),
-            folder=file.parent,
-            teacher=file,
-            data_root=root,
-            device=device,
-        )
         place = torch.device(device)
         configure(place, deterministic=False, threads=task.threads)
-        resources = self._library.lend(segment)
-        if resources.teacher is None:
-            raise TaskError(f"task {task.name} has no teacher, so {file} cannot be its weights")
-        confusion = Confusion(resources.dataset.num_classes, place)
+        dataset = self.dataset(task.data, root)
+        teacher = self._library.teacher(task, file, dataset.num_classes, place)
+        confusion = Confusion(dataset.num_classes, place)
+        split, size = dataset.selection.to(place), task.schedule.image_batch
         with torch.inference_mode():
-            for images, labels in resources.selection_batches():
-                logits = forward(resources.teacher, images, auxiliary=False).logits
+            for images, labels in in_batches(split, size, normalisation_of(task, dataset)):
+                logits = forward(teacher.net, images, auxiliary=False).logits
                 confusion.add(resize_bilinear(logits, labels.shape[-2:]), labels)
         miou, _ = confusion.scores()
-        return Score(miou=miou, weights_hash=weights_hash(resources.teacher.state_dict()))
+        return Score(miou=miou, weights_hash=teacher.weights_hash)
 
 
 class _Course:

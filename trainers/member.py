@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from trainers.checkpoints import Owner, State, load, save
-from trainers.errors import MethodError
+from trainers.errors import CheckpointError, MethodError
 from trainers.methods import load_method, resolve
 from trainers.methods.base import Method, Step
 from trainers.models import SegmentationNet, build_net
-from trainers.models.outputs import Outputs, Shape
+from trainers.models.outputs import Outputs
 from trainers.numerics import derive_seed, seed_generators
 from trainers.optimisation import build_optimizer, learning_rate, with_params
+from trainers.resources import LoadedTeacher
 from trainers.segment import Member, Segment
+from trainers.tasks import Net
 
 
 class Float32(Mapping[str, Tensor]):
@@ -58,10 +60,9 @@ def forward(net: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
     )
 
 
-def place(net: SegmentationNet, device: torch.device) -> SegmentationNet:
-    """Return the net on its device, in the memory layout that is fastest there."""
-    net = net.to(device)
-    return net.to(memory_format=torch.channels_last) if device.type == "cuda" else net
+def needs_teacher(member: Member) -> bool:
+    """Whether the member's method needs a teacher; MethodError where there is no such method."""
+    return load_method(member.method).needs_teacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class Classroom:
     segment: Segment
     device: torch.device
     num_classes: int
-    teacher: Shape | None
+    data: str  # the data set's fingerprint
 
 
 class Learner:
@@ -82,28 +83,48 @@ class Learner:
     and no state of a generator has to be stored.
     """
 
-    def __init__(self, member: Member, room: Classroom) -> None:
+    def __init__(self, member: Member, room: Classroom, teacher: LoadedTeacher | None) -> None:
         """Build the member's state at the segment's start.
 
         MethodError where the method wants a teacher and there is none; CheckpointError where the
-        member's checkpoint is not its own.
+        member's checkpoint is lacking or not its own.
         """
         self._member, self._segment = member, room.segment
         self._schedule = with_params(room.segment.task.schedule, member.params)
         kind = load_method(member.method)
-        if kind.needs_teacher and room.teacher is None:
+        if kind.needs_teacher and teacher is None:
             raise MethodError(f"method {member.method} needs a teacher, and there is none")
+        taught = teacher if kind.needs_teacher else None
+        self._teacher = None if taught is None else taught.weights_hash
+        self._data = room.data
+        self._check_start()
         self._seed("student")  # apart from the method's: all students begin with equal weights
-        self.net = build_net(room.segment.task.student, room.num_classes)
+        self.net = build_net(self._net_to_build(), room.num_classes)
         self._seed("method")
         values = resolve(member.method, dict(member.params))
-        self.method: Method = kind(values, self.net.shape, room.teacher)
+        shape = None if taught is None else taught.net.shape
+        self.method: Method = kind(values, self.net.shape, shape)
         self._place(room.device)
         if member.checkpoint is not None:
             self._restore(member.checkpoint)
 
+    def _check_start(self) -> None:
+        start, file = self._segment.start, self._member.checkpoint
+        if (start == 0) != (file is None):
+            raise CheckpointError(
+                f"{self._member.key}: a segment from step {start} must have "
+                f"{'no checkpoint' if start == 0 else 'the checkpoint of that step'}, got {file}"
+            )
+
+    def _net_to_build(self) -> Net:
+        """Return the student; weights from outside are not read where a checkpoint has them all."""
+        net = self._segment.task.student
+        if self._member.checkpoint is None:
+            return net
+        return net.model_copy(update={"weights": "none"})
+
     def _place(self, device: torch.device) -> None:
-        self.net = place(self.net, device).train()
+        self.net = self.net.to(device).train()
         self.method = self.method.to(device).train()
         parameters = [*self.net.parameters(), *self.method.parameters()]
         self._optimizer = build_optimizer(parameters, self._schedule)
@@ -125,9 +146,11 @@ class Learner:
         self._optimizer.zero_grad(set_to_none=True)
         return loss.detach().reshape(())
 
-    @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
-        """Return the student's logits (B, K, h, w) in evaluation mode; nothing of it changes."""
+        """Return the student's logits (B, K, h, w) in evaluation mode; nothing of it changes.
+
+        To be called under inference mode.
+        """
         self.net.eval()
         logits = forward(self.net, images, auxiliary=False).logits
         self.net.train()
@@ -139,17 +162,21 @@ class Learner:
 
     def save(self, file: Path, step: int) -> str:
         """Write the state at `step` to `file` and return the hash of the student's weights."""
-        owner = Owner.of(self._segment, self._member, step)
         last = step == self._schedule.steps
         state = State(
             student=self.net.state_dict(),
             method=self.method.state_dict(),
             optimizer=None if last else self._optimizer.state_dict(),
         )
-        return save(file, owner, state)
+        return save(file, self._owner(step), state)
+
+    def _owner(self, step: int) -> Owner:
+        return Owner.of(
+            self._segment, self._member, step=step, data=self._data, teacher=self._teacher
+        )
 
     def _restore(self, file: Path) -> None:
-        state = load(file, Owner.of(self._segment, self._member, self._segment.start))
+        state = load(file, self._owner(self._segment.start))
         self.net.load_state_dict(state.student)
         self.method.load_state_dict(state.method)
         if state.optimizer is not None:

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from trainers.checkpoints import weights_hash
 from trainers.data import Dataset, Split, load_dataset
 from trainers.data.batches import IMAGENET, Batches, Normalisation, normalise
 from trainers.models import SegmentationNet
@@ -22,6 +23,14 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoadedTeacher:
+    """A trained teacher on its device."""
+
+    net: SegmentationNet
+    weights_hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resources:
     """Data and teacher of one segment, on its device."""
 
@@ -29,20 +38,12 @@ class Resources:
     dataset: Dataset
     batches: Batches
     selection: Split
-    teacher: SegmentationNet | None
-
-    def training_batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return normalised images and int64 labels of step `step`, counted from 0."""
-        images, labels = self.batches.batch(step)
-        return _laid_out(images), labels
+    lend_teacher: Callable[[], LoadedTeacher | None]  # loaded only where it is asked for
 
     def selection_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield normalised images and uint8 labels of the selection split, in order."""
-        size = self.batches.image_batch
-        split = self.selection
-        for first in range(0, len(split), size):
-            images = normalise(split.images[first : first + size], self.batches.normalisation)
-            yield _laid_out(images), split.labels[first : first + size]
+        size, normalisation = self.batches.image_batch, self.batches.normalisation
+        return in_batches(self.selection, size, normalisation)
 
 
 class Kept(Generic[Made]):
@@ -67,14 +68,14 @@ class Library:
     def __init__(self) -> None:
         self._datasets: Kept[Dataset] = Kept()
         self._batches: Kept[tuple[Batches, Split]] = Kept()
-        self._teachers: Kept[SegmentationNet] = Kept()
+        self._teachers: Kept[LoadedTeacher] = Kept()
 
     def dataset(self, data: Data, root: Path | None) -> Dataset:
         """Return the data set, read once; DataError where it is lacking."""
         return self._datasets.get((data, root), lambda: load_dataset(data, root))
 
     def lend(self, segment: Segment) -> Resources:
-        """Return the segment's data and teacher; DataError or CheckpointError where lacking."""
+        """Return the segment's data, and its teacher on demand; DataError where data is lacking."""
         task, root, device = segment.task, segment.data_root, torch.device(segment.device)
         dataset = self.dataset(task.data, root)
         normalisation = normalisation_of(task, dataset)
@@ -93,23 +94,32 @@ class Library:
         image_batch = task.schedule.image_batch
         key = (task.data, root, task.augmentation, image_batch, segment.seed, normalisation, device)
         batches, selection = self._batches.get(key, make)
+
+        def lend_teacher() -> LoadedTeacher | None:
+            if segment.teacher is None or task.teacher is None:
+                return None
+            return self.teacher(task, segment.teacher, dataset.num_classes, device)
+
         return Resources(
             device=device,
             dataset=dataset,
             batches=batches,
             selection=selection,
-            teacher=self._teacher(segment, dataset.num_classes, device),
+            lend_teacher=lend_teacher,
         )
 
-    def _teacher(
-        self, segment: Segment, num_classes: int, device: torch.device
-    ) -> SegmentationNet | None:
-        task, file = segment.task, segment.teacher
-        if file is None or task.teacher is None:
-            return None
+    def teacher(
+        self, task: Task, file: Path, num_classes: int, device: torch.device
+    ) -> LoadedTeacher:
+        """Return the task's teacher; CheckpointError or TaskError where it cannot be had."""
+
+        def make() -> LoadedTeacher:
+            net = load_teacher(task, file, num_classes, device)
+            return LoadedTeacher(net=net, weights_hash=weights_hash(net.state_dict()))
+
         written = file.stat().st_mtime_ns if file.is_file() else None
-        key = (file, written, task.teacher.net, num_classes, device)
-        return self._teachers.get(key, lambda: load_teacher(task, file, num_classes, device))
+        net = None if task.teacher is None else task.teacher.net
+        return self._teachers.get((file, written, net, num_classes, device), make)
 
 
 def normalisation_of(task: Task, dataset: Dataset) -> Normalisation:
@@ -124,6 +134,10 @@ def normalisation_of(task: Task, dataset: Dataset) -> Normalisation:
     return Normalisation(mean=dataset.mean, std=dataset.std)
 
 
-def _laid_out(images: Tensor) -> Tensor:
-    """Return the images in the memory layout of the nets on their device."""
-    return images.contiguous(memory_format=torch.channels_last) if images.is_cuda else images
+def in_batches(
+    split: Split, size: int, normalisation: Normalisation
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield normalised images and uint8 labels of a split, in order, `size` at a time."""
+    for first in range(0, len(split), size):
+        images = normalise(split.images[first : first + size], normalisation)
+        yield images, split.labels[first : first + size]

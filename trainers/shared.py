@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from trainers.member import Float32, Learner, forward
+from trainers.methods.base import Method
 from trainers.models import SegmentationNet
 from trainers.models.outputs import Outputs
-from trainers.resources import Resources
+from trainers.resources import LoadedTeacher, Resources
 
 
 class Shared:
@@ -23,6 +25,12 @@ class Shared:
             tensors += [x for x in (teacher.logits, teacher.aux_logits) if x is not None]
         self._versions = [(tensor, tensor._version) for tensor in tensors]
 
+    def teacher_for(self, method: Method) -> Outputs | None:
+        """Return what the method declares that it needs, whatever else the others need."""
+        if self.teacher is None or not method.needs_teacher:
+            return None
+        return self.teacher if method.needs_teacher_aux else replace(self.teacher, aux_logits=None)
+
     def is_changed(self) -> bool:
         """Whether any of the tensors was written to after it was made."""
         versions = list(self._versions)
@@ -31,14 +39,16 @@ class Shared:
         return any(tensor._version != version for tensor, version in versions)
 
 
-def share(resources: Resources, learners: Iterable[Learner], step: int) -> Shared:
+def share(
+    resources: Resources, teacher: LoadedTeacher | None, learners: Iterable[Learner], step: int
+) -> Shared:
     """Return what the learners share at `step` (counted from 0): no more than one of them needs."""
-    images, labels = resources.training_batch(step)
+    images, labels = resources.batches.batch(step)
     methods = [learner.method for learner in learners]
-    if resources.teacher is None or not any(method.needs_teacher for method in methods):
+    if teacher is None or not any(method.needs_teacher for method in methods):
         return Shared(images, labels, None)
     auxiliary = any(method.needs_teacher_aux for method in methods)
-    return Shared(images, labels, _taught(resources.teacher, images, auxiliary))
+    return Shared(images, labels, _taught(teacher.net, images, auxiliary))
 
 
 @torch.no_grad()

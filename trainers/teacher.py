@@ -32,7 +32,6 @@ def load_teacher(task: Task, file: Path, num_classes: int, device: torch.device)
     the entries that are missing, unknown or of another shape.
     """
     from trainers.checkpoints import read
-    from trainers.member import place
     from trainers.models import build_net
 
     if task.teacher is None:
@@ -42,7 +41,7 @@ def load_teacher(task: Task, file: Path, num_classes: int, device: torch.device)
     weights = _unwrap(read(file))
     _check(file, weights, net.state_dict())
     net.load_state_dict(weights)
-    return place(net.requires_grad_(requires_grad=False).eval(), device)
+    return net.requires_grad_(requires_grad=False).eval().to(device)
 
 
 def _unwrap(content: Mapping[str, Any]) -> dict[str, Any]:

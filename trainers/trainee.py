@@ -14,8 +14,9 @@ from torch import Tensor
 from trainers.checkpoints import file_of
 from trainers.errors import CheckpointError, TaskError
 from trainers.evaluation import Confusion
-from trainers.member import Classroom, Learner
+from trainers.member import Classroom, Learner, needs_teacher
 from trainers.memory import is_out_of_memory
+from trainers.resources import LoadedTeacher
 from trainers.segment import Ending, Member, MemberOutcome
 from trainers.shared import Shared
 from trainers.stopwatch import Stopwatch
@@ -40,13 +41,20 @@ class Trainee:
         self._step = room.segment.start
         self._room = room
 
-    def enrol(self) -> None:
+    def needs_teacher(self) -> bool:
+        """Whether the member's method needs one; a fault in loading the method ends the member."""
+        answers: list[bool] = []
+        self.attempt(lambda: answers.append(needs_teacher(self.member)))
+        return any(answers)
+
+    def enrol(self, teacher: LoadedTeacher | None) -> None:
         """Build the member's state at the segment's start; a fault in that ends the member."""
 
         def build() -> None:
-            self.learner = Learner(self.member, self._room)
+            self.learner = Learner(self.member, self._room, teacher)
 
-        self.attempt(build)
+        if self._ended is None:
+            self.attempt(build)
 
     def attempt(self, action: Callable[[], None]) -> None:
         """Do a part of the member's training; an error in it ends this member alone.
@@ -69,7 +77,8 @@ class Trainee:
         """Do step `step`, counted from 0."""
 
         def act() -> None:
-            loss = learner.learn(shared.images, shared.labels, shared.teacher, step)
+            teacher = shared.teacher_for(learner.method)
+            loss = learner.learn(shared.images, shared.labels, teacher, step)
             self._book(step + 1, loss)
 
         self.attempt(act)

@@ -71,21 +71,20 @@ class Bench:
         segment = self.segment(1)
         configure(torch.device("cpu"), False, self.task.threads)
         resources = Library().lend(segment)
-        teacher = resources.teacher
+        teacher = resources.lend_teacher()
         if teacher is None:
             raise ValueError(f"task {self.task.name} has no teacher")
         classes = resources.dataset.num_classes
-        room = Classroom(
-            segment=segment, device=resources.device, num_classes=classes, teacher=teacher.shape
-        )
-        learner = Learner(segment.members[0], room)
+        data = resources.dataset.fingerprint
+        room = Classroom(segment=segment, device=resources.device, num_classes=classes, data=data)
+        learner = Learner(segment.members[0], room, teacher)
         spent = [0.0, 0.0, 0.0]
         for step in range(self.steps + WARM_UP):
             began = self.clock()
             images, labels = resources.batches.batch(step)
             loaded = self.clock()
             with torch.no_grad():
-                taught = forward(teacher, images, auxiliary=False)
+                taught = forward(teacher.net, images, auxiliary=False)
             seen = self.clock()
             learner.learn(images, labels, taught, step)
             if step >= WARM_UP:

@@ -13,7 +13,17 @@ from tiny import TASK, members, segment
 from trainers.checkpoints import Owner, State, file_of, latest, load, read, save, weights_hash
 from trainers.errors import CheckpointError
 
-OWNER = Owner(method="kd", params={"temperature": 2.0}, task="t" * 64, seed=1, step=5)
+OWNER = Owner(
+    method="kd",
+    params={"temperature": 2.0},
+    task="t" * 64,
+    seed=1,
+    step=5,
+    data="d" * 64,
+    teacher="a" * 64,
+    numerics=1,
+    deterministic=False,
+)
 
 
 def state(**changes: Any) -> State:
@@ -44,6 +54,10 @@ def test_nothing_half_written_is_left_beside_a_checkpoint(tmp_path: Path) -> Non
         ("task", "u" * 64, "task is"),
         ("seed", 2, "seed is 1, must be 2"),
         ("step", 6, "step is 5, must be 6"),
+        ("data", "e" * 64, "data is"),
+        ("teacher", None, "teacher is"),
+        ("numerics", 2, "numerics is 1, must be 2"),
+        ("deterministic", True, "deterministic is false, must be true"),
     ],
 )
 def test_a_checkpoint_of_something_else_is_refused_naming_both(
@@ -111,7 +125,8 @@ def test_the_latest_checkpoint_of_a_member_is_found_among_others(tmp_path: Path)
 def test_an_owner_knows_the_task_by_what_changes_training(tmp_path: Path) -> None:
     def owner(**changes: Any) -> Owner:
         task = TASK.model_copy(update=changes)
-        return Owner.of(segment(tmp_path, members("kd"), task=task), members("kd")[0], 2)
+        here = segment(tmp_path, members("kd"), task=task)
+        return Owner.of(here, here.members[0], step=2, data="d", teacher="a")
 
     assert owner() == owner(name="other", description="Other.")
     assert owner() != owner(threads=2)

@@ -6,9 +6,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import STEPS, TASK, StopAfter, digits, members, resumed, segment
 
+from trainers.checkpoints import read
 from trainers.cohort import Trainer
+from trainers.models import build_net
 from trainers.segment import Control, Ending, Outcome
 
 METHODS = ("baseline", "kd", "rdd")
@@ -54,6 +57,31 @@ def test_resumed_training_equals_uninterrupted_training(
     assert {member.step for member in halted.members} == {cut}
     second = Trainer().run(resumed(first, halted))
     assert [digits(m) for m in second.members] == [digits(m) for m in undisturbed.members]
+
+
+def test_training_under_one_teacher_does_not_go_on_under_another(
+    trainer: Trainer, teacher: Path, tmp_path: Path
+) -> None:
+    content = read(teacher)
+    content["student"]["classifier.bias"] += 1
+    torch.save(content, tmp_path / "other.pt")
+    first = segment(tmp_path, members("baseline", "kd"), teacher=teacher, stop=2, evaluate=False)
+    rest = trainer.run(resumed(first, trainer.run(first), teacher=tmp_path / "other.pt"))
+    baseline, kd = rest.members
+    assert (baseline.ending, kd.ending) == (Ending.REACHED, Ending.LOST)
+    assert kd.reason is not None and "belongs to something else: teacher is" in kd.reason
+
+
+def test_weights_from_outside_are_read_once(trainer: Trainer, tmp_path: Path) -> None:
+    file = tmp_path / "backbone.pt"
+    torch.save(build_net(TASK.student, 6).backbone.trunk.state_dict(), file)
+    student = TASK.student.model_copy(update={"weights": str(file)})
+    task = TASK.model_copy(update={"student": student, "teacher": None})
+    first = segment(tmp_path, members("baseline"), task=task, stop=2, evaluate=False)
+    before = trainer.run(first)
+    file.unlink()
+    [rest] = trainer.run(resumed(first, before)).members
+    assert rest.ending is Ending.REACHED
 
 
 def test_losses_are_the_same_however_a_training_is_cut(
@@ -130,7 +158,7 @@ def test_the_members_seconds_add_up_to_the_segments(undisturbed: Outcome) -> Non
 def test_a_method_without_a_teacher_does_not_look_at_the_file(
     trainer: Trainer, undisturbed: Outcome, tmp_path: Path
 ) -> None:
-    alone = trainer.run(segment(tmp_path, members("baseline")))
+    alone = trainer.run(segment(tmp_path, members("baseline"), teacher=Path("nowhere.pt")))
     assert digits(alone.members[0]) == digits(undisturbed.members[0])
 
 

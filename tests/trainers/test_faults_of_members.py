@@ -14,6 +14,7 @@ from tiny import STEPS, StopAfter, digits, members, segment
 from torch import Tensor
 
 import trainers.member
+from trainers import methods
 from trainers.cohort import Trainer
 from trainers.memory import is_out_of_memory
 from trainers.methods import load_method
@@ -37,6 +38,28 @@ class Writing(Baseline):
     def losses(self, step: Step) -> dict[str, Tensor]:
         step.labels.zero_()
         return {}
+
+
+class Nosy(Baseline):
+    """Uses what the teacher says, although it declares no need of it."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.values["nosy"] = 1.0
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        seen = step.teacher is not None or self.teacher_shape is not None
+        return {"nosy": step.student.logits.sum() * float(seen)}
+
+
+class NosyOfHeads(Nosy):
+    """Uses the teacher's auxiliary head, although it declares no need of it."""
+
+    needs_teacher = True
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        seen = step.teacher_outputs.aux_logits is not None
+        return {"nosy": step.student.logits.sum() * float(seen)}
 
 
 class Raging(Baseline):
@@ -72,7 +95,8 @@ class Gluttonous(Greedy):
     most = 0
 
 
-STRANGE = {kind.__name__.lower(): kind for kind in (Raising, Writing, Raging, Greedy, Gluttonous)}
+KINDS = (Raising, Writing, Nosy, NosyOfHeads, Raging, Greedy, Gluttonous)
+STRANGE: dict[str, type[Method]] = {kind.__name__.lower(): kind for kind in KINDS}
 
 
 @pytest.fixture(autouse=True)
@@ -82,8 +106,8 @@ def strange_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str) -> type[Method]:
         return STRANGE.get(name) or load_method(name)
 
-    def resolve(name: str, params: dict[str, float]) -> dict[str, float]:
-        return {}
+    def resolve(name: str, params: dict[str, float]) -> dict[str, float | int | str]:
+        return {} if name in STRANGE else methods.resolve(name, params)
 
     monkeypatch.setattr(trainers.member, "load_method", load)
     monkeypatch.setattr(trainers.member, "resolve", resolve)
@@ -111,6 +135,15 @@ def test_a_member_that_ends_early_ends_alone(
     assert (ended.ending, ended.step, ended.checkpoint) == (ending, step, None)
     assert digits(other) == digits(alone.members[0])
     assert not outcome.interrupted
+
+
+@pytest.mark.parametrize("name", ["nosy", "nosyofheads"])
+def test_a_method_sees_no_more_of_a_teacher_than_it_declares(
+    name: str, trainer: Trainer, alone: Outcome, teacher: Path, tmp_path: Path
+) -> None:
+    who = members(name, "rdd")
+    nosy = trainer.run(segment(tmp_path, who, teacher=teacher)).members[0]
+    assert digits(nosy) == digits(alone.members[0])
 
 
 def test_a_learning_rate_beyond_all_bounds_diverges_and_leaves_no_number_that_is_none(
@@ -187,6 +220,18 @@ def test_a_member_that_does_not_fit_alone_is_lost(tmp_path: Path) -> None:
     lost, other = outcome.members
     assert (lost.ending, lost.step, other.ending) == (Ending.LOST, 0, Ending.REACHED)
     assert lost.reason == "out of memory: tried to allocate 7 GiB"
+
+
+@pytest.mark.parametrize(("start", "has_checkpoint"), [(0, True), (2, False)])
+def test_a_member_starts_with_a_checkpoint_or_at_step_0(
+    start: int, has_checkpoint: bool, trainer: Trainer, tmp_path: Path
+) -> None:
+    first = trainer.run(segment(tmp_path, members("baseline"), stop=2)).members[0]
+    checkpoint = first.checkpoint if has_checkpoint else None
+    who = [dataclasses.replace(members("baseline")[0], checkpoint=checkpoint)]
+    [lost] = trainer.run(segment(tmp_path, who, start=start)).members
+    assert lost.ending is Ending.LOST
+    assert lost.reason is not None and f"a segment from step {start} must have" in lost.reason
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
