@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,7 @@ class Options:
     seed: int
     steps: int | None
     data_root: Path | None
-    device: str
+    device: str | None
     teacher: Path | None
     output: Path
     resume: bool
@@ -55,10 +54,15 @@ class Options:
     metavar="NAME=VALUE",
     help="A hyperparameter, for example lr=0.01; what is not set is as published.",
 )
-@click.option("--seed", default=0, help="Of initial weights, image batches and dropout.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Of initial weights, image batches and dropout.",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="In place of the task's own number.")
 @click.option("--data-root", type=A_PATH, help="Where the data set lies.")
-@click.option("--device", default="cpu", help="cpu, cuda or cuda:N.")
+@click.option("--device", help="cpu, cuda or cuda:N; without, a GPU where there is one.")
 @click.option("--teacher", type=A_PATH, help="Its weights; without, it is trained, then kept.")
 @click.option("--output", type=A_PATH, default="runs", help="For checkpoints and teachers.")
 @click.option("--deterministic", is_flag=True, help="Only kernels that repeat bit by bit on GPUs.")
@@ -101,14 +105,11 @@ def _value(text: str) -> Value:
 
 
 def with_steps(task: Task, steps: int | None) -> Task:
-    """Return the task with a schedule of so many steps, without the rungs of a search."""
+    """Return the task with a schedule of so many steps."""
     if steps is None:
         return task
     schedule = task.schedule.model_copy(update={"steps": steps})
-    search = task.search.model_copy(
-        update={"rungs": (Fraction(1),), "keep": (task.search.bracket,)}
-    )
-    return task.model_copy(update={"schedule": schedule, "search": search})
+    return task.model_copy(update={"schedule": schedule})
 
 
 def _run(options: Options) -> int:
@@ -117,23 +118,23 @@ def _run(options: Options) -> int:
     params = parse_settings(options.settings)
     resolve(options.method, params)  # refuses what it does not know, before torch is loaded
     from trainers.cohort import Trainer
-    from trainers.devices import check_device
+    from trainers.devices import choose_device
     from trainers.optimisation import with_params
     from trainers.single import Configuration, folder_name
 
-    check_device(options.device)
     with_params(task.schedule, params)
     student = Configuration(
         task=task,
         method=options.method,
         params=params,
         seed=options.seed,
-        folder=options.output / folder_name(task, options.method, params, options.seed),
+        folder=options.output,
         data_root=options.data_root,
-        device=options.device,
+        device=choose_device(options.device),
         deterministic=options.deterministic,
         teacher=options.teacher,
     )
+    student = replace(student, folder=options.output / folder_name(student))
     _check_folder(student, options.resume)
     with stop_on_signal(lambda line: click.echo(line, err=True)) as stop:
         return _train_both(student, Trainer(), options, stop)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from trainers.checkpoints import latest
 from trainers.cohort import Trainer
+from trainers.errors import CheckpointError
 from trainers.identity import task_hash
+from trainers.methods import load_method
+from trainers.numerics import NUMERICS_VERSION
 from trainers.segment import Control, Ending, Member, MemberOutcome, Parameters, Segment
 from trainers.tasks import Task
 from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
@@ -37,11 +40,26 @@ class Configuration:
         return latest(self.folder, self.key)
 
 
-def folder_name(task: Task, method: str, params: Parameters, seed: int) -> str:
-    """Return a name that no two configurations share which train differently."""
-    content = [task_hash(task), method, dict(params), seed]
+def folder_name(student: Configuration) -> str:
+    """Return a name that no two configurations share which train differently on the same data.
+
+    CheckpointError where the teacher that the method needs is a file that cannot be read.
+    """
+    task, method = student.task, student.method
+    numerics = [NUMERICS_VERSION, student.deterministic]
+    content = [task_hash(task), method, dict(student.params), student.seed, *numerics]
+    if student.teacher is not None and load_method(method).needs_teacher:
+        content.append(_file_hash(student.teacher))
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return f"{task.name}-{method}-{digest[:8]}"
+
+
+def _file_hash(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def teacher_of(student: Configuration, trainer: Trainer, output: Path) -> Configuration:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from tiny import members, segment
 
@@ -118,6 +119,24 @@ def test_bad_input_is_answered_in_one_line(
     assert result.exit_code == 2
     assert words in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_seed_is_no_negative_number(task_file: Path, tmp_path: Path) -> None:
+    result = run(task_file, "--seed", "-1", output=tmp_path)
+    assert result.exit_code == 2
+    assert "-1 is not in the range x>=0" in result.stderr
+
+
+def test_another_teacher_is_another_run(task_file: Path, tmp_path: Path) -> None:
+    run(task_file, "--method", "kd", "--steps", "1", output=tmp_path)
+    [file] = (tmp_path / "teachers").glob("*/teacher.*.pt")
+    content = read(file)
+    content["student"]["classifier.bias"] += 1
+    torch.save(content, tmp_path / "other.pt")
+    for teacher in (file, tmp_path / "other.pt"):
+        arguments = ["--method", "kd", "--steps", "1", "--teacher", str(teacher)]
+        assert run(task_file, *arguments, output=tmp_path).exit_code == 0
+    assert len(list(tmp_path.glob("small-kd-*"))) == 3
 
 
 def test_an_unknown_task_is_answered_with_the_nearest(tmp_path: Path) -> None:
