@@ -32,9 +32,10 @@ def configure(device: torch.device, deterministic: bool, threads: int) -> None:
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
-    torch.set_float32_matmul_precision("high" if device.type == "cuda" else "highest")
+    torch.set_float32_matmul_precision("highest")  # no TF32: what is to be fast is bfloat16 anyway
     if device.type != "cuda":
         return
+    torch.cuda.set_device(device.index or 0)  # events and streams are of the current device
     # cuBLAS repeats only with workspaces of fixed size; it reads this once, at its first product.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = not deterministic

@@ -97,6 +97,7 @@ class Trainee:
         first = self._step - len(self._pending) + 1
         losses = torch.stack(self._pending).tolist()
         self._pending.clear()
+        self.watch.read()  # the device was just waited for; events would pile up otherwise
         for step, loss in enumerate(losses, first):
             if not math.isfinite(loss):
                 self._end(Ending.DIVERGED, step)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,11 +45,18 @@ class Draw(IntEnum):
 
 def normalise(images: Tensor, normalisation: Normalisation) -> Tensor:
     """Return (B, 3, H, W) images of 0..255, of any dtype, as float32 of mean 0 and deviation 1."""
+    mean, std = _constants(normalisation, images.device)
+    return images.to(torch.float32, copy=True).sub_(mean).div_(std)
+
+
+@cache
+def _constants(normalisation: Normalisation, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation as (3, 1, 1), copied once: a copy from plain memory waits."""
     mean, std = (
-        torch.tensor(values, dtype=torch.float32).to(images.device).view(3, 1, 1)
+        torch.tensor(values, dtype=torch.float32).to(device).view(3, 1, 1)
         for values in (normalisation.mean, normalisation.std)
     )
-    return images.to(torch.float32, copy=True).sub_(mean).div_(std)
+    return mean, std
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +91,8 @@ class Batches:
         x = _positions(rng.random(self.image_batch), scale, width, self.augmentation.crop[1])
         if flip is not None:
             x = np.where(flip[:, None], width - x, x)
-        index = torch.from_numpy(self.order(step)).to(self.device)
+        index = self._to_device(self.order(step))
+        y, x = y.astype(np.float32), x.astype(np.float32)
         return self._sample(index, self._to_device(y), self._to_device(x))
 
     def order(self, step: int) -> NDArray[np.int64]:
@@ -96,8 +106,12 @@ class Batches:
     def _epoch(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng([self.seed, Draw.ORDER, epoch]).permutation(len(self.held))
 
-    def _to_device(self, positions: NDArray[np.float64]) -> Tensor:
-        return torch.from_numpy(positions.astype(np.float32)).to(self.device)
+    def _to_device(self, numbers: NDArray[Any]) -> Tensor:
+        """Return the numbers on the device; from pinned memory, so that nobody waits for a GPU."""
+        tensor = torch.from_numpy(numbers)
+        if self.held.images.is_cuda:
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
 
     def _sample(self, index: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the images `index` at rows y (B, h) and columns x (B, w), in source pixels."""
