@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-IGNORE = 255
+from trainers.data.dataset import IGNORE
 
 
 class Confusion:

@@ -12,15 +12,13 @@ from trainers.errors import MethodError
 from trainers.segment import Parameters
 from trainers.tasks import Schedule
 
-SHARED = ("learning_rate", "weight_decay")  # a trial's own values replace the schedule's
-
 
 def with_params(schedule: Schedule, params: Parameters) -> Schedule:
-    """Return the schedule with the trial's learning rate and weight decay, where it has any.
+    """Return the schedule with the trial's own values of its fields, where it has any.
 
     MethodError where one of them is out of bounds.
     """
-    own = {name: params[name] for name in SHARED if name in params}
+    own = {name: params[name] for name in Schedule.model_fields if name in params}
     try:
         return Schedule.model_validate({**schedule.model_dump(), **own})
     except ValidationError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from trainers.errors import MethodError
@@ -23,14 +24,19 @@ def test_a_power_of_0_keeps_the_rate() -> None:
 
 
 def test_a_trials_values_replace_the_schedules_and_the_rest_stays() -> None:
-    schedule = with_params(SCHEDULE, {"learning_rate": 0.1, "temperature": 4})
-    assert schedule == SCHEDULE.model_copy(update={"learning_rate": 0.1})
+    schedule = with_params(SCHEDULE, {"learning_rate": 0.1, "momentum": 0.5, "temperature": 4})
+    assert schedule == SCHEDULE.model_copy(update={"learning_rate": 0.1, "momentum": 0.5})
 
 
 @pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.0), ("weight_decay", -1.0)])
 def test_a_value_out_of_bounds_is_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(MethodError, match=rf"{name}: .*, got {value}"):
         with_params(SCHEDULE, {name: value})
+
+
+def test_a_batch_is_of_at_least_two_images() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 2"):
+        Schedule(steps=100, image_batch=1, learning_rate=0.5)
 
 
 def test_sgd_does_what_its_formula_says() -> None:

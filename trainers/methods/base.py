@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -33,7 +33,7 @@ class Step:
         return self.teacher
 
 
-class Method(nn.Module):
+class Method(nn.Module, ABC):
     """Distillation as a module: learnt projections are its parameters, trained with the student.
 
     `values` holds a value for every name of the method's space: weights of terms under the terms'

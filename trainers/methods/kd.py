@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from trainers.methods.base import Method, Step
+from trainers.errors import MethodError
+from trainers.methods.base import Hyperparameters, Method, Step
 from trainers.methods.pixel_kl import pixel_kl
+from trainers.models.outputs import Shape
 
 
 class KnowledgeDistillation(Method):
@@ -13,6 +15,11 @@ class KnowledgeDistillation(Method):
 
     terms = ("pixel_kl",)
     vanishing = ("pixel_kl",)
+
+    def __init__(self, values: Hyperparameters, student: Shape, teacher: Shape | None) -> None:
+        super().__init__(values, student, teacher)
+        if not float(values["temperature"]) > 0:
+            raise MethodError(f"method kd: temperature must be > 0, got {values['temperature']!r}")
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         """Return the divergence between teacher and student at the values' temperature."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trainers.data.dataset import IGNORE
 from trainers.errors import MethodError, near_miss
 from trainers.methods.base import Hyperparameters, Method, Step
 from trainers.methods.pixel_kl import pixel_kl
@@ -19,7 +20,6 @@ from trainers.methods.relative_difficulty import (
     hard_pixels,
 )
 from trainers.methods.task_loss import (
-    IGNORE,
     num_valid,
     pixel_log_probabilities,
     weighted_cross_entropy,
@@ -171,6 +171,8 @@ def _faults_of_numbers(values: Hyperparameters) -> list[str]:
         for name in ("threshold", "early_share")
         if not 0 <= float(values[name]) <= 1
     ]
+    if not float(values["temperature"]) > 0:
+        faults.append(f"temperature must be > 0, got {values['temperature']!r}")
     if int(values["min_kept"]) < 0:
         faults.append(f"min_kept must be at least 0, got {values['min_kept']!r}")
     return faults

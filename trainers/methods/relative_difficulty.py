@@ -9,8 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trainers.data.dataset import IGNORE
 from trainers.methods.grid import on_one_grid
-from trainers.methods.task_loss import IGNORE, label_log_probabilities
+from trainers.methods.task_loss import label_log_probabilities
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from pydantic import Field, StrictStr, ValidationError, model_validator
 
 from search_spaces import shared_file, space_file, space_names
 from trainers.errors import MethodError, near_miss
-from trainers.tasks.schema import Frozen, Range
+from trainers.tasks.schema import Frozen, Range, Schedule
 
 MULTIPLIER = "multiplier"
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -157,7 +157,7 @@ def _known_keys(raw: Mapping[str, Any]) -> list[str]:
 
 
 def _reserved_names(published: Mapping[str, object]) -> list[str]:
-    reserved = {*MethodSpace.model_fields, *_shared_names()}
+    reserved = MethodSpace.model_fields.keys() | Schedule.model_fields.keys()
     return [f"published.{name}: the name is reserved" for name in published if name in reserved]
 
 
@@ -183,13 +183,17 @@ def _is_inside(value: Any, range_: Range) -> bool:
     return _is_number(value) and range_.low <= value <= range_.high
 
 
-def _fault_of_param(key: str, value: object, known: Mapping[str, object]) -> str | None:
+def _fault_of_param(key: str, value: float | int | str, known: Mapping[str, object]) -> str | None:
     if key not in known:
         return f"no hyperparameter {key!r}{near_miss(key, known)}"
     if isinstance(known[key], str) != isinstance(value, str):
         return f"{key} must be of the kind of {known[key]!r}, got {value!r}"
-    if not isinstance(value, str) and not _is_number(value):
+    if isinstance(value, str):
+        return None
+    if not _is_number(value):
         return f"{key} must be a finite number, got {value!r}"
+    if key == MULTIPLIER and value < 0:
+        return f"{key} must be at least 0, got {value!r}"
     return None
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trainers.data.dataset import IGNORE
 from trainers.models.outputs import Outputs
 from trainers.models.resampling import resize_bilinear
-
-IGNORE = 255
 
 
 def cross_entropy(student: Outputs, labels_BHW: Tensor, auxiliary_weight: float) -> Tensor:

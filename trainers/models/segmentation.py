@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from trainers.errors import TaskError
 from trainers.models.backbones import Backbone, build_backbone
 from trainers.models.heads import DeepLabV3Head, FCNHead, PSPHead
 from trainers.models.outputs import Outputs, Shape
@@ -43,14 +42,8 @@ class SegmentationNet(nn.Module):
     def forward(self, images: Tensor, auxiliary: bool = True) -> Outputs:
         """Return logits and features of (B, 3, H, W) images at head resolution.
 
-        `auxiliary=False` leaves the auxiliary head out. TaskError for a single image in training:
-        the heads normalise a pooled value over the batch, and one value has no variance.
+        `auxiliary=False` leaves the auxiliary head out.
         """
-        if self.training and len(images) < 2:
-            raise TaskError(
-                f"image_batch = {len(images)}: training needs at least 2 images in a batch, "
-                "since the head's batch norm follows pooling over the whole image"
-            )
         features = self.backbone(images.contiguous(memory_format=torch.channels_last))
         features["head"] = self.head(features["stage4"])
         wanted = self.auxiliary_head if auxiliary else None

@@ -68,7 +68,7 @@ class Schedule(Frozen):
     """The training recipe: its values are trial 0's, and the baseline's published values."""
 
     steps: int = Field(ge=1)
-    image_batch: int = Field(ge=1)
+    image_batch: int = Field(ge=2)  # one pooled value has no variance: the heads' batch norm fails
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)

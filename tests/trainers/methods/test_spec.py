@@ -130,6 +130,7 @@ def test_parameters_are_laid_over_and_the_multiplier_scales_weights_alone() -> N
         ({"combination": 1.0}, "combination must be of the kind of 'xor', got 1.0"),
         ({"threshold": float("nan")}, "threshold must be a finite number, got nan"),
         ({"multiplier": True}, "multiplier must be a finite number, got True"),
+        ({"multiplier": -1}, "multiplier must be at least 0, got -1"),
     ],
 )
 def test_a_parameter_of_wrong_name_or_kind_is_refused(

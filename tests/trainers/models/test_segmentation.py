@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.errors import TaskError
 from trainers.models import SegmentationNet, build_net
 from trainers.models.backbones import STAGES, STRIDES, build_backbone
 from trainers.tasks.schema import Net
@@ -118,10 +117,8 @@ def test_dropout_reaches_the_head_feature_in_training_only() -> None:
 
 
 @pytest.mark.parametrize("head", ["deeplabv3", "pspnet"])
-def test_a_single_image_can_be_evaluated_but_not_trained_on(head: str) -> None:
+def test_a_single_image_can_be_evaluated(head: str) -> None:
     model = build(small("mobilenet_v2", head=head))
-    with pytest.raises(TaskError, match="image_batch = 1: training needs at least 2"):
-        model(torch.randn(1, 3, 45, 61))
     assert model.eval()(torch.randn(1, 3, 45, 61)).logits.shape == (1, 5, 6, 8)
 
 
