@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -76,16 +75,15 @@ def load_shapes(data: Data, root: Path | None) -> Dataset:  # noqa: ARG001 (it n
     (seed, split, index) depends on nothing else, so a larger split begins with the smaller one.
     """
     options = _options(data)
-    splits = [
-        partial(make_split, data.size, (options["seed"], number), options[name])
+    train, selection, report = (
+        make_split(data.size, (options["seed"], number), options[name])
         for number, name in enumerate(("train", "selection", "test"))
-    ]
-    train, selection, report = (make() for make in splits)
+    )
     mean, std = channel_statistics(train.images)
     return Dataset(
         train=train,
         selection=selection,
-        read_report=splits[-1],
+        read_report=lambda: report,
         class_names=tuple(CLASSES),
         palette=tuple(CLASSES.values()),
         mean=mean,
