@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from tiny import digits, members, resumed, segment
+from tiny import OTHER_TASK, TASK, digits, members, resumed, segment, train_teacher
 
 from trainers.cohort import Trainer
-from trainers.segment import Outcome
+from trainers.segment import Outcome, Segment
 
 METHODS = ("baseline", "kd", "rdd")
 
@@ -19,38 +20,44 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def whole(trainer: Trainer, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+@pytest.fixture(scope="module", params=[TASK, OTHER_TASK], ids=lambda task: task.name)
+def first(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Segment:
+    """Return the segment of a whole training on a GPU in deterministic mode."""
     folder = tmp_path_factory.mktemp("gpu")
-    who = members(*METHODS)
-    return trainer.run(segment(folder, who, teacher=teacher, device="cuda", deterministic=True))
+    return segment(
+        folder,
+        members(*METHODS),
+        task=request.param,
+        teacher=train_teacher(folder, request.param),
+        device="cuda",
+        deterministic=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(first: Segment, trainer: Trainer) -> Outcome:
+    return trainer.run(first)
 
 
 @pytest.mark.parametrize("number", range(len(METHODS)))
 def test_a_member_on_a_gpu_does_not_depend_on_its_cohort(
-    number: int, whole: Outcome, trainer: Trainer, teacher: Path, tmp_path: Path
+    number: int, first: Segment, whole: Outcome, trainer: Trainer, tmp_path: Path
 ) -> None:
-    who = members(*METHODS)[number : number + 1]
-    alone = trainer.run(segment(tmp_path, who, teacher=teacher, device="cuda", deterministic=True))
+    alone = trainer.run(replace(first, folder=tmp_path, members=(first.members[number],)))
     assert digits(alone.members[0]) == digits(whole.members[number])
 
 
 def test_resuming_on_a_gpu_changes_nothing(
-    whole: Outcome, trainer: Trainer, teacher: Path, tmp_path: Path
+    first: Segment, whole: Outcome, trainer: Trainer, tmp_path: Path
 ) -> None:
-    first = segment(
-        tmp_path,
-        members(*METHODS),
-        teacher=teacher,
-        device="cuda",
-        deterministic=True,
-        stop=2,
-    )
-    rest = trainer.run(resumed(first, trainer.run(first)))
+    part = replace(first, folder=tmp_path, stop=2)
+    rest = trainer.run(resumed(part, trainer.run(part)))
     assert [digits(member) for member in rest.members] == [digits(m) for m in whole.members]
 
 
-def test_the_fast_mode_of_a_gpu_trains_too(trainer: Trainer, teacher: Path, tmp_path: Path) -> None:
-    outcome = trainer.run(segment(tmp_path, members(*METHODS), teacher=teacher, device="cuda"))
+def test_the_fast_mode_of_a_gpu_trains_too(
+    first: Segment, trainer: Trainer, tmp_path: Path
+) -> None:
+    outcome = trainer.run(replace(first, folder=tmp_path, deterministic=False))
     assert all(member.miou is not None for member in outcome.members)
     assert outcome.device_name == torch.cuda.get_device_name()

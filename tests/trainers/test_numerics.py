@@ -9,27 +9,31 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import members, segment, train_teacher
+from tiny import OTHER_TASK, TASK, members, segment, train_teacher
 
 from trainers.cohort import Trainer
 from trainers.numerics import NUMERICS_VERSION, configure, derive_seed
+from trainers.tasks import Task
 
 GOLDEN = Path(__file__).parent / "golden_run.json"
 METHODS = ("baseline", "kd", "rdd")
+TASKS = {"losses": TASK, "losses_of_other_task": OTHER_TASK}  # by what the file calls them
+Losses = dict[str, list[float]]
 DIGITS = 1e-4  # relative: the last bits differ between processors, and grow step by step
 
 
-def golden_run(folder: Path) -> dict[str, list[float]]:
+def golden_run(folder: Path, task: Task) -> Losses:
     """Return the losses of a short training by each method."""
-    teacher = train_teacher(folder)
-    outcome = Trainer().run(segment(folder, members(*METHODS), teacher=teacher))
+    teacher = train_teacher(folder, task)
+    outcome = Trainer().run(segment(folder, members(*METHODS), task=task, teacher=teacher))
     losses = [[loss for _, loss in member.losses] for member in outcome.members]
     return dict(zip(METHODS, losses, strict=True))
 
 
 @pytest.fixture(scope="module")
-def losses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
-    return golden_run(tmp_path_factory.mktemp("golden"))
+def losses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Losses]:
+    folder = tmp_path_factory.mktemp("golden")
+    return {name: golden_run(folder / name, task) for name, task in TASKS.items()}
 
 
 def test_the_golden_run_is_of_this_version() -> None:
@@ -37,12 +41,13 @@ def test_the_golden_run_is_of_this_version() -> None:
     assert stored == NUMERICS_VERSION, f"write it anew: python {__file__}"
 
 
+@pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("method", METHODS)
 def test_the_digits_change_only_with_the_numerics_version(
-    method: str, losses: dict[str, list[float]]
+    method: str, name: str, losses: dict[str, Losses]
 ) -> None:
-    stored = json.loads(GOLDEN.read_text())["losses"][method]
-    assert losses[method] == pytest.approx(stored, rel=DIGITS), (
+    stored = json.loads(GOLDEN.read_text())[name][method]
+    assert losses[name][method] == pytest.approx(stored, rel=DIGITS), (
         f"raise NUMERICS_VERSION, then write the golden run anew: python {__file__}"
     )
 
@@ -64,10 +69,13 @@ def test_the_set_up_of_one_segment_does_not_outlive_it(deterministic: bool) -> N
 
 def write_golden_run() -> None:
     """Store the losses to five digits."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = golden_run(Path(folder))
-    rounded = {method: [float(f"{x:.5g}") for x in values] for method, values in found.items()}
-    content = {"numerics_version": NUMERICS_VERSION, "losses": rounded}
+    content: dict[str, object] = {"numerics_version": NUMERICS_VERSION}
+    for name, task in TASKS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            found = golden_run(Path(folder), task)
+        content[name] = {
+            method: [float(f"{x:.5g}") for x in values] for method, values in found.items()
+        }
     GOLDEN.write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -37,6 +37,18 @@ TASK = Task.model_validate(
     }
 )
 
+RESNET = {**NET, "backbone": "resnet18", "backbone_width": 0.125, "head": "pspnet"}
+ADAMW = {**SCHEDULE, "optimizer": "adamw", "learning_rate": 0.004, "weight_decay": 0.01}
+OTHER_TASK = Task.model_validate(  # the rest of what the tasks that come along are made of
+    {
+        **TASK.model_dump(),
+        "name": "other",
+        "student": RESNET,
+        "teacher": {"net": {**RESNET, "head_width": 12}, "schedule": {**ADAMW, "steps": 2}},
+        "schedule": ADAMW,
+    }
+)
+
 
 def members(*methods: str, **params: float) -> tuple[Member, ...]:
     """Return one member a method, with keys as a driver gives them."""
@@ -69,9 +81,9 @@ def digits(outcome: MemberOutcome) -> tuple[object, ...]:
     return outcome.ending, outcome.step, outcome.weights_hash, outcome.miou, outcome.class_iou
 
 
-def train_teacher(folder: Path) -> Path:
-    """Return the weights of the tiny task's teacher."""
-    task = TASK.teacher_task()
+def train_teacher(folder: Path, task: Task = TASK) -> Path:
+    """Return the weights of a tiny task's teacher."""
+    task = task.teacher_task()
     who = members("baseline")
     outcome = Trainer().run(segment(folder, who, task=task, stop=task.schedule.steps))
     [teacher] = outcome.members
