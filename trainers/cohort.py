@@ -126,7 +126,7 @@ class Score:
 
 
 class Trainer:
-    """Runs segments, and keeps data, teacher and device set-up from one to the next."""
+    """Runs segments, and keeps data, teacher and what fits from one to the next."""
 
     def __init__(self) -> None:
         self._library = Library()
@@ -157,10 +157,9 @@ class Trainer:
         deadline = None if segment.max_seconds is None else began + segment.max_seconds
         place = (task_hash(segment.task), segment.device)
         course = _Course(room, resources, self._fitting.get(place, len(segment.members)))
-        step = course.run(
-            segment.members, segment.stop, Patience(control=control, deadline=deadline)
-        )
-        if course.has_split:
+        patience = Patience(control=control, deadline=deadline)
+        step = course.run(segment.members, segment.stop, patience)
+        if course.most < len(segment.members):
             self._fitting[place] = course.most
         wall = time.perf_counter() - began
         common = max(0.0, wall - sum(trainee.watch.read() for trainee in course.trainees))
@@ -196,7 +195,7 @@ class _Course:
         """Begin with nobody done, and at most `most` members at once."""
         self.trainees: list[Trainee] = []
         self.notes: list[str] = []
-        self.most, self.has_split = most, False
+        self.most = most
         self._room, self._resources = room, resources
 
     def run(self, members: tuple[Member, ...], stop: int, patience: Patience) -> int | None:
@@ -220,7 +219,7 @@ class _Course:
         del cohort
         release_memory()
         if len(members) > 1:
-            self.most, self.has_split = (len(members) + 1) // 2, True
+            self.most = (len(members) + 1) // 2
             return self._run_halves(members, stop, patience)
         self.notes.append(f"out of memory: {members[0].key} does not fit alone")
         lost = Trainee(members[0], self._room)
