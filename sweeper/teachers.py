@@ -50,6 +50,7 @@ class School:
     workplace: Workplace
     stop: threading.Event
     announce: Announce
+    deterministic: bool = False
 
     @property
     def hash(self) -> str:
@@ -217,4 +218,5 @@ def _configuration(school: School) -> Configuration:
         key="teacher",
         data_root=school.workplace.data_root,
         device=school.workplace.device,
+        deterministic=school.deterministic,
     )

@@ -141,6 +141,7 @@ def _make_teacher(
         workplace=sweep.workplace,
         stop=stop,
         announce=say,
+        deterministic=sweep.protocol["numerics"]["deterministic"],
     )
     try:
         teacher = ensure_teacher(school, trainer)
