@@ -13,7 +13,8 @@ from sweeper.store.dump import dump, psql_command, restore
 from sweeper.store.initialise import initialise
 from sweeper.store.reader import run_readonly
 
-ADD = "INSERT INTO sweeper.sweep (name, seed, protocol, protocol_hash) VALUES (:n, 0, '{}', '')"
+ADD = """INSERT INTO sweeper.sweep (name, seed, protocol, protocol_hash, folder)
+         VALUES (:n, 0, '{}', '', :n)"""
 
 
 def fill(url: str) -> None:

@@ -48,7 +48,8 @@ def written(request: pytest.FixtureRequest) -> Iterator[Engine]:
     url = request.getfixturevalue(fixture)
     initialise(url)
     engine = connect_engine(url, "test")
-    add = "INSERT INTO sweeper.sweep (name, seed, protocol, protocol_hash) VALUES (:n, 0, '{}', '')"
+    add = """INSERT INTO sweeper.sweep (name, seed, protocol, protocol_hash, folder)
+             VALUES (:n, 0, '{}', '', :n)"""
     with engine.begin() as connection:
         connection.execute(text(add), {"n": "first % :x"})
     yield engine
