@@ -70,7 +70,7 @@ class Cohort:
         for trainee in self.trainees:
             trainee.look()
         evaluated = self._segment.evaluate and step == self._segment.stop
-        confusions = self._evaluate() if evaluated else {}
+        confusions = self._evaluate(patience.control) if evaluated else {}
         for trainee, _ in self._active():
             trainee.finish(step, confusions.get(trainee))
         return step
@@ -98,7 +98,7 @@ class Cohort:
                 shared = share(self._resources, [learner for _, learner in active], step)
 
     @torch.inference_mode()
-    def _evaluate(self) -> dict[Trainee, Confusion]:
+    def _evaluate(self, control: Control) -> dict[Trainee, Confusion]:
         """Return each member's confusion matrix on the selection split, images read once."""
         device, num_classes = self._resources.device, self._resources.dataset.num_classes
         confusions = {trainee: Confusion(num_classes, device) for trainee, _ in self._active()}
@@ -107,6 +107,7 @@ class Cohort:
                 with trainee.watch.running():
                     logits = resize_bilinear(learner.predict(images), labels.shape[-2:])
                     confusions[trainee].add(logits, labels)
+            control.on_progress(self._segment.stop)
         return confusions
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from trainers.checkpoints import latest
 from trainers.cohort import Trainer
 from trainers.identity import task_hash
-from trainers.segment import Control, Ending, Member, MemberOutcome, Parameters, Segment
+from trainers.segment import Control, Ending, Member, MemberOutcome, Parameters, Runs, Segment
 from trainers.tasks import Task
 from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
 
@@ -60,7 +60,7 @@ def teacher_of(student: Configuration, trainer: Trainer, output: Path) -> Config
     )
 
 
-def train(configuration: Configuration, trainer: Trainer, control: Control) -> MemberOutcome:
+def train(configuration: Configuration, trainer: Runs, control: Control) -> MemberOutcome:
     """Train from the last checkpoint in the folder, or from the start, to the last step.
 
     Ends earlier when `control` says so; the outcome's checkpoint is where to go on. Of the
