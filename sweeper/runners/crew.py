@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ SILENCE_STEPS = 50  # that a worker may be silent for, by the measured time of a
 FIRST_SIGN = 5  # times the silence: a teacher may have to be loaded and a device set up
 MAX_DEATHS = 3  # of a worker, one after another, without an outcome between them
 THREADS_AT_ONCE = 3  # a segment, a question, a stop
+
+PLACE = re.compile(r"\bpid: (\d+) .*\bip: (\S+)")
 
 logger = logging.getLogger(__name__)
 
@@ -273,5 +276,9 @@ def lost(job: Job, reason: str) -> Outcome:
 def reason_of(error: RayError) -> str:
     """Return why a worker died, in one line, without Ray's list of what else it could have been."""
     text = " ".join(str(error).split())
-    _, found, why = text.partition("The actor is dead because ")
-    return f"a worker died: {(why if found else text).partition(' Some common causes')[0]}"
+    place = PLACE.search(text)
+    who = f"process {place[1]} on {place[2]}" if place else "before it began"
+    why = text.partition(" Some common causes")[0]
+    for beginning in ("The actor is dead because ", "Worker exit detail: "):
+        why = why.rpartition(beginning)[2]
+    return f"a worker died ({who}): {why}"

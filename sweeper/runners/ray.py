@@ -21,7 +21,7 @@ from trainers.worker import Worker
 
 POLL_S = 0.5
 ASK_S = 2.0  # between two questions for work while nothing has changed here: another launch may add
-GATHER_S = 60.0  # for all workers, once there is one: the first would take what is for all
+GATHER_S = 15.0  # for one more worker, at first: whoever comes first would take what is for all
 TRIES = 3  # of a segment that is not a trial's
 
 logger = logging.getLogger(__name__)
@@ -133,18 +133,16 @@ class _Dispatcher:
 
     def _gather(self) -> None:
         """Wait for the workers, so that the work is divided among all of them."""
-        deadline: float | None = None
-        told_at = time.monotonic() + GATHER_S
+        there, since, told = 0, time.monotonic(), False
         while self.crew.starting and not self.heartbeat.stop.is_set():
             self._collect()
-            now = time.monotonic()
-            if self.crew.free:
-                deadline = deadline or now + GATHER_S
-                if now > deadline:
-                    return
-            elif now > told_at:
+            if self.crew.free > there:
+                there, since = self.crew.free, time.monotonic()
+            if time.monotonic() - since > GATHER_S and not told:
+                told = True
                 logger.warning("%d workers wait for room on the cluster", self.crew.starting)
-                told_at = now + 10 * GATHER_S
+            if told and there:
+                return
 
     def _hand_out(self, make_teacher: MakeTeacher) -> bool:
         """Give segments to the free workers; return whether the sweep is done."""

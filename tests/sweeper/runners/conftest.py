@@ -26,7 +26,7 @@ from sweeper.runners.crew import Habits  # noqa: E402
 from sweeper.runners.ray import RayRunner  # noqa: E402
 
 SECRETS = {"SWEEPER_DATABASE_URL": "postgresql://u:secret@h/d", "PGPASSWORD": "secret"}
-ATTENTIVE = Habits(listen_s=0.1, silence_s=3.0)
+ATTENTIVE = Habits(listen_s=0.1, silence_s=2.0)
 BOTH = ["inline", pytest.param("ray with 2 workers", marks=pytest.mark.ray)]
 ONE_WORKER = pytest.param("ray with 1 worker", marks=pytest.mark.ray)
 RunnerOf = Callable[[bool], Runner]  # of slow trainers or of normal ones
