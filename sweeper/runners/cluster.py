@@ -107,22 +107,27 @@ def _own_signals() -> Iterator[None]:
 
 
 def _connect(staff: Staff, threads: int) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    setting = _setting(staff, threads)
+    try:
+        ray.init(**setting, log_to_driver=False, logging_level=logging.CRITICAL)
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        ray.shutdown()  # what was started before it failed
+        place = f"--address {staff.address}" if staff.address else "Ray could not be started here"
+        raise ClusterError(f"{place}: {' '.join(str(error).split())}") from error
+
+
+def _setting(staff: Staff, threads: int) -> dict[str, Any]:
+    """Return what `ray.init` is told: how large a cluster to start, or which one to join."""
     if staff.address is None:
-        ray.init(
-            address="local",
-            num_cpus=staff.workers * threads,
-            include_dashboard=False,
-            object_store_memory=OBJECTS_BYTES,
-            **quiet,
-        )
-        return
+        return {
+            "address": "local",
+            "num_cpus": staff.workers * threads,
+            "include_dashboard": False,
+            "object_store_memory": OBJECTS_BYTES,
+        }
     _knock(staff.address)
     packages = [str(Path(str(package.__file__)).parent) for package in (trainers, search_spaces)]
-    try:
-        ray.init(address=staff.address, runtime_env={"py_modules": packages}, **quiet)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise ClusterError(f"--address {staff.address}: {' '.join(str(error).split())}") from error
+    return {"address": staff.address, "runtime_env": {"py_modules": packages}}
 
 
 def _knock(address: str) -> None:

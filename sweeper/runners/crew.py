@@ -100,7 +100,8 @@ class Crew:
         self._cluster, self._premises, self.habits = cluster, premises, habits
         self._class = ray.remote(worker)
         self._jobs = 0
-        self._listened = time.monotonic()
+        self._listened = self._polled = time.monotonic()
+        self._stopping = False
         self._dismissed: list[str] = []  # why
         self._seats = [_Seat() for _ in range(cluster.workers)]
         for seat in self._seats:
@@ -141,6 +142,20 @@ class Crew:
 
         Raises ClusterError where no worker is left.
         """
+        self._forgive(time.monotonic() - self._polled)
+        ended = self._hear_from_workers(timeout_s)
+        silent = [seat for seat in self._seats if self._is_silent(seat)]
+        ended += [self._give_up(seat) for seat in silent]
+        self._polled = time.monotonic()
+        return ended
+
+    def stop(self) -> None:
+        """Ask every worker, also one that is hired later, to end its job after the running step."""
+        self._stopping = True
+        for seat in self._seats:
+            seat.actor.stop.remote()
+
+    def _hear_from_workers(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
         awaited = {seat.awaited: seat for seat in self._seats if seat.awaited is not None}
         if not self._seats:
             raise ClusterError(f"no worker can be used: {self._dismissed[-1]}")
@@ -153,18 +168,21 @@ class Crew:
         if time.monotonic() - self._listened >= self.habits.listen_s:
             self._listened = time.monotonic()
             self._listen()
-        return ended + [self._give_up(seat) for seat in list(self._seats) if self._is_silent(seat)]
+        return ended
 
-    def stop(self) -> None:
-        """Ask every worker to end its job after the running step."""
-        for seat in self._seats:
-            seat.actor.stop.remote()
+    def _forgive(self, seconds: float) -> None:
+        """Count no silence while nobody listened: the driver may have waited for its database."""
+        for job in self.jobs:
+            job.began += seconds
+            job.alive += seconds
 
     def _hire(self, seat: _Seat) -> None:
         options = {"num_cpus": self._premises.threads, "num_gpus": self._cluster.gpus}
         seat.actor = self._class.options(
             **options, max_concurrency=THREADS_AT_ONCE, max_restarts=0, max_task_retries=0
         ).remote()
+        if self._stopping:
+            seat.actor.stop.remote()
         seat.is_ready, seat.job, seat.question = False, None, None
         seat.awaited = seat.actor.introduce.remote(
             self._premises.data, self._premises.root, PACKAGES, self._cluster.marker
@@ -178,13 +196,9 @@ class Crew:
             return None
         try:
             outcome: Outcome = ray.get(reference)
-        except RayTaskError as error:
-            seat.job = seat.question = None
-            cause = error.cause or error
-            return job, lost(job, f"{type(cause).__name__}: {cause}\n{error}")
         except RayError as error:
             reason = reason_of(error)
-            self._replace(seat, reason)
+            self._replace(seat, reason.partition("\n")[0])
             return job, lost(job, reason)
         seat.job = seat.question = None
         seat.deaths = 0
@@ -208,7 +222,11 @@ class Crew:
                 self._dismiss(seat, fault)
 
     def _replace(self, seat: _Seat, reason: str) -> None:
-        """Hire another worker for a seat, unless one after another has died in it."""
+        """Hire another worker for a seat, unless one after another has failed in it.
+
+        Also where the old one lives: after an error of its device, say, it would fail for ever.
+        """
+        ray.kill(seat.actor)
         seat.deaths += 1
         if seat.deaths >= MAX_DEATHS:
             self._dismiss(seat, reason)
@@ -248,7 +266,6 @@ class Crew:
         if job is None:
             raise ValueError("a worker without a job cannot be given up")
         reason = f"no progress at step {job.step} for {time.monotonic() - job.alive:.0f} s"
-        ray.kill(seat.actor)
         self._replace(seat, reason)
         return job, lost(job, reason)
 
@@ -274,7 +291,13 @@ def lost(job: Job, reason: str) -> Outcome:
 
 
 def reason_of(error: RayError) -> str:
-    """Return why a worker died, in one line, without Ray's list of what else it could have been."""
+    """Return why a worker brought no outcome: first a line, then the traceback if there is one.
+
+    Without Ray's list of what else it could have been.
+    """
+    if isinstance(error, RayTaskError):
+        cause = error.cause or error
+        return f"{type(cause).__name__}: {' '.join(str(cause).split())}\n{error}"
     text = " ".join(str(error).split())
     place = PLACE.search(text)
     who = f"process {place[1]} on {place[2]}" if place else "before it began"
