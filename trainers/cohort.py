@@ -49,7 +49,9 @@ class Patience:
 
     def without_end(self) -> Patience:
         """Return the patience of one who only wants to hear how far it is."""
-        return Patience(control=Control(on_progress=self.control.on_progress))
+        return Patience(
+            control=Control(on_progress=self.control.on_progress, on_sign=self.control.on_sign)
+        )
 
 
 class Cohort:
@@ -107,7 +109,7 @@ class Cohort:
                 with trainee.watch.running():
                     logits = resize_bilinear(learner.predict(images), labels.shape[-2:])
                     confusions[trainee].add(logits, labels)
-            control.on_progress(self._segment.stop)
+            control.on_sign()
         return confusions
 
 

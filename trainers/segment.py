@@ -89,8 +89,8 @@ def _ignore(step: int) -> None:
 class Control:
     """How a running segment talks to whoever started it."""
 
-    # Called with the step reached, after each step and each evaluated batch: a sign of life.
-    on_progress: Callable[[int], None] = _ignore
+    on_progress: Callable[[int], None] = _ignore  # called with the step reached, after each step
+    on_sign: Callable[[], object] = bool  # called after each batch evaluated: a sign of life
     should_stop: Callable[[], bool] = bool  # asked after each step; by default never
 
 

@@ -54,18 +54,17 @@ class Worker:
 
     def run(self, job: int, segment: Segment) -> Outcome:
         """Train a segment; what `Trainer.run` raises is raised here."""
-        signs = 0
+        pulse = Pulse(step=segment.start, signs=0)
 
-        def note(step: int) -> None:
-            nonlocal signs
-            signs += 1
-            self._at = (job, Pulse(step=step, signs=signs))
+        def note(step: int | None = None) -> None:
+            nonlocal pulse
+            pulse = Pulse(step=pulse.step if step is None else step, signs=pulse.signs + 1)
+            self._at = (job, pulse)
 
-        self._at = (job, Pulse(step=segment.start, signs=0))
+        self._at = (job, pulse)
+        control = Control(on_progress=note, on_sign=note, should_stop=self._stop.is_set)
         try:
-            return self._trainer.run(
-                segment, Control(on_progress=note, should_stop=self._stop.is_set)
-            )
+            return self._trainer.run(segment, control)
         finally:
             self._at = None
 
