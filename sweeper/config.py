@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sweeper.errors import ConfigError
@@ -15,6 +17,14 @@ from trainers.errors import near_miss
 FILE_NAME = "sweeper.toml"
 KEYS = ("database", "task", "sweep", "data_root", "device")
 SYSTEM_HOME = Path("/var/lib/sweeper")
+LEADS_TO_DATABASE = ("PG", "SWEEPER_DATABASE")  # variables whose names begin like this
+QUIET_RAY = MappingProxyType(
+    {
+        "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # a worker's death is said by us, and not on stdout
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # hide GPUs from CPU workers, without a warning
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +63,24 @@ def load_config(folder: Path | None = None, environment: Mapping[str, str] | Non
 def child_environment(added: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with what a program started by it needs besides."""
     return {**os.environ, **added}
+
+
+@contextmanager
+def without_database() -> Iterator[None]:
+    """Keep all that leads to the database from the programs that the block starts."""
+    hidden = {name: os.environ[name] for name in os.environ if name.startswith(LEADS_TO_DATABASE)}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def quieten_ray() -> None:
+    """Set what Ray reads when it is imported; what the user has set stays."""
+    for name, value in QUIET_RAY.items():
+        os.environ.setdefault(name, value)
 
 
 def _home(environment: Mapping[str, str]) -> Path:

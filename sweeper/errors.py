@@ -25,5 +25,9 @@ class ProtocolMismatch(SweeperError):
     """A relaunch differs from what the sweep froze at its first launch."""
 
 
+class ClusterError(SweeperError):
+    """A Ray cluster cannot be reached, or cannot be used for what was asked."""
+
+
 class LeaseLost(SweeperError):
     """Another driver has taken the sweep over; nothing of ours may be written any more."""

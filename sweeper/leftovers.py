@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from sweeper.store.segments import folder_name
+
 
 def remove(files: Iterable[Path]) -> None:
     """Remove files, and their folders when they are empty then."""
@@ -14,12 +16,16 @@ def remove(files: Iterable[Path]) -> None:
         _remove_if_empty(file.parent)
 
 
-def tidy(root: Path, needed: Collection[tuple[str, str]]) -> None:
+def tidy(root: Path, needed: Collection[tuple[str, str]], running: Collection[int] = ()) -> None:
     """Remove what lies in the segment folders below `root` and is not needed.
 
-    `needed` holds folder name and file name, not paths: one folder has many spellings.
+    `needed` holds folder name and file name, not paths: one folder has many spellings. The folders
+    of the segments `running` are left alone.
     """
+    spared = {folder_name(identifier) for identifier in running}
     for folder in root.glob("segment-*"):
+        if folder.name in spared:
+            continue
         for file in folder.iterdir():
             if (folder.name, file.name) not in needed:
                 file.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ the very same code. A decision is stored, in one fenced transaction, before anyb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -84,22 +84,23 @@ class Sweep:
         """The folder of this sweep's checkpoints; its name is no other sweep's, anywhere."""
         return self.workplace.checkpoints / self.folder
 
-    def recover(self) -> int:
+    def recover(self, running: Collection[int] = ()) -> int:
         """Give up what is in flight, mend the projection, remove what nothing needs.
 
-        Returns how many segments were given up; their trials are trained again from their last
-        checkpoints, and from the start where a checkpoint is gone. Raises SweeperError where the
-        sweep has checkpoints but none of them is under this workplace.
+        The segments with the ids `running` go on: this driver's own workers have them. Returns how
+        many were given up; their trials are trained again from their last checkpoints, and from the
+        start where a checkpoint is gone. Raises SweeperError where the sweep has checkpoints but
+        none of them is under this workplace.
         """
         with self._transaction() as connection:
-            lost = segments.lose_segments(connection, self.id)
+            lost = segments.lose_segments(connection, self.id, running)
             if lost:
                 log.note(connection, self.id, "lost", segments=lost, why="their driver ended")
             studies = log.studies(connection, self.id)
             restart_without_checkpoint(connection, self.id, studies, self.root)
             needed = log.checkpoints(connection, self.id)
         self.projection.update(self.id)
-        tidy(self.root, needed)
+        tidy(self.root, needed, running)
         return len(lost)
 
     def next_segment(self, slots: int = 1) -> Assignment | Idle:

@@ -19,7 +19,7 @@ from sweeper.errors import ProtocolMismatch, SweeperError
 from sweeper.store.schema import artifact, sweep
 from sweeper.sweep import Workplace
 from trainers.cohort import Trainer
-from trainers.segment import Control, Ending
+from trainers.segment import Control, Ending, Runs
 from trainers.single import Configuration, train
 from trainers.tasks import Task
 from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
@@ -82,7 +82,7 @@ def find_teacher(engine: Engine, identity: str) -> Teacher | None:
     )
 
 
-def ensure_teacher(school: School, trainer: Trainer) -> Teacher:
+def ensure_teacher(school: School, trainer: Runs) -> Teacher:
     """Return the task's teacher; train it, or go on training it, where there is none.
 
     One process at a time trains a teacher; others wait for it. Raises Interrupted on a stop.
@@ -182,7 +182,7 @@ def _lock(school: School) -> Iterator[None]:
                 connection.commit()
 
 
-def _train(school: School, trainer: Trainer) -> Teacher:
+def _train(school: School, trainer: Runs) -> Teacher:
     configuration = _configuration(school)
     steps = configuration.task.schedule.steps
     start, _ = configuration.stored()

@@ -48,7 +48,9 @@ class Patience:
 
     def without_end(self) -> Patience:
         """Return the patience of one who only wants to hear how far it is."""
-        return Patience(control=Control(on_progress=self.control.on_progress))
+        return Patience(
+            control=Control(on_progress=self.control.on_progress, on_sign=self.control.on_sign)
+        )
 
 
 class Cohort:
@@ -69,7 +71,7 @@ class Cohort:
         for trainee in self.trainees:
             trainee.look()
         evaluated = self._segment.evaluate and step == self._segment.stop
-        confusions = self._evaluate() if evaluated else {}
+        confusions = self._evaluate(patience.control) if evaluated else {}
         for trainee, _ in self._active():
             trainee.finish(step, confusions.get(trainee))
         return step if any(trainee.has_reached for trainee in self.trainees) else None
@@ -105,7 +107,7 @@ class Cohort:
                 shared = share(self._resources, self._teacher, learners, step)
 
     @torch.inference_mode()
-    def _evaluate(self) -> dict[Trainee, Confusion]:
+    def _evaluate(self, control: Control) -> dict[Trainee, Confusion]:
         """Return each member's confusion matrix on the selection split, images read once."""
         device, num_classes = self._resources.device, self._resources.dataset.num_classes
         confusions = {trainee: Confusion(num_classes, device) for trainee, _ in self._active()}
@@ -114,6 +116,7 @@ class Cohort:
                 with trainee.watch.running():
                     logits = resize_bilinear(learner.predict(images), labels.shape[-2:])
                     confusions[trainee].add(logits, labels)
+            control.on_sign()
         return confusions
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from trainers.tasks import Task
 
@@ -89,4 +90,13 @@ class Control:
     """How a running segment talks to whoever started it."""
 
     on_progress: Callable[[int], None] = _ignore  # called with the step reached, after each step
+    on_sign: Callable[[], object] = bool  # called after each batch evaluated: a sign of life
     should_stop: Callable[[], bool] = bool  # asked after each step; by default never
+
+
+class Runs(Protocol):
+    """Whatever can run a segment: `trainers.cohort.Trainer`, or a worker elsewhere."""
+
+    def run(self, segment: Segment, control: Control) -> Outcome:
+        """Train the segment's members and say what became of them."""
+        ...

@@ -13,7 +13,7 @@ from trainers.errors import CheckpointError
 from trainers.identity import task_hash
 from trainers.methods import load_method
 from trainers.numerics import NUMERICS_VERSION
-from trainers.segment import Control, Ending, Member, MemberOutcome, Parameters, Segment
+from trainers.segment import Control, Ending, Member, MemberOutcome, Parameters, Runs, Segment
 from trainers.tasks import Task
 from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
 
@@ -78,7 +78,7 @@ def teacher_of(student: Configuration, trainer: Trainer, output: Path) -> Config
     )
 
 
-def train(configuration: Configuration, trainer: Trainer, control: Control) -> MemberOutcome:
+def train(configuration: Configuration, trainer: Runs, control: Control) -> MemberOutcome:
     """Train from the last checkpoint in the folder, or from the start, to the last step.
 
     Ends earlier when `control` says so; the outcome's checkpoint is where to go on. Of the

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +16,16 @@ from sqlalchemy import Engine
 from sweeper.cli.hints import baseline_command, unequal_targets
 from sweeper.cli.launch import Options
 from sweeper.cli.live import live_view
+from sweeper.config import quieten_ray
 from sweeper.declaring import BASELINE, declare
 from sweeper.launching import check, code_here, declaration
 from sweeper.progress import read_progress
 from sweeper.protocol import plan_of
 from sweeper.provenance import this_launch
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.runners.inline import run_inline
+from sweeper.runners.inline import InlineRunner
+from sweeper.runners.runner import Runner
+from sweeper.runners.staff import Premises
 from sweeper.store.database import open_store
 from sweeper.store.lease import Holder, Lease, acquire
 from sweeper.store.projection import Projection
@@ -29,8 +33,9 @@ from sweeper.store.retry import AWAY, with_patience
 from sweeper.sweep import Sweep, Workplace
 from sweeper.teachers import Interrupted, School, ensure_teacher, freeze_teacher
 from trainers.cohort import Trainer
+from trainers.data import Dataset
 from trainers.devices import choose_device
-from trainers.segment import Outcome
+from trainers.segment import Outcome, Runs
 from trainers.terminal import stop_on_signal
 
 BLOCKED, INTERRUPTED = 1, 130  # exit codes: some method is halted or parked; as after a SIGINT
@@ -52,7 +57,7 @@ def drive(options: Options) -> int:
     workplace = Workplace(
         checkpoints=options.checkpoints,
         data_root=request.data_root,
-        device=choose_device(options.device),
+        device="cpu" if options.staff else choose_device(options.device),  # workers have their own
         cohort=options.cohort,
         code_of=code_here,
     )
@@ -64,7 +69,8 @@ def drive(options: Options) -> int:
             projection = Projection(store.engine, store.storage)
             sweep = Sweep(store.engine, row, lease, workplace, projection)
             try:
-                _run(sweep, trainer, dataset.fingerprint, stop)
+                with _runner(options, trainer, dataset, workplace.device) as runner:
+                    _run(sweep, runner, dataset.fingerprint, stop)
             finally:
                 _release(lease, store.engine)
     return _farewell(store.engine, row, stop)
@@ -101,19 +107,40 @@ def _take_turn(engine: Engine, row: Any, stop: threading.Event) -> Lease | None:
     return lease if isinstance(lease, Lease) else None
 
 
-def _run(sweep: Sweep, trainer: Trainer, fingerprint: str, stop: threading.Event) -> None:
+@contextmanager
+def _runner(options: Options, trainer: Trainer, dataset: Dataset, where: str) -> Iterator[Runner]:
+    """Yield what runs segments: this process, on the device `where`, or workers on Ray."""
+    if options.staff is None:
+        yield InlineRunner(trainer, where)
+        return
+    quieten_ray()
+    from sweeper.runners.ray import ray_runner
+
+    task = options.request.task
+    premises = Premises(
+        data=task.data,
+        root=options.request.data_root,
+        fingerprint=dataset.fingerprint,
+        threads=task.threads,
+        checkpoints=options.checkpoints,
+    )
+    with ray_runner(options.staff, premises) as runner:
+        yield runner
+
+
+def _run(sweep: Sweep, runner: Runner, fingerprint: str, stop: threading.Event) -> None:
     """Recover what an earlier driver left, then run to the end or to a stop."""
-    title = f"sweep {sweep.name}, task {sweep.task.name}, {sweep.workplace.device}"
+    title = f"sweep {sweep.name}, task {sweep.task.name}, {runner.where}"
     with Heartbeat(sweep, stop) as heartbeat:
         lost = with_patience(sweep.recover)
         if lost:
             click.echo(f"{lost} unfinished segments of an earlier run are repeated", err=True)
         with live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as say:
 
-            def make_teacher() -> None:
+            def make_teacher(trainer: Runs) -> None:
                 _make_teacher(sweep, trainer, fingerprint, stop, say)
 
-            run_inline(sweep, trainer, heartbeat, make_teacher, _reporter(say))
+            runner.run(sweep, heartbeat, make_teacher, _reporter(say))
 
 
 def _reporter(say: Callable[[str], None]) -> Callable[[Outcome], None]:
@@ -129,7 +156,7 @@ def _reporter(say: Callable[[str], None]) -> Callable[[Outcome], None]:
 
 def _make_teacher(
     sweep: Sweep,
-    trainer: Trainer,
+    trainer: Runs,
     fingerprint: str,
     stop: threading.Event,
     say: Callable[[str], None],

@@ -14,6 +14,7 @@ from sweeper.cli.db import database_option
 from sweeper.config import Config, load_config
 from sweeper.errors import PlanError
 from sweeper.launching import Request
+from sweeper.runners.staff import Staff, choose_staff
 from trainers.errors import near_miss
 from trainers.methods import method_names
 from trainers.tasks import load_task
@@ -24,6 +25,8 @@ Examples:
   sweeper launch --method rdd --budget 64
   sweeper launch --task camvid-tiny --data-root CAMVID --method baseline --method kd --budget 64
   sweeper launch --all --budget 32 --dry-run
+  sweeper launch --all --budget 64 --workers 8
+  sweeper launch --all --budget 64 --workers 64 --address auto --checkpoint-dir /shared/sweeps
 """
 
 DEFAULT_TASK = "shapes"
@@ -39,6 +42,7 @@ class Options:
     checkpoints: Path
     device: str | None  # None: a GPU if there is one
     cohort: int
+    staff: Staff | None = None  # workers on Ray; None: this process trains
     task_file: Path | None = None  # of a task that does not come with the package
 
 
@@ -52,6 +56,25 @@ class Options:
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the task's data set.")
 @click.option("--cohort", type=click.IntRange(min=1), help="Most trials that train together.")
 @click.option("--device", help="cpu, cuda or cuda:N [default: a GPU if there is one].")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that train side by side; more than one run on Ray.",
+)
+@click.option(
+    "--gpus-per-worker",
+    type=click.FloatRange(min=0),
+    help="Share of a GPU that each worker gets, 0 to 1 [default: an equal share of all].",
+)
+@click.option("--address", help="HOST:PORT of a Ray cluster to use, or auto on a node of it.")
+@click.option(
+    "--runner",
+    type=click.Choice(["inline", "ray"]),
+    help="inline: train in this process; ray: on workers [default: ray for several workers or "
+    "with --address].",
+)
 @click.option("--no-pruning", is_flag=True, help="Train every trial to its last step.")
 @click.option(
     "--space",
@@ -63,7 +86,9 @@ class Options:
 @click.option("--repeats", type=int, default=1, show_default=True, help="Independent searches.")
 @click.option("--deterministic", is_flag=True, help="Only kernels that repeat bit by bit on GPUs.")
 @click.option(
-    "--checkpoint-dir", type=click.Path(path_type=Path), help="[default: under SWEEPER_HOME]"
+    "--checkpoint-dir",
+    type=click.Path(path_type=Path),
+    help="Every node must see it [default: under SWEEPER_HOME].",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan, its width and its time; no more.")
 @database_option
@@ -104,14 +129,28 @@ def _options(given: dict[str, Any]) -> Options:
         deterministic=given["deterministic"],
         data_root=given["data_root"] or config.data_root,
     )
+    device = given["device"] or config.device
     return Options(
         request=request,
         config=config,
         database=given["database"],
         checkpoints=(given["checkpoint_dir"] or config.home / "checkpoints").absolute(),
-        device=given["device"] or config.device,
+        device=device,
         cohort=given["cohort"] or task.search.cohort,
+        staff=_staff(given, device),
         task_file=Path(task_name) if task_name.endswith(".toml") else None,
+    )
+
+
+def _staff(given: dict[str, Any], device: str | None) -> Staff | None:
+    asked = Staff(
+        workers=given["workers"],
+        gpus_per_worker=given["gpus_per_worker"],
+        address=given["address"],
+        device=device,
+    )
+    return choose_staff(
+        given["runner"], asked, database=given["database"], checkpoints=given["checkpoint_dir"]
     )
 
 

@@ -1,4 +1,4 @@
-"""A driver's sign of life: renews its lease and passes on how far the running segment is."""
+"""A driver's sign of life: renews its lease and passes on how far running segments are."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Heartbeat:
         self.stop = stop
         self.interval_s = interval_s
         self.lease_lost = False
-        self._at: tuple[Assignment, int] | None = None  # segment, step: changed together
+        self._heard: dict[int, tuple[Assignment, int]] = {}  # since the last beat, by segment
+        self._guard = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -46,10 +47,15 @@ class Heartbeat:
         """Return what a trainer needs to report on this segment and to be told to stop."""
 
         def note(step: int) -> None:
-            self._at = (assignment, step)
+            self.note(assignment, step)
 
         note(assignment.segment.start)
         return Control(on_progress=note, should_stop=self.stop.is_set)
+
+    def note(self, assignment: Assignment, step: int) -> None:
+        """Note that a segment's worker was heard of at `step`; stored with the next beat."""
+        with self._guard:
+            self._heard[assignment.id] = (assignment, step)
 
     def _run(self) -> None:
         while not self._over.wait(self.interval_s):
@@ -65,5 +71,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         self.sweep.lease.renew(self.sweep.engine)
-        if self._at is not None:
-            self.sweep.hear(*self._at)
+        with self._guard:
+            heard, self._heard = self._heard, {}
+        for assignment, step in heard.values():
+            self.sweep.hear(assignment, step)

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
 
 from sweeper.errors import LeaseLost, SweeperError
 from sweeper.runners.heartbeat import Heartbeat
+from sweeper.runners.runner import Announce, MakeTeacher
 from sweeper.store.retry import with_patience
 from sweeper.sweep import Assignment, Idle, Sweep
-from trainers.segment import Control, Outcome, Segment
+from trainers.segment import Outcome, Runs
 
 
-class Runs(Protocol):
-    """Whatever can run a segment; `trainers.cohort.Trainer` does."""
+@dataclass(frozen=True)
+class InlineRunner:
+    """The process of the driver, as a runner."""
 
-    def run(self, segment: Segment, control: Control) -> Outcome:
-        """Train the segment's members and say what became of them."""
-        ...
+    trainer: Runs
+    where: str
+
+    def run(
+        self,
+        sweep: Sweep,
+        heartbeat: Heartbeat,
+        make_teacher: MakeTeacher,
+        announce: Announce | None = None,
+    ) -> bool:
+        """Run the sweep; see `run_inline`."""
+        return run_inline(sweep, self.trainer, heartbeat, make_teacher, announce)
 
 
 def run_inline(
     sweep: Sweep,
     trainer: Runs,
     heartbeat: Heartbeat,
-    make_teacher: Callable[[], None],
-    announce: Callable[[Outcome], None] | None = None,
+    make_teacher: MakeTeacher,
+    announce: Announce | None = None,
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
-    `make_teacher` is called when a method needs one and the workplace has none. Whatever is
+    `make_teacher` is called, with who can train it, when a method needs one and the workplace has
+    none. Whatever is
     interrupted is stored first: its trials go on from there at the next launch. Raises LeaseLost
     when another driver has taken over.
     """
@@ -39,7 +50,7 @@ def run_inline(
         if assignment is Idle.DONE:
             return True
         if assignment is Idle.NEEDS_TEACHER:
-            make_teacher()
+            make_teacher(trainer)
         elif isinstance(assignment, Assignment):
             outcome = _run(trainer, assignment, heartbeat)
             with_patience(lambda: sweep.record(assignment, outcome))  # noqa: B023 - called at once

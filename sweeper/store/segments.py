@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,11 @@ from sweeper.store.schema import rung, segment, segment_member, study, trial
 from trainers.segment import MemberOutcome, Outcome
 
 
+def folder_name(identifier: int) -> str:
+    """Return the name of a segment's folder: no other attempt has it."""
+    return f"segment-{identifier}"
+
+
 def add_segment(
     connection: Connection, *, trials: Sequence[TrialKey], root: Path, **values: Any
 ) -> tuple[int, Path]:
@@ -23,7 +28,7 @@ def add_segment(
         .values(state="in flight", folder="", progress_step=values["start_step"], **values)
         .returning(segment.c.id)
     )
-    folder = root / f"segment-{identifier}"
+    folder = root / folder_name(int(identifier or 0))
     connection.execute(update(segment).where(segment.c.id == identifier).values(folder=str(folder)))
     rows = [
         {"segment_id": identifier, "study_id": key[0], "number": key[1], "ordinal": ordinal}
@@ -123,9 +128,15 @@ def heard_step(connection: Connection, segment_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def lose_segments(connection: Connection, sweep_id: int) -> list[int]:
-    """Give up all that is in flight; charge it as wasted; return the segments' ids."""
-    query = select(segment).where(segment.c.sweep_id == sweep_id, segment.c.state == "in flight")
+def lose_segments(
+    connection: Connection, sweep_id: int, running: Collection[int] = ()
+) -> list[int]:
+    """Give up all that is in flight but `running`; charge it as wasted; return the lost ids."""
+    query = select(segment).where(
+        segment.c.sweep_id == sweep_id,
+        segment.c.state == "in flight",
+        segment.c.id.not_in(running),
+    )
     lost = list(connection.execute(query))
     for row in lost:
         _charge_loss(connection, row)

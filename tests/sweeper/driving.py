@@ -19,7 +19,7 @@ from sweeper.store.lease import Lease, acquire
 from sweeper.store.projection import Projection
 from sweeper.sweep import Sweep, Workplace
 from tests.sweeper.fakes import FakeTrainer
-from trainers.segment import Ending
+from trainers.segment import Ending, Runs
 from trainers.tasks import load_task
 
 METHODS = ("baseline", "kd")
@@ -55,14 +55,14 @@ def open_sweep(
     return sweep
 
 
-def _no_teacher() -> None:
+def no_teacher(trainer: Runs) -> None:
     raise AssertionError("a teacher is there")
 
 
 def run_sweep(sweep: Sweep, trainer: FakeTrainer | None = None) -> bool:
     trainer = trainer or FakeTrainer()
     try:
-        return run_inline(sweep, trainer, Heartbeat(sweep, threading.Event()), _no_teacher)
+        return run_inline(sweep, trainer, Heartbeat(sweep, threading.Event()), no_teacher)
     finally:
         sweep.lease.release(sweep.engine)
 

@@ -143,6 +143,23 @@ def test_an_outcome_that_comes_after_its_method_was_halted_changes_nothing(
     assert not list(tmp_path.rglob("*.pt"))
 
 
+def test_what_this_driver_s_workers_run_is_not_given_up_with_the_rest(
+    store: Store, tmp_path: Path
+) -> None:
+    sweep = open_sweep(store, tmp_path, cohort=4)
+    running, forgotten = sweep.next_segment(), sweep.next_segment()
+    assert isinstance(running, Assignment)
+    assert isinstance(forgotten, Assignment)
+    outcomes = [FakeTrainer().run(a.segment, Control()) for a in (running, forgotten)]
+    assert sweep.recover({running.id}) == 1
+    assert {file.parent for file in tmp_path.rglob("*.pt")} == {running.segment.folder}
+    for assignment, outcome in zip((running, forgotten), outcomes, strict=True):
+        sweep.record(assignment, outcome)
+    recorded = "SELECT sum(trained_steps), sum(wasted_steps) FROM sweeper.ledger"
+    steps = 4 * (running.segment.stop - running.segment.start)
+    assert rows(store.engine, recorded) == [(steps, 0)]
+
+
 def test_an_outcome_of_another_segment_is_refused(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path, cohort=4)
     first, second = sweep.next_segment(), sweep.next_segment()

@@ -1,0 +1,32 @@
+"""What every runner is to a driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sweeper.runners.heartbeat import Heartbeat
+from sweeper.sweep import Sweep
+from trainers.segment import Outcome, Runs
+
+MakeTeacher = Callable[[Runs], None]  # is given who can train it
+Announce = Callable[[Outcome], None]
+
+
+class Runner(Protocol):
+    """Takes segments from the state machine and brings outcomes back."""
+
+    @property
+    def where(self) -> str:
+        """Where it trains, for people."""
+        ...
+
+    def run(
+        self,
+        sweep: Sweep,
+        heartbeat: Heartbeat,
+        make_teacher: MakeTeacher,
+        announce: Announce | None = None,
+    ) -> bool:
+        """Run segments until the sweep is done (True) or the heartbeat's stop is set (False)."""
+        ...

@@ -1,0 +1,77 @@
+"""What every runner must do alike: the same outcomes, however the work is divided."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.declaring import MethodPlan
+from sweeper.launching import check
+from sweeper.store.database import Store
+from tests.sweeper.driving import LEDGER, rows
+from tests.sweeper.runners.conftest import BOTH, ONE_WORKER, RunnerOf
+from tests.sweeper.runners.tiny import (
+    IN_FLIGHT,
+    REQUEST,
+    assert_complete,
+    open_tiny,
+    run_tiny,
+)
+from trainers.segment import Outcome
+
+
+def stop_at_once(outcome: Outcome, stop: threading.Event) -> None:
+    stop.set()
+
+
+def broken_kd() -> list[MethodPlan]:
+    """Return plans whose second method is one that no worker has."""
+    baseline, kd = check(REQUEST)
+    space = kd.space.model_copy(update={"method": "broken"})
+    plan = MethodPlan(
+        space=space, code_hash=kd.code_hash, last_switch=kd.last_switch, needs_teacher=False
+    )
+    return [baseline, plan]
+
+
+@pytest.mark.parametrize("runner_of", [*BOTH, ONE_WORKER], indirect=True)
+def test_parameters_values_and_weights_are_the_same(
+    store: Store, tmp_path: Path, runner_of: RunnerOf, expected: list[list[tuple[Any, ...]]]
+) -> None:
+    assert run_tiny(open_tiny(store, tmp_path), runner_of(False))
+    assert_complete(store, expected)
+    assert {row[3] for row in rows(store.engine, LEDGER)} == {0}
+
+
+def test_a_method_that_fails_is_halted_and_the_other_goes_on(
+    store: Store, tmp_path: Path, runner_of: RunnerOf
+) -> None:
+    assert run_tiny(open_tiny(store, tmp_path, broken_kd()), runner_of(False))
+    [good, bad] = rows(
+        store.engine, "SELECT state, complete, undecided, reason FROM sweeper.progress ORDER BY 1"
+    )
+    assert good == ("active", 5, 0, None)
+    assert bad[:3] == ("halted", 0, 0)
+    assert "broken" in bad[3]
+
+
+def test_a_stop_records_what_runs_and_a_relaunch_goes_on(
+    store: Store, tmp_path: Path, runner_of: RunnerOf, expected: list[list[tuple[Any, ...]]]
+) -> None:
+    assert not run_tiny(open_tiny(store, tmp_path), runner_of(True), stop_at_once)
+    assert rows(store.engine, IN_FLIGHT) == [(0,)]
+    assert run_tiny(open_tiny(store, tmp_path), runner_of(False))
+    assert_complete(store, expected)
+    assert {row[3] for row in rows(store.engine, LEDGER)} == {0}
+
+
+def test_progress_is_heard_while_a_segment_runs(
+    store: Store, tmp_path: Path, runner_of: RunnerOf
+) -> None:
+    run_tiny(open_tiny(store, tmp_path), runner_of(True), stop_at_once)
+    heard = "SELECT count(*) FROM sweeper.segment WHERE progress_step > start_step"
+    [(count,)] = rows(store.engine, heard)
+    assert count > 0

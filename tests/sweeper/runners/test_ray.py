@@ -1,0 +1,67 @@
+"""What can happen to workers on Ray, and what they must never get to know."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import ray
+
+from sweeper.runners.cluster import Cluster
+from sweeper.runners.runner import Runner
+from sweeper.store.database import Store
+from tests.sweeper.driving import rows
+from tests.sweeper.runners.conftest import SECRETS
+from tests.sweeper.runners.tiny import assert_complete, open_tiny, run_tiny
+
+pytestmark = pytest.mark.ray
+BUSY = """SELECT count(*) FROM sweeper.segment
+          WHERE state = 'in flight' AND progress_step > start_step"""
+LOST = "SELECT DISTINCT reason FROM sweeper.segment_member WHERE ending = 'lost'"
+
+
+def disturb(store: Store, number: signal.Signals, seen: list[int]) -> None:
+    """Send a signal to a worker when both of them are in the middle of a segment."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if rows(store.engine, BUSY) == [(2,)]:
+            mine = psutil.Process().children(recursive=True)
+            seen += [process.pid for process in mine if process.name() == "ray::SlowWorker"]
+            os.kill(seen[0], number)
+            return
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("number", "why"), [(signal.SIGKILL, "a worker died"), (signal.SIGSTOP, "no progress")]
+)
+def test_a_worker_that_dies_or_falls_silent_is_replaced_and_nothing_is_lost(
+    store: Store,
+    tmp_path: Path,
+    two_slow_workers: Runner,
+    expected: list[list[tuple[Any, ...]]],
+    number: signal.Signals,
+    why: str,
+) -> None:
+    seen: list[int] = []
+    sweep = open_tiny(store, tmp_path)
+    thread = threading.Thread(target=disturb, args=(store, number, seen))
+    thread.start()
+    assert run_tiny(sweep, two_slow_workers)
+    thread.join()
+    assert seen
+    assert_complete(store, expected)
+    assert [reason.startswith(why) for (reason,) in rows(store.engine, LOST)] == [True]
+
+
+def test_a_worker_gets_nothing_that_leads_to_the_database(cluster: Cluster) -> None:
+    environment = ray.get(ray.remote(lambda: dict(os.environ)).remote())
+    assert not [name for name in environment if name.startswith(("PG", "SWEEPER_DATABASE"))]
+    assert "secret" not in str(environment)
+    assert SECRETS

@@ -1,0 +1,84 @@
+"""A sweep that really trains, for seconds, and what its log then says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sweeper.declaring import MethodPlan, declare
+from sweeper.launching import Request, check, declaration
+from sweeper.runners.heartbeat import Heartbeat
+from sweeper.runners.runner import Runner
+from sweeper.store.database import Store
+from sweeper.store.lease import Lease, acquire
+from sweeper.store.projection import Projection
+from sweeper.sweep import Sweep, Workplace
+from sweeper.teachers import School, ensure_teacher
+from tests.sweeper.driving import LEDGER, RUNGS, TRIALS, WHO, rows
+from trainers.cohort import Trainer
+from trainers.segment import Outcome, Runs
+from trainers.tasks import load_task
+
+TASK = load_task(Path(__file__).parents[1] / "tasks" / "tiny.toml")
+REQUEST = Request(task=TASK, sweep="s", methods=("baseline", "kd"), budget=8)
+FINGERPRINT = Trainer().dataset(TASK.data, None).fingerprint
+COUNTS = "SELECT method, planned, undecided FROM sweeper.progress ORDER BY method"
+IN_FLIGHT = "SELECT count(*) FROM sweeper.segment WHERE state = 'in flight'"
+
+
+def open_tiny(store: Store, folder: Path, plans: list[MethodPlan] | None = None) -> Sweep:
+    row = declare(store.engine, declaration(REQUEST, plans or check(REQUEST), FINGERPRINT), WHO)
+    lease = acquire(store.engine, row.id)
+    assert isinstance(lease, Lease)
+    place = Workplace(checkpoints=folder, cohort=3)
+    sweep = Sweep(store.engine, row, lease, place, Projection(store.engine, store.storage))
+    sweep.recover()
+    return sweep
+
+
+def ignore(outcome: Outcome, stop: threading.Event) -> None:
+    """Go on."""
+
+
+def run_tiny(
+    sweep: Sweep,
+    runner: Runner,
+    announce: Callable[[Outcome, threading.Event], None] = ignore,
+) -> bool:
+    """Run a sweep, its teacher included; `announce` may set the stop."""
+    stop = threading.Event()
+
+    def make_teacher(trainer: Runs) -> None:
+        school = School(
+            engine=sweep.engine,
+            task=TASK,
+            fingerprint=FINGERPRINT,
+            workplace=sweep.workplace,
+            stop=stop,
+            announce=[].append,
+        )
+        teacher = ensure_teacher(school, trainer)
+        sweep.workplace = replace(sweep.workplace, teacher=teacher.path)
+
+    with Heartbeat(sweep, stop, interval_s=0.05) as heartbeat:
+        try:
+            return runner.run(sweep, heartbeat, make_teacher, lambda o: announce(o, stop))
+        finally:
+            sweep.lease.release(sweep.engine)
+
+
+def log_of(store: Store) -> list[list[tuple[Any, ...]]]:
+    """Return what every runner must agree on: trials, rungs with weights' hashes."""
+    return [rows(store.engine, query) for query in (TRIALS, RUNGS)]
+
+
+def assert_complete(store: Store, expected: list[list[tuple[Any, ...]]]) -> None:
+    """Check that the budget is exact, nothing is left, and the results are the expected ones."""
+    counts = rows(store.engine, COUNTS)
+    assert counts == [(method, REQUEST.budget, 0) for method in REQUEST.methods]
+    assert rows(store.engine, IN_FLIGHT) == [(0,)]
+    assert all(planned == trained for _, planned, trained, _ in rows(store.engine, LEDGER))
+    assert log_of(store) == expected

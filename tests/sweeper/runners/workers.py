@@ -1,0 +1,32 @@
+"""Trainers and workers that take their time, so that something can happen to them meanwhile."""
+
+from __future__ import annotations
+
+import time
+
+from trainers.cohort import Trainer
+from trainers.segment import Control, Outcome, Segment
+from trainers.worker import Worker
+
+STEP_S = 0.1
+
+
+class SlowTrainer(Trainer):
+    """Sleeps after each step."""
+
+    def run(self, segment: Segment, control: Control | None = None) -> Outcome:
+        told = control or Control()
+
+        def rest(step: int) -> None:
+            told.on_progress(step)
+            time.sleep(STEP_S)
+
+        return super().run(segment, Control(on_progress=rest, should_stop=told.should_stop))
+
+
+class SlowWorker(Worker):
+    """Works with a slow trainer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trainer = SlowTrainer()

@@ -1,0 +1,41 @@
+"""A worker as a driver sees it: what it says of itself, how far it is, that it stops."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.sweeper.runners.tiny import FINGERPRINT, TASK
+from tests.sweeper.runners.workers import SlowWorker
+from trainers.segment import Ending, Member, Outcome, Segment
+from trainers.worker import Worker
+
+
+@pytest.fixture
+def segment(tmp_path: Path) -> Segment:
+    member = Member(key="a", method="baseline", params={})
+    return Segment(
+        task=TASK, seed=1, start=0, stop=12, evaluate=True, members=(member,), folder=tmp_path
+    )
+
+
+def test_a_worker_introduces_itself_by_its_data_and_versions() -> None:
+    introduction = Worker().introduce(TASK.data, None, ["torch"], None)
+    assert introduction.fingerprint == FINGERPRINT
+    assert set(introduction.surroundings.versions) == {"python", "torch"}
+
+
+def test_a_worker_says_how_far_it_is_and_stops_when_it_is_told(segment: Segment) -> None:
+    worker, outcomes = SlowWorker(), list[Outcome]()
+    thread = threading.Thread(target=lambda: outcomes.append(worker.run(7, segment)))
+    thread.start()
+    while (pulse := worker.pulse(7)) is None or not pulse.signs:
+        assert worker.pulse(6) is None
+    worker.stop()
+    thread.join()
+    [member] = outcomes[0].members
+    assert (member.ending, outcomes[0].interrupted) == (Ending.REACHED, True)
+    assert pulse.step <= member.step < 12
+    assert worker.pulse(7) is None

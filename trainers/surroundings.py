@@ -1,0 +1,49 @@
+"""What a process can say about where it runs, so that two places can be compared."""
+
+from __future__ import annotations
+
+import platform
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """A place where segments could be run."""
+
+    host: str
+    versions: Mapping[str, str]  # of Python and of packages, without build labels
+    sees_marker: bool  # True where none was asked for
+
+
+def surroundings(packages: Sequence[str], marker: Path | None = None) -> Surroundings:
+    """Return what this process sees; `marker` is a file that it should see."""
+    return Surroundings(
+        host=socket.gethostname(),
+        versions={"python": _python()} | {name: _version(name) for name in packages},
+        sees_marker=marker is None or marker.is_file(),
+    )
+
+
+def differences(there: Surroundings, here: Surroundings) -> list[str]:
+    """Return one phrase for each version that differs."""
+    return [
+        f"{name} {there.versions.get(name, 'not installed')} instead of {mine}"
+        for name, mine in here.versions.items()
+        if there.versions.get(name) != mine
+    ]
+
+
+def _python() -> str:
+    return ".".join(platform.python_version_tuple()[:2])
+
+
+def _version(package: str) -> str:
+    try:
+        # What follows the plus sign says for which device it was built: nodes may differ there.
+        return version(package).partition("+")[0]
+    except PackageNotFoundError:
+        return "not installed"
