@@ -47,7 +47,7 @@ class Progress:
     def __call__(self, step: int) -> None:
         """Note the step reached."""
         now = time.monotonic()
-        if now - self._said < PROGRESS_SECONDS:
+        if now - self._said < PROGRESS_SECONDS or step <= self._start:  # no step, no rate yet
             return
         self._said = now
         rate = (step - self._start) / (now - self._began)
