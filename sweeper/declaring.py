@@ -17,10 +17,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.errors import ConfigError, PlanError
 from sweeper.names import search_name
-from sweeper.protocol import check_equal, digest, plan_of
+from sweeper.protocol import check_equal, plan_of
 from sweeper.search.space import Space
 from sweeper.store import log
 from sweeper.store.schema import launch, study, sweep
+from trainers.identity import digest
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 BASELINE = "baseline"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -59,11 +57,6 @@ def plan_of(protocol: Mapping[str, Any]) -> Plan:
 def task_of(protocol: Mapping[str, Any]) -> Task:
     """Return the task that a stored protocol was made from."""
     return Task.model_validate(protocol["task"] | {"description": ""})
-
-
-def digest(value: Any) -> str:
-    """Return the sha256 of a JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def check_equal(what: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from sweeper.declaring import Launch
 from sweeper.names import this_user
 from sweeper.store.url import mask_passwords
+from trainers.devices import processor
 
 PACKAGES = ("sweeper", "torch", "torchvision", "optuna", "ray", "sqlalchemy", "numpy", "scipy")
 
@@ -40,7 +41,7 @@ def provenance() -> dict[str, Any]:
         "git": _git(Path(__file__).parent),
         "machine": platform.machine(),
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cpus": os.cpu_count(),
         "executable": sys.executable,
     }
@@ -62,10 +63,3 @@ def _output(folder: Path, *arguments: str) -> str | None:
     except FileNotFoundError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _processor() -> str:
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())

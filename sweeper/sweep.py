@@ -106,10 +106,9 @@ class Sweep:
     def next_segment(self, slots: int = 1) -> Assignment | Idle:
         """Return the next segment, stored as in flight; `slots` = workers that are free now."""
         with self._transaction() as connection:
-            if self.workplace.code_of is not None:
-                park_changed(connection, self.id, self._active(connection), self.workplace.code_of)
-            planned = self._plan_due_brackets(connection)
-            assignment = self._issue(connection, slots)
+            active = self._active(connection)
+            planned = self._plan_due_brackets(connection, active)
+            assignment = self._issue(connection, slots, {study.id: study for study in active})
         if planned:
             self.projection.update(self.id)
         return assignment
@@ -143,14 +142,14 @@ class Sweep:
             yield connection
 
     def _active(self, connection: Connection) -> list[log.Study]:
-        return [study for study in log.studies(connection, self.id) if study.state == "active"]
+        """Return the studies to go on with; one whose method's code here is another is parked."""
+        studies = [study for study in log.studies(connection, self.id) if study.state == "active"]
+        if self.workplace.code_of is None:
+            return studies
+        return park_changed(connection, self.id, studies, self.workplace.code_of)
 
-    def _plan_due_brackets(self, connection: Connection) -> bool:
-        due = [
-            study
-            for study in self._active(connection)
-            if not study.undecided and study.planned < study.target
-        ]
+    def _plan_due_brackets(self, connection: Connection, active: list[log.Study]) -> bool:
+        due = [s for s in active if not s.undecided and s.planned < s.target]
         for study in due:
             self._plan_bracket(connection, study)
         return bool(due)
@@ -164,8 +163,9 @@ class Sweep:
         log.add_bracket(connection, study.id, index, steps, trials)
         log.note(connection, self.id, "planned", (study.id, None), bracket=index)
 
-    def _issue(self, connection: Connection, slots: int) -> Assignment | Idle:
-        active = {study.id: study for study in self._active(connection)}
+    def _issue(
+        self, connection: Connection, slots: int, active: Mapping[int, log.Study]
+    ) -> Assignment | Idle:
         busy = log.in_flight(connection, self.id)
         ready = [
             trial

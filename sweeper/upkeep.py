@@ -16,14 +16,18 @@ def park_changed(
     sweep_id: int,
     studies: Iterable[log.Study],
     code_of: Callable[[str], str],
-) -> None:
-    """Park every study whose method's code here is not the one that was frozen."""
+) -> list[log.Study]:
+    """Park every study whose method's code here is not the one that was frozen; return the rest."""
+    same = []
     for study in studies:
         here = code_of(study.method)
-        if here != study.code_hash:
+        if here == study.code_hash:
+            same.append(study)
+        else:
             reason = f"blocked: its code here is {here[:12]}, frozen is {study.code_hash[:12]}"
             log.set_study_state(connection, study.id, "parked", reason)
             log.note(connection, sweep_id, "parked", (study.id, None), why=reason)
+    return same
 
 
 def restart_without_checkpoint(

@@ -37,10 +37,11 @@ def device_name(device: torch.device) -> str:
     """Return a GPU's model, or the processor's with the instructions that torch uses there."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    return f"{_processor()} ({torch.backends.cpu.get_cpu_capability()})"
+    return f"{processor()} ({torch.backends.cpu.get_cpu_capability()})"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the model of this machine's processor."""
     lines = CPU_INFO.read_text().splitlines() if CPU_INFO.is_file() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, platform.processor() or platform.machine())

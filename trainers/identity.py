@@ -14,7 +14,7 @@ NOT_TRAINING = {"name", "search", "shared"}  # what a task says of searching cha
 def task_hash(task: Task) -> str:
     """Return the sha256 of everything in the task that can change a training run."""
     content = {key: value for key, value in task.identity().items() if key not in NOT_TRAINING}
-    return _hash(content)
+    return digest(content)
 
 
 def teacher_identity(task: Task, fingerprint: str, seed: int) -> str:
@@ -23,8 +23,9 @@ def teacher_identity(task: Task, fingerprint: str, seed: int) -> str:
     Tasks that differ in the student or the search alone have one teacher. TaskError where the task
     has none.
     """
-    return _hash([task_hash(task.teacher_task()), fingerprint, seed, NUMERICS_VERSION])
+    return digest([task_hash(task.teacher_task()), fingerprint, seed, NUMERICS_VERSION])
 
 
-def _hash(content: object) -> str:
+def digest(content: object) -> str:
+    """Return the sha256 of a JSON value, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainers.checkpoints import latest
 from trainers.cohort import Trainer
 from trainers.errors import CheckpointError
-from trainers.identity import task_hash
+from trainers.identity import digest, task_hash
 from trainers.methods import load_method
 from trainers.numerics import NUMERICS_VERSION
 from trainers.segment import Control, Ending, Member, MemberOutcome, Parameters, Runs, Segment
@@ -50,8 +49,7 @@ def folder_name(student: Configuration) -> str:
     content = [task_hash(task), method, dict(student.params), student.seed, *numerics]
     if student.teacher is not None and load_method(method).needs_teacher:
         content.append(_file_hash(student.teacher))
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return f"{task.name}-{method}-{digest[:8]}"
+    return f"{task.name}-{method}-{digest(content)[:8]}"
 
 
 def _file_hash(file: Path) -> str:

@@ -8,11 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from sweeper.cli.launch import Options
 from sweeper.cli.live import duration
+from sweeper.cli.tables import echo_table
 from sweeper.declaring import MethodPlan, num_searches
 from sweeper.launching import check
 from sweeper.progress import allowed_steps
@@ -32,7 +31,7 @@ def show_plan(options: Options) -> None:
     plan = request.plan
     searches = sum(num_searches(m.space.method, request.repeats) for m in plans)
     steps = allowed_steps(plan, request.budget) * searches
-    Console().print(_spaces(plans))
+    _echo_spaces(plans)
     click.echo(_brackets(plan, request.budget))
     click.echo(
         f"{searches} studies x {request.budget} trials: {steps:,} student steps; at most "
@@ -42,16 +41,21 @@ def show_plan(options: Options) -> None:
     click.echo(_estimate(options, steps))
 
 
-def _spaces(plans: Sequence[MethodPlan]) -> Table:
-    table = Table(title="search spaces", title_justify="left")
-    for heading in ("method", "dimension", "low", "high", "scale", "trial 0"):
-        table.add_column(heading)
-    for method in plans:
-        for place, d in enumerate(method.space.dimensions):
-            name = method.space.method if place == 0 else ""
-            scale = "log" if d.log else "linear"
-            table.add_row(name, d.name, f"{d.low:g}", f"{d.high:g}", scale, f"{d.published:g}")
-    return table
+def _echo_spaces(plans: Sequence[MethodPlan]) -> None:
+    rows = [
+        (
+            method.space.method if place == 0 else "",
+            d.name,
+            f"{d.low:g}",
+            f"{d.high:g}",
+            "log" if d.log else "linear",
+            f"{d.published:g}",
+        )
+        for method in plans
+        for place, d in enumerate(method.space.dimensions)
+    ]
+    headings = ("method", "dimension", "low", "high", "scale", "trial 0")
+    echo_table(headings, rows, title="search spaces")
 
 
 def _brackets(plan: Plan, budget: int) -> str:

@@ -57,6 +57,11 @@ class Heartbeat:
         with self._guard:
             self._heard[assignment.id] = (assignment, step)
 
+    def check_lease(self) -> None:
+        """Raise LeaseLost when another driver has taken the sweep over."""
+        if self.lease_lost:
+            raise LeaseLost("another driver took this sweep over; run the same command to watch it")
+
     def _run(self) -> None:
         while not self._over.wait(self.interval_s):
             try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweeper.errors import LeaseLost, SweeperError
+from sweeper.errors import SweeperError
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.runners.runner import Announce, MakeTeacher
+from sweeper.runners.runner import Announce, MakeTeacher, foreign_segment
 from sweeper.store.retry import with_patience
 from sweeper.sweep import Assignment, Idle, Sweep
 from trainers.segment import Outcome, Runs
@@ -40,9 +40,8 @@ def run_inline(
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
     `make_teacher` is called, with who can train it, when a method needs one and the workplace has
-    none. Whatever is
-    interrupted is stored first: its trials go on from there at the next launch. Raises LeaseLost
-    when another driver has taken over.
+    none. Whatever is interrupted is stored first: its trials go on from there at the next launch.
+    Raises LeaseLost when another driver has taken over.
     """
     while not heartbeat.stop.is_set():
         # Nothing runs here at this moment, so a retry may give up all that is in flight.
@@ -57,9 +56,8 @@ def run_inline(
             if announce is not None:
                 announce(outcome)
         else:
-            raise SweeperError("a segment is in flight that this process does not run: relaunch")
-    if heartbeat.lease_lost:
-        raise LeaseLost("another driver took this sweep over; run the same command to watch it")
+            raise foreign_segment()
+    heartbeat.check_lease()
     return False
 
 

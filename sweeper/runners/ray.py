@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from sweeper.errors import LeaseLost, SweeperError
+from sweeper.errors import SweeperError
 from sweeper.runners.cluster import Cluster, open_cluster
 from sweeper.runners.crew import HABITS, Crew, Habits, Job
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.runners.runner import Announce, MakeTeacher
+from sweeper.runners.runner import Announce, MakeTeacher, foreign_segment
 from sweeper.runners.staff import Premises, Staff
 from sweeper.store.retry import with_patience
 from sweeper.sweep import Assignment, Idle, Sweep
@@ -104,7 +104,7 @@ class _Dispatcher:
             self._collect()
         while self._flights:
             self._collect()
-        self._check_lease()
+        self.heartbeat.check_lease()
         return False
 
     def run(self, segment: Segment, control: Control) -> Outcome:
@@ -162,9 +162,7 @@ class _Dispatcher:
             elif assignment is Idle.DONE:
                 return True
             else:
-                raise SweeperError(
-                    "a segment is in flight that this process does not run: relaunch"
-                )
+                raise foreign_segment()
         return False
 
     def _recover(self) -> None:
@@ -172,7 +170,7 @@ class _Dispatcher:
 
     def _collect(self) -> None:
         """Record what has ended, note how far the rest is, pass a stop on."""
-        self._check_lease()
+        self.heartbeat.check_lease()
         if self.heartbeat.stop.is_set() and not self._told:
             self._told = True
             self.crew.stop()
@@ -192,7 +190,3 @@ class _Dispatcher:
         with_patience(lambda: self.sweep.record(assignment, outcome))
         if self.announce is not None:
             self.announce(outcome)
-
-    def _check_lease(self) -> None:
-        if self.heartbeat.lease_lost:
-            raise LeaseLost("another driver took this sweep over; run the same command to watch it")

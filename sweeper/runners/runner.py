@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from sweeper.errors import SweeperError
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.sweep import Sweep
 from trainers.segment import Outcome, Runs
 
 MakeTeacher = Callable[[Runs], None]  # is given who can train it
 Announce = Callable[[Outcome], None]
+
+
+def foreign_segment() -> SweeperError:
+    """Return the fault of a sweep that waits for a segment nobody here runs."""
+    return SweeperError("a segment is in flight that this process does not run: relaunch")
 
 
 class Runner(Protocol):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 import search_spaces
 from sweeper.errors import PlanError
+from trainers.identity import digest
 from trainers.methods import read_space
 from trainers.tasks import Range, Task
 
@@ -61,7 +60,7 @@ class Space(BaseModel):
     @property
     def hash(self) -> str:
         """The sha256 of everything above."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+        return digest(self.model_dump())
 
 
 def build_space(task: Task, method: str, kind: SpaceKind = "primary") -> Space:

@@ -14,12 +14,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, update
 
 from sweeper.names import trial_name
-from sweeper.protocol import build_protocol, digest
+from sweeper.protocol import build_protocol
 from sweeper.search.plan import Plan
 from sweeper.search.space import Space, build_space
 from sweeper.store.schema import bracket, event, launch, rung, segment, segment_member, study
 from sweeper.store.schema import sweep as sweeps
 from sweeper.store.schema import trial as trials
+from trainers.identity import digest
 from trainers.tasks import load_task
 
 METHODS = ("baseline", "kd", "rdd")
