@@ -57,7 +57,7 @@ class StudyOverview:
 
     method: str
     repeat: int
-    state: str  # active, parked or halted
+    state: str  # active, parked, halted or cancelled
     reason: str | None
     budget: int
     planned: int

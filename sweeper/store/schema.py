@@ -17,6 +17,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -68,6 +69,7 @@ sweep = Table(
     Column("protocol_hash", Text, nullable=False, comment="sha256 of the protocol"),
     Column("teacher_hash", Text, comment="Weights of its teacher; frozen when first needed"),
     Column("folder", Text, nullable=False, comment="Name of its checkpoint folder: no other's"),
+    Column("paused_by", Text, comment="Who asked it to pause; null: nobody, or it was resumed"),
     comment="One protocol under which many methods are tuned",
 )
 
@@ -85,9 +87,13 @@ study = Table(
     Column("repeat", Integer, nullable=False, comment="Which independent search, from 1"),
     Column("target", Integer, nullable=False, comment="Trials it is to have in the end"),
     Column(
-        "state", Text, nullable=False, server_default="active", comment="active, parked or halted"
+        "state",
+        Text,
+        nullable=False,
+        server_default="active",
+        comment="active, parked, halted or cancelled",
     ),
-    Column("reason", Text, comment="Why it is parked or halted"),
+    Column("reason", Text, comment="Why it is parked, halted or cancelled"),
     Column("space", JSONB, nullable=False, comment="Dimensions, ranges, published values"),
     Column("space_hash", Text, nullable=False, comment="sha256 of the space"),
     Column("code_hash", Text, nullable=False, comment="Hash of the syntax trees of its method"),
@@ -283,6 +289,23 @@ artifact = Table(
     Column("metrics", JSONB, nullable=False, comment="For example mIoU on the selection split"),
     _now("created_at", "When it was stored"),
     comment="Something trained once and used by many trials",
+)
+
+picture = Table(
+    "picture",
+    metadata,
+    Column("id", Text, primary_key=True, comment="Name under which Optuna's tools ask for it"),
+    Column("study_id", Integer, nullable=False, comment="The trial's study"),
+    Column("number", Integer, nullable=False, comment="The trial's number"),
+    Column("kind", Text, nullable=False, comment="prediction: image, labels, student, teacher"),
+    Column("media_type", Text, nullable=False, comment="Such as image/png"),
+    Column("content", LargeBinary, nullable=False, comment="The file"),
+    _now("recorded_at", "When it was recorded"),
+    ForeignKeyConstraint(
+        ["study_id", "number"], [trial.c.study_id, trial.c.number], ondelete="CASCADE"
+    ),
+    UniqueConstraint("study_id", "number", "kind"),
+    comment="A picture of a finished trial, for the dashboard",
 )
 
 event = Table(
