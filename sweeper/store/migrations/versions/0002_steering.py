@@ -5,6 +5,8 @@ Revision ID: 0002
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -56,5 +58,5 @@ def _create_picture() -> None:
     )
 
 
-def _filled(name: str, kind: sa.types.TypeEngine[object], comment: str) -> sa.Column[object]:
+def _filled(name: str, kind: sa.types.TypeEngine[Any], comment: str) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=False, comment=comment)
