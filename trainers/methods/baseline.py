@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from trainers.methods.base import Method, Step
+from trainers.methods.base import Method
 
 
 class Baseline(Method):
     """No teacher, no terms: the task loss."""
 
     needs_teacher = False
-
-    def losses(self, step: Step) -> dict[str, Tensor]:  # noqa: ARG002
-        """Return nothing."""
-        return {}

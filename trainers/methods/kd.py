@@ -21,7 +21,7 @@ class KnowledgeDistillation(Method):
         if not float(values["temperature"]) > 0:
             raise MethodError(f"method kd: temperature must be > 0, got {values['temperature']!r}")
 
-    def losses(self, step: Step) -> dict[str, Tensor]:
+    def pixel_kl(self, step: Step) -> Tensor:
         """Return the divergence between teacher and student at the values' temperature."""
         temperature = float(self.values["temperature"])
-        return {"pixel_kl": pixel_kl(step.student.logits, step.teacher_outputs.logits, temperature)}
+        return pixel_kl(step.student.logits, step.teacher_outputs.logits, temperature)

@@ -78,10 +78,10 @@ class RelativeDifficultyDistillation(Method):
         """Return the early stage's share; 1 with a linear blend, which changes to the end."""
         return 1.0 if values["blend"] == "linear" else float(values["early_share"])
 
-    def losses(self, step: Step) -> dict[str, Tensor]:
+    def pixel_kl(self, step: Step) -> Tensor:
         """Return the divergence between the logits, which is not weighted by difficulty."""
         temperature = float(self.values["temperature"])
-        return {"pixel_kl": pixel_kl(step.student.logits, step.teacher_outputs.logits, temperature)}
+        return pixel_kl(step.student.logits, step.teacher_outputs.logits, temperature)
 
     def task_loss(self, step: Step, auxiliary_weight: float) -> Tensor:
         """Return the cross-entropy weighted by relative difficulty, plus the auxiliary head's."""

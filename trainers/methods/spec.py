@@ -36,12 +36,15 @@ class MethodSpace(Frozen):
     venue: str
     year: int
     terms: tuple[str, ...] = ()
+    weighting: str | None = None  # name of what weights the task loss, where the method does
     primary: str | None = None  # the one own hyperparameter in the primary space
     contains_baseline: bool  # can it act as the baseline does, somewhere in its space
     published: dict[str, Value] = {}  # weights of terms under the terms' names, and the rest
     sources: dict[str, str] = {}  # where each published value was read
+    of: dict[str, str] = {}  # hyperparameter -> the term, or the weighting, that it belongs to
+    unverified: str = ""  # why no public code could confirm the numbers
+    note: str = ""  # what a reader should know: departures from paper or released code
     publication: Publication | None = None
-    multiplier: Range | None = None  # on all weights at their published ratios; logarithmic
     own: dict[str, Range] = {}  # in the file's order, which is the order of the Sobol columns
     beyond: dict[str, str] = {}  # why a published value lies outside its range
 
@@ -50,6 +53,7 @@ class MethodSpace(Frozen):
         faults = [
             *_reserved_names(self.published),
             *self._faults_of_terms(),
+            *self._faults_of_owners(),
             *self._faults_of_primary(),
             *self._faults_of_ranges(),
             *_unmatched("sources", self.sources, self.published),
@@ -67,10 +71,22 @@ class MethodSpace(Frozen):
         ]
         if len(set(self.terms)) != len(self.terms):
             faults.append(f"terms must differ, got {list(self.terms)}")
-        for part, value in (("multiplier", self.multiplier), ("publication", self.publication)):
-            if bool(self.terms) != (value is not None):
-                faults.append(f"[{part}] must be there exactly when there are terms")
+        if bool(self.terms) != (self.publication is not None):
+            faults.append("[publication] must be there exactly when there are terms")
         return faults
+
+    def _faults_of_owners(self) -> list[str]:
+        owners = [*self.terms, *([self.weighting] if self.weighting else [])]
+        faults = [
+            f"[of] {name} = {owner!r} is no term nor the weighting{near_miss(owner, owners)}"
+            for name, owner in self.of.items()
+            if owner not in owners
+        ]
+        wanted = [name for name in self.published if name not in self.terms]
+        faults += [
+            f"[of] must say what {name} belongs to" for name in wanted if name not in self.of
+        ]
+        return [*faults, *_unmatched("of", self.of, dict.fromkeys(wanted))]
 
     def _faults_of_primary(self) -> list[str]:
         if self.primary is None:
@@ -83,19 +99,13 @@ class MethodSpace(Frozen):
         return [] if first == self.primary else [f"[{self.primary}] must stand before [{first}]"]
 
     def _faults_of_ranges(self) -> list[str]:
-        ranges = dict(self.own)
-        if self.multiplier is not None:
-            ranges[MULTIPLIER] = self.multiplier
-        values = {MULTIPLIER: 1.0, **self.published}
         faults = [
-            f"published {name} = {values[name]!r} must lie in [{range_.low}, {range_.high}], "
-            f"or [beyond] say why not"
-            for name, range_ in ranges.items()
-            if name not in self.beyond and not _is_inside(values[name], range_)
+            f"published {name} = {self.published.get(name)!r} must lie in "
+            f"[{range_.low}, {range_.high}], or [beyond] say why not"
+            for name, range_ in self.own.items()
+            if name not in self.beyond and not _is_inside(self.published.get(name), range_)
         ]
-        if self.multiplier is not None and not self.multiplier.log:
-            faults.append("[multiplier] is always logarithmic, got log = false")
-        return [*faults, *_unmatched("beyond", self.beyond, ranges)]
+        return [*faults, *_unmatched("beyond", self.beyond, self.own)]
 
 
 def read_space(name: str) -> MethodSpace:
@@ -145,8 +155,6 @@ def _arranged(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     ranges = published.keys() - named if isinstance(published, dict) else set()
     fields = {key: value for key, value in raw.items() if key in named}
     fields["own"] = {key: value for key, value in raw.items() if key in ranges}
-    if isinstance(raw.get(MULTIPLIER), dict):
-        fields[MULTIPLIER] = {"log": True, **raw[MULTIPLIER]}
     return fields, [key for key in raw if key not in named and key not in ranges]
 
 
@@ -201,7 +209,7 @@ def _fault(details: Any) -> str:
     where = ".".join(str(part) for part in details["loc"])
     message = str(details["msg"]).removeprefix("Value error, ")
     if details["type"] == "extra_forbidden":
-        section = Range if details["loc"][0] in ("own", MULTIPLIER) else Publication
+        section = Range if details["loc"][0] == "own" else Publication
         return f"{where}: unknown key{near_miss(str(details['loc'][-1]), section.model_fields)}"
     if not where or details["type"] == "missing":
         return f"{where}: {message}".removeprefix(": ")

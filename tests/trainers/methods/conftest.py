@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,11 +73,47 @@ def make_step() -> Callable[..., Step]:
 def make_method() -> Callable[..., Method]:
     """Return a maker of methods in float64 with published values, or those given by name."""
 
-    def make(name: str, **params: float | int | str) -> Method:
+    def make(name: str, teacher: Shape = TEACHER, **params: float | int | str) -> Method:
         torch.manual_seed(0)
-        return load_method(name)(resolve(name, params), STUDENT, TEACHER).double()
+        method = load_method(name)(resolve(name, params), STUDENT, teacher).double()
+        if method.preparation is not None:
+            method.equip(method.preparation(teacher).double())
+        return method
 
     return make
+
+
+@pytest.fixture
+def remember() -> Callable[[Method, Step], Step]:
+    """Return a function that gives a step the method's memory, if it has one, of that batch."""
+
+    def filled(method: Method, step: Step) -> Step:
+        memory = method.memory()
+        if memory is None:
+            return step
+        torch.manual_seed(0)
+        memory.double().update(step.teacher_outputs, step.labels)
+        return replace(step, memory=memory)
+
+    return filled
+
+
+@pytest.fixture
+def total(remember: Callable[[Method, Step], Step]) -> Callable[[Method, Step], Tensor]:
+    """Return a function that computes a method's whole loss, always with the same random draws."""
+
+    def compute(method: Method, step: Step) -> Tensor:
+        complete = remember(method, step)
+        torch.manual_seed(1)
+        return method.total(complete, 0.4)
+
+    return compute
+
+
+@pytest.fixture
+def make_peer(make_method: Callable[..., Method]) -> Callable[..., Method]:
+    """Return a maker of methods whose teacher has the student's own shape."""
+    return lambda name: make_method(name, teacher=STUDENT)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ paper = "Somebody: Something"
 venue = "Somewhere"
 year = 2020
 terms = ["first", "second"]
+weighting = "difficulty"
 primary = "margin"
 contains_baseline = true
 [published]
@@ -31,9 +32,9 @@ mode = "p. 4"
 images_per_gpu = 2
 classes = 19
 map = [64, 128]
-[multiplier]
-low = 0.01
-high = 10
+[of]
+margin = "first"
+mode = "difficulty"
 [margin]
 low = 0.1
 high = 0.9
@@ -54,7 +55,6 @@ def parsed(folder: Path, old: str = "", new: str = "") -> MethodSpace:
 def test_a_space_keeps_its_own_dimensions_in_the_files_order(tmp_path: Path) -> None:
     space = parsed(tmp_path)
     assert list(space.own) == ["margin", "second"]
-    assert space.multiplier == Range(low=0.01, high=10, log=True)
     assert space.name == "some"
 
 
@@ -73,8 +73,9 @@ def test_a_space_keeps_its_own_dimensions_in_the_files_order(tmp_path: Path) -> 
         ('first = "p. 1"\n', "", "published.first has no source"),
         ('first = "p. 1"', 'third = "p. 1"', "sources.third: nothing has that name"),
         ("margin = 0.5", "margin = 0.95", "margin = 0.95 must lie in [0.1, 0.9]"),
-        ("low = 0.01", "low = 2", "published multiplier = 1.0 must lie in [2.0, 10.0]"),
-        ("high = 10\n", "high = 10\nlog = false\n", "always logarithmic"),
+        ('margin = "first"', 'margin = "frist"', "margin = 'frist' is no term nor the weighting"),
+        ('margin = "first"\n', "", "[of] must say what margin belongs to"),
+        ('margin = "first"', 'first = "first"', "of.first: nothing has that name"),
         ('primary = "margin"', 'primary = "mode"', "primary 'mode' needs a range"),
         ('primary = "margin"', 'primary = "second"', "primary must be no weight"),
         ("mode =", "learning_rate =", "published.learning_rate: the name is reserved"),
@@ -98,8 +99,11 @@ def test_all_faults_are_said_at_once(tmp_path: Path) -> None:
 
 
 def test_a_published_value_may_lie_outside_its_range_for_a_reason(tmp_path: Path) -> None:
-    space = parsed(tmp_path, "[sources]", '[beyond]\nmultiplier = "far too weak"\n[sources]')
-    assert space.beyond == {"multiplier": "far too weak"}
+    with pytest.raises(MethodError, match="or \\[beyond\\] say why"):
+        parsed(tmp_path, "margin = 0.5", "margin = 5.0")
+    text = SPACE.replace("margin = 0.5", "margin = 5.0") + '[beyond]\nmargin = "as published"\n'
+    (tmp_path / "other.toml").write_text(text)
+    assert parse_space(tmp_path / "other.toml").beyond == {"margin": "as published"}
 
 
 @pytest.mark.parametrize("name", method_names())
