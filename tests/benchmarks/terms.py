@@ -1,102 +1,170 @@
-"""Time of every method's terms, forward and backward, against the task cross-entropy.
+"""Time and memory of every method's terms, forward and backward, against the task cross-entropy.
 
-    python tests/benchmarks/terms.py [--repeats 15] [--device cpu] [--threads 1]
+    python tests/benchmarks/terms.py [METHOD ...] [--repeats 15] [--device cpu]
 
 Maps of 64x128 positions under labels of 512x1024, 2 images, 19 classes: Cityscapes at stride 8.
 Each part is timed in turn with the cross-entropy of the same run; a ratio is that of the medians.
-The target: under 0.1 for simple terms, under 1 for terms that go class by class.
+Memory is the most that one pass holds beyond its inputs, gradients included. The target: under 0.1
+of the time for simple terms, under 1 for terms that go class by class. Whatever the registry holds
+is measured: nothing here names a method.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from trainers.methods import load_method, method_names, resolve
 from trainers.methods.base import Method, Step
+from trainers.methods.parts import Memory
 from trainers.methods.task_loss import cross_entropy
 from trainers.models.outputs import Outputs, Shape
 
 IMAGES, CLASSES, MAP, LABELS = 2, 19, (64, 128), (512, 1024)
-CHANNELS = {"stage1": 64, "stage2": 128, "stage3": 256, "stage4": 512, "head": 128}
-Part = Callable[[], Tensor]
+STAGES = {"stage1": 64, "stage2": 128, "stage3": 256, "stage4": 512}
+STUDENT = Shape(num_classes=CLASSES, channels={**STAGES, "head": 128}, auxiliary=True)
+WIDER = {name: 4 * channels for name, channels in STAGES.items()}
+TEACHER = Shape(num_classes=CLASSES, channels={**WIDER, "head": 256}, auxiliary=True)
+Part = Callable[[], Tensor | None]  # a loss to go back from, or nothing
 
 
 def random_outputs(shape: Shape, device: str) -> Outputs:
-    """Return random outputs whose tensors ask for a gradient."""
+    """Return random outputs whose tensors ask for no gradient."""
 
-    def leaf(channels: int) -> Tensor:
-        return torch.randn(IMAGES, channels, *MAP, device=device, requires_grad=True)
+    def made(channels: int) -> Tensor:
+        return torch.randn(IMAGES, channels, *MAP, device=device)
 
-    features = {name: leaf(channels) for name, channels in shape.channels.items()}
-    return Outputs(logits=leaf(CLASSES), aux_logits=leaf(CLASSES), features=features)
+    features = {name: made(channels) for name, channels in shape.channels.items()}
+    return Outputs(logits=made(CLASSES), aux_logits=made(CLASSES), features=features)
 
 
-def random_step(shape: Shape, device: str) -> Step:
+def leaves(outputs: Outputs) -> list[Tensor]:
+    """Return every tensor of the outputs."""
+    auxiliary = [] if outputs.aux_logits is None else [outputs.aux_logits]
+    return [outputs.logits, *auxiliary, *outputs.features.values()]
+
+
+def random_step(device: str) -> Step:
     """Return a step with a tenth of the pixels ignored, late in training."""
     labels = torch.randint(0, CLASSES, (IMAGES, *LABELS), device=device)
     labels[torch.rand(labels.shape, device=device) < 0.1] = 255
-    student, teacher = random_outputs(shape, device), random_outputs(shape, device)
+    student, teacher = random_outputs(STUDENT, device), random_outputs(TEACHER, device)
+    for tensor in leaves(student):
+        tensor.requires_grad_()
     return Step(student=student, teacher=teacher, labels=labels, progress=0.5)
 
 
-def parts(step: Step, shape: Shape, device: str) -> Iterator[tuple[str, Part, Part]]:
-    """Yield a label, a part of a method and the task loss to compare it with."""
-    main_head = Outputs(logits=step.student.logits)
-    one_head = partial(cross_entropy, main_head, step.labels, 0.0)
-    two_heads = partial(cross_entropy, step.student, step.labels, 0.4)
-    for name in method_names():
-        method = load_method(name)(resolve(name, {}), shape, shape).to(device)
-        if method.terms:
-            terms = partial(sum_of_terms, method, step)
-            yield f"{name}: {' + '.join(method.terms)}", terms, one_head
-        if "task_loss" in vars(type(method)):
-            yield f"{name}: task loss, two heads", partial(method.task_loss, step, 0.4), two_heads
+def build(name: str, device: str) -> Method:
+    """Return the method with its published values and a preparation that nobody trained."""
+    method = load_method(name)(resolve(name, {}), STUDENT, TEACHER).to(device)
+    if method.preparation is not None:
+        method.equip(method.preparation(TEACHER).to(device))
+    return method
 
 
-def sum_of_terms(method: Method, step: Step) -> Tensor:
-    """Return the sum of a method's terms, unweighted."""
-    return torch.stack(list(method.losses(step).values())).sum()
+def parts(name: str, step: Step, device: str) -> Iterator[tuple[str, Part]]:
+    """Yield what a method computes in a step, piece by piece, under its label."""
+    method = build(name, device)
+    memory = method.memory()
+    if memory is not None:
+        memory.to(device)
+        yield f"{name}: update of memory", partial(update, memory, step)
+        step = replace(step, memory=memory)
+    for term in method.terms:
+        yield f"{name}: {term}", partial(getattr(method, term), step)
+    if "task_loss" in vars(type(method)):
+        main_head = replace(step, student=replace(step.student, aux_logits=None))
+        yield f"{name}: task loss, main head", partial(method.task_loss, main_head, 0.4)
+    for part in method.companions():
+        yield f"{name}: companion {part}", partial(companion_loss, method, part, step)
 
 
-def seconds(part: Part, device: str) -> float:
-    """Return the wall time of one forward and backward pass."""
+def update(memory: Memory, step: Step) -> None:
+    """Take the step's batch into a memory."""
+    with torch.no_grad():
+        memory.update(step.teacher_outputs, step.labels)
+
+
+def companion_loss(method: Method, part: str, step: Step) -> Tensor:
+    """Return the loss of one companion, computed together with that of all others."""
+    return method.companion_losses(step)[part]
+
+
+def one_pass(part: Part, step: Step) -> None:
+    """Go forward, and back where there is a loss; gradients of earlier passes are dropped."""
+    for tensor in leaves(step.student):
+        tensor.grad = None
+    loss = part()
+    if loss is not None:
+        torch.autograd.backward(loss)
+
+
+def seconds(part: Part, step: Step) -> float:
+    """Return the wall time of one pass."""
     start = time.perf_counter()
-    torch.autograd.backward(part())
-    if device == "cuda":
+    one_pass(part, step)
+    if step.labels.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
-def compare(part: Part, task: Part, repeats: int, device: str) -> tuple[float, float]:
+def compare(part: Part, task: Part, step: Step, repeats: int) -> tuple[float, float]:
     """Return the median seconds of a part and of the task loss, timed in turn."""
-    seconds(part, device), seconds(task, device)
-    pairs = [(seconds(part, device), seconds(task, device)) for _ in range(repeats)]
+    seconds(part, step), seconds(task, step)
+    pairs = [(seconds(part, step), seconds(task, step)) for _ in range(repeats)]
     first, second = zip(*pairs, strict=True)
     return statistics.median(first), statistics.median(second)
 
 
+def peak_megabytes(part: Part, step: Step) -> float:
+    """Return the most memory that one pass holds beyond what there was before it."""
+    one_pass(lambda: None, step)
+    if step.labels.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        one_pass(part, step)
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as seen:
+        one_pass(part, step)
+    held = most = 0
+    events = seen.profiler.kineto_results.events()
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            most = max(most, held)
+    return most / 2**20
+
+
 def main() -> None:
-    """Print one line a part: milliseconds, and the ratio to the cross-entropy."""
+    """Print one line a part: milliseconds, megabytes, and both as shares of the cross-entropy's."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help="all of them by default")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler tells of each start and stop
     torch.manual_seed(0)
     torch.set_num_threads(given.threads)
-    shape = Shape(num_classes=CLASSES, channels=CHANNELS, auxiliary=True)
-    step = random_step(shape, given.device)
-    print(f"{'part':40} {'ms':>9} {'cross-entropy':>14} {'ratio':>7}")
-    for label, part, task in parts(step, shape, given.device):
-        own, other = compare(part, task, given.repeats, given.device)
-        print(f"{label:40} {1e3 * own:9.2f} {1e3 * other:14.2f} {own / other:7.3f}")
+    step = random_step(given.device)
+    task = partial(cross_entropy, Outputs(logits=step.student.logits), step.labels, 0.0)
+    task_memory = peak_megabytes(task, step)
+    print(f"{'part':40} {'ms':>9} {'of CE':>8} {'MB':>8} {'of CE':>8}")
+    for name in given.methods or method_names():
+        for label, part in parts(name, step, given.device):
+            own, other = compare(part, task, step, given.repeats)
+            memory = peak_megabytes(part, step)
+            times = f"{1e3 * own:9.2f} {own / other:8.3f}"
+            print(f"{label:40} {times} {memory:8.1f} {memory / task_memory:8.3f}")
 
 
 if __name__ == "__main__":
