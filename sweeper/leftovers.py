@@ -7,12 +7,14 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from sweeper.store.segments import folder_name
+from trainers.segment import memory_file
 
 
 def remove(files: Iterable[Path]) -> None:
     """Remove files, and their folders when they are empty then."""
     for file in files:
         file.unlink(missing_ok=True)
+        memory_file(file).unlink(missing_ok=True)
         _remove_if_empty(file.parent)
 
 
@@ -23,13 +25,18 @@ def tidy(root: Path, needed: Collection[tuple[str, str]], running: Collection[in
     of the segments `running` are left alone.
     """
     spared = {folder_name(identifier) for identifier in running}
+    kept = {(folder, str(beside)) for folder, file in needed for beside in _with_memory(Path(file))}
     for folder in root.glob("segment-*"):
         if folder.name in spared:
             continue
         for file in folder.iterdir():
-            if (folder.name, file.name) not in needed:
+            if (folder.name, file.name) not in kept:
                 file.unlink(missing_ok=True)
         _remove_if_empty(folder)
+
+
+def _with_memory(checkpoint: Path) -> tuple[Path, Path]:
+    return checkpoint, memory_file(checkpoint)
 
 
 def _remove_if_empty(folder: Path) -> None:

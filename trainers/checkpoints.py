@@ -20,7 +20,7 @@ from trainers.identity import task_hash
 from trainers.numerics import NUMERICS_VERSION
 from trainers.segment import Member, Segment
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +34,24 @@ class Owner:
     step: int
     data: str  # the data set's fingerprint
     teacher: str | None  # hash of its weights; None where the method needs none
+    preparation: str | None  # the same of the method's preparation
     numerics: int
     deterministic: bool
 
     @classmethod
     def of(
-        cls, segment: Segment, member: Member, *, step: int, data: str, teacher: str | None
+        cls, segment: Segment, member: Member, *, step: int, data: str, **hashes: str | None
     ) -> Owner:
-        """Return the owner of the member's state at `step`."""
+        """Return the owner of the member's state at `step`, given teacher and preparation."""
         return cls(
-            method=member.method,
+            method=f"preparation of {member.method}" if member.prepares else member.method,
             params=dict(member.params),
             task=task_hash(segment.task),
             seed=segment.seed,
             step=step,
             data=data,
-            teacher=teacher,
+            teacher=hashes.get("teacher"),
+            preparation=hashes.get("preparation"),
             numerics=NUMERICS_VERSION,
             deterministic=segment.deterministic,
         )
@@ -62,6 +64,7 @@ class State:
     student: dict[str, Tensor]
     method: dict[str, Tensor]
     optimizer: dict[str, Any] | None  # None at the last step: nothing goes on from there
+    companions: dict[str, dict[str, Any]]  # the optimisers of the method's parts; likewise empty
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:
@@ -91,16 +94,20 @@ def latest(folder: Path, key: str) -> tuple[int, Path | None]:
 def save(file: Path, owner: Owner, state: State) -> str:
     """Write a checkpoint so that a reader sees all of it or nothing; return its weights' hash."""
     digest = weights_hash(state.student)
+    write(file, {"format": FORMAT, "owner": asdict(owner), "weights_hash": digest, **vars(state)})
+    return digest
+
+
+def write(file: Path, content: dict[str, Any]) -> None:
+    """Write `content` aside, rename it, and see to it that it survives a loss of power."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}.partial")
-    content = {"format": FORMAT, "owner": asdict(owner), "weights_hash": digest, **vars(state)}
     with partial.open("wb") as stream:
         torch.save(content, stream)
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(file)
     _sync_folder(file.parent)
-    return digest
 
 
 def load(file: Path, owner: Owner) -> State:
@@ -113,7 +120,7 @@ def load(file: Path, owner: Owner) -> State:
     _check_owner(file, content["owner"], asdict(owner))
     if weights_hash(content["student"]) != content["weights_hash"]:
         raise CheckpointError(f"{file}: damaged: the weights do not have the hash stored with them")
-    return State(**{name: content[name] for name in ("student", "method", "optimizer")})
+    return State(**{name: content[name] for name in State.__dataclass_fields__})
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from trainers.member import Classroom, Learner, forward
 from trainers.memory import is_out_of_memory, release_memory
 from trainers.models.resampling import resize_bilinear
 from trainers.numerics import configure
+from trainers.preparing import Preparer
+from trainers.remembering import Memories
 from trainers.resources import Library, LoadedTeacher, Resources, in_batches, normalisation_of
 from trainers.segment import Control, Member, Outcome, Segment
 from trainers.shared import share
@@ -60,6 +62,7 @@ class Cohort:
         self.trainees = [Trainee(member, room) for member in members]
         self._segment, self._resources = room.segment, resources
         self._teacher: LoadedTeacher | None = None
+        self._memories = Memories(room.segment.seed, room.device)
 
     def run(self, stop: int, patience: Patience) -> int | None:
         """Train to `stop`, or to where patience ends; evaluate if that is asked; store the states.
@@ -81,9 +84,9 @@ class Cohort:
         if any(trainee.needs_teacher() for trainee in self.trainees):
             self._teacher = self._resources.lend_teacher()
         for trainee in self.trainees:
-            trainee.enrol(self._teacher)
+            trainee.enrol(self._teacher, self._memories)
 
-    def _active(self) -> list[tuple[Trainee, Learner]]:
+    def _active(self) -> list[tuple[Trainee, Learner | Preparer]]:
         return [(t, t.learner) for t in self.trainees if t.learner is not None]
 
     def _train(self, stop: int, patience: Patience) -> int:
@@ -100,11 +103,23 @@ class Cohort:
         active = self._active()
         learners = [learner for _, learner in active]
         shared = share(self._resources, self._teacher, learners, step)
+        if shared.teacher is not None:
+            self._memories.update(shared.teacher, shared.labels, step)
         for trainee, learner in active:
+            if trainee.learner is None:
+                continue
             trainee.train_step(learner, shared, step)
             if shared.is_changed():
                 trainee.fail(_wrote(trainee.member))
                 shared = share(self._resources, self._teacher, learners, step)
+            if self._memories.are_changed():
+                self._fail_remembering(trainee.member)
+
+    def _fail_remembering(self, culprit: Member) -> None:
+        """End all members with a memory: what one of them wrote to cannot be had again."""
+        for trainee, learner in self._active():
+            if learner.memory is not None or trainee.member is culprit:
+                trainee.fail(_wrote(culprit))
 
     @torch.inference_mode()
     def _evaluate(self, control: Control) -> dict[Trainee, Confusion]:
@@ -249,5 +264,5 @@ class _Course:
 def _wrote(member: Member) -> MethodError:
     return MethodError(
         f"method {member.method} wrote to a tensor that all members of a cohort share (images, "
-        "labels or the teacher's outputs); it must work on a copy"
+        "labels, the teacher's outputs or a memory); it must work on a copy"
     )

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from trainers.checkpoints import Owner, State, load, save
+from trainers.companions import Companions
 from trainers.errors import CheckpointError, MethodError
 from trainers.methods import load_method, resolve
 from trainers.methods.base import Method, Step
+from trainers.methods.parts import Memory
 from trainers.models import SegmentationNet, build_net
 from trainers.models.outputs import Outputs
 from trainers.numerics import derive_seed, seed_generators
-from trainers.optimisation import build_optimizer, learning_rate, with_params
+from trainers.optimisation import build_optimizer, learning_rate, rate_left, with_params
+from trainers.preparing import equip
+from trainers.remembering import Memories
 from trainers.resources import LoadedTeacher
 from trainers.segment import Member, Segment
 from trainers.tasks import Net
@@ -76,14 +81,20 @@ class Classroom:
 
 
 class Learner:
-    """One member in training; all that a step changes lies in here, nothing is shared.
+    """One member in training; all that a step changes lies in here, only a memory is the cohort's.
 
     Random numbers, a method's too, are drawn from torch's global generator, seeded anew at every
     step from (seed, step) alone: neither the rest of a cohort nor an interruption can shift them,
     and no state of a generator has to be stored.
     """
 
-    def __init__(self, member: Member, room: Classroom, teacher: LoadedTeacher | None) -> None:
+    def __init__(
+        self,
+        member: Member,
+        room: Classroom,
+        teacher: LoadedTeacher | None,
+        memories: Memories,
+    ) -> None:
         """Build the member's state at the segment's start.
 
         MethodError where the method wants a teacher and there is none; CheckpointError where the
@@ -95,7 +106,7 @@ class Learner:
         if kind.needs_teacher and teacher is None:
             raise MethodError(f"method {member.method} needs a teacher, and there is none")
         taught = teacher if kind.needs_teacher else None
-        self._teacher = None if taught is None else taught.weights_hash
+        self._hashes = {"teacher": None if taught is None else taught.weights_hash}
         self._data = room.data
         self._check_start()
         self._seed("student")  # apart from the method's: all students begin with equal weights
@@ -104,9 +115,35 @@ class Learner:
         values = resolve(member.method, dict(member.params))
         shape = None if taught is None else taught.net.shape
         self.method: Method = kind(values, self.net.shape, shape)
+        if taught is not None:
+            self._hashes["preparation"] = equip(self.method, room.segment.preparations, taught)
         self._place(room.device)
+        self._memories, self.memory = memories, self._remember(memories)
         if member.checkpoint is not None:
             self._restore(member.checkpoint)
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether it learns from a teacher."""
+        return self.method.needs_teacher
+
+    @property
+    def needs_teacher_aux(self) -> bool:
+        """Whether it looks at the teacher's auxiliary logits."""
+        return self.method.needs_teacher_aux
+
+    def _remember(self, memories: Memories) -> Memory | None:
+        self._seed("memory")
+        memory = self.method.memory()
+        if memory is None:
+            return None
+        start = self._segment.start
+        return memories.hold(memory, self._member.checkpoint, self._what_is_remembered(start))
+
+    def _what_is_remembered(self, step: int) -> dict[str, Any]:
+        """Return all that a memory at `step` depends on."""
+        owner = asdict(self._owner(step))
+        return {name: owner[name] for name in ("task", "seed", "step", "data", "teacher")}
 
     def _check_start(self) -> None:
         start, file = self._segment.start, self._member.checkpoint
@@ -126,8 +163,9 @@ class Learner:
     def _place(self, device: torch.device) -> None:
         self.net = self.net.to(device).train()
         self.method = self.method.to(device).train()
-        parameters = [*self.net.parameters(), *self.method.parameters()]
-        self._optimizer = build_optimizer(parameters, self._schedule)
+        self._companions = Companions(self.method)
+        learnt = self._companions.others(list(self.method.parameters()))
+        self._optimizer = build_optimizer([*self.net.parameters(), *learnt], self._schedule)
 
     def _seed(self, *purpose: object) -> None:
         seed_generators(derive_seed(self._segment.seed, *purpose))
@@ -137,13 +175,20 @@ class Learner:
         self._seed("step", step)
         student = forward(self.net, images, auxiliary=True)
         progress = step / self._schedule.steps
-        seen = Step(student=student, teacher=teacher, labels=labels, progress=progress)
+        seen = Step(
+            student=student,
+            teacher=teacher,
+            labels=labels,
+            progress=progress,
+            memory=self.memory,
+        )
         loss = self.method.total(seen, self._schedule.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(self._schedule, step)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        self._companions.learn(seen, rate_left(self._schedule, step))
         return loss.detach().reshape(())
 
     def predict(self, images: Tensor) -> Tensor:
@@ -167,13 +212,14 @@ class Learner:
             student=self.net.state_dict(),
             method=self.method.state_dict(),
             optimizer=None if last else self._optimizer.state_dict(),
+            companions={} if last else self._companions.state(),
         )
+        if self.memory is not None and not last:
+            self._memories.save(self.memory, file, self._what_is_remembered(step))
         return save(file, self._owner(step), state)
 
     def _owner(self, step: int) -> Owner:
-        return Owner.of(
-            self._segment, self._member, step=step, data=self._data, teacher=self._teacher
-        )
+        return Owner.of(self._segment, self._member, step=step, data=self._data, **self._hashes)
 
     def _restore(self, file: Path) -> None:
         state = load(file, self._owner(self._segment.start))
@@ -181,3 +227,4 @@ class Learner:
         self.method.load_state_dict(state.method)
         if state.optimizer is not None:
             self._optimizer.load_state_dict(state.optimizer)
+        self._companions.restore(state.companions)

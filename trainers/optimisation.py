@@ -38,6 +38,11 @@ def build_optimizer(parameters: Iterable[nn.Parameter], schedule: Schedule) -> O
     return SGD(chosen, lr=rate, momentum=schedule.momentum, weight_decay=decay, fused=True)
 
 
+def rate_left(schedule: Schedule, step: int) -> float:
+    """Return which part of a rate is left at `step` (counted from 0): polynomial, 0 at the end."""
+    return float((1 - step / schedule.steps) ** schedule.power)
+
+
 def learning_rate(schedule: Schedule, step: int) -> float:
-    """Return the rate of step `step` (counted from 0): polynomial decay to 0 at the full length."""
-    return float(schedule.learning_rate * (1 - step / schedule.steps) ** schedule.power)
+    """Return the rate of step `step` (counted from 0)."""
+    return float(schedule.learning_rate * rate_left(schedule, step))

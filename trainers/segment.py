@@ -17,6 +17,11 @@ from trainers.tasks import Task
 Parameters = Mapping[str, float | int | str]
 
 
+def memory_file(checkpoint: Path) -> Path:
+    """Return where the memory of a checkpoint's method lies, if it has one."""
+    return checkpoint.with_suffix(".memory")
+
+
 class Ending(StrEnum):
     """How a segment ended for one member."""
 
@@ -28,12 +33,13 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One configuration to train: a trial, a confirmation, or a teacher."""
+    """One configuration to train: a trial, a confirmation, a teacher or a method's preparation."""
 
     key: str  # unique within the segment, for example "camvid-tiny/rdd#17"
     method: str
     params: Parameters  # values of the search space's dimensions; what is absent is published
     checkpoint: Path | None = None  # the state at the segment's start; None exactly at step 0
+    prepares: bool = False  # train the method's preparation instead of a student
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +54,7 @@ class Segment:
     members: tuple[Member, ...]
     folder: Path  # checkpoints of this attempt are written here, one file a member
     teacher: Path | None = None  # weights of the trained teacher; None where no member needs it
+    preparations: Mapping[str, Path] = field(default_factory=dict)  # trained ones, by name
     data_root: Path | None = None
     device: str = "cpu"
     deterministic: bool = False  # only kernels that repeat bit by bit, on a GPU as well

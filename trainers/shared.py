@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from trainers.member import Float32, Learner, forward
-from trainers.methods.base import Method
 from trainers.models import SegmentationNet
 from trainers.models.outputs import Outputs
+from trainers.preparing import Preparer
 from trainers.resources import LoadedTeacher, Resources
 
 
@@ -25,11 +25,11 @@ class Shared:
             tensors += [x for x in (teacher.logits, teacher.aux_logits) if x is not None]
         self._versions = [(tensor, tensor._version) for tensor in tensors]
 
-    def teacher_for(self, method: Method) -> Outputs | None:
-        """Return what the method declares that it needs, whatever else the others need."""
-        if self.teacher is None or not method.needs_teacher:
+    def teacher_for(self, learner: Learner | Preparer) -> Outputs | None:
+        """Return what the learner declares that it needs, whatever else the others need."""
+        if self.teacher is None or not learner.needs_teacher:
             return None
-        return self.teacher if method.needs_teacher_aux else replace(self.teacher, aux_logits=None)
+        return self.teacher if learner.needs_teacher_aux else replace(self.teacher, aux_logits=None)
 
     def is_changed(self) -> bool:
         """Whether any of the tensors was written to after it was made."""
@@ -40,14 +40,16 @@ class Shared:
 
 
 def share(
-    resources: Resources, teacher: LoadedTeacher | None, learners: Iterable[Learner], step: int
+    resources: Resources,
+    teacher: LoadedTeacher | None,
+    learners: Sequence[Learner | Preparer],
+    step: int,
 ) -> Shared:
     """Return what the learners share at `step` (counted from 0): no more than one of them needs."""
     images, labels = resources.batches.batch(step)
-    methods = [learner.method for learner in learners]
-    if teacher is None or not any(method.needs_teacher for method in methods):
+    if teacher is None or not any(learner.needs_teacher for learner in learners):
         return Shared(images, labels, None)
-    auxiliary = any(method.needs_teacher_aux for method in methods)
+    auxiliary = any(learner.needs_teacher_aux for learner in learners)
     return Shared(images, labels, _taught(teacher.net, images, auxiliary))
 
 

@@ -12,7 +12,16 @@ from trainers.errors import CheckpointError
 from trainers.identity import digest, task_hash
 from trainers.methods import load_method
 from trainers.numerics import NUMERICS_VERSION
-from trainers.segment import Control, Ending, Member, MemberOutcome, Parameters, Runs, Segment
+from trainers.segment import (
+    Control,
+    Ending,
+    Member,
+    MemberOutcome,
+    Parameters,
+    Runs,
+    Segment,
+    memory_file,
+)
 from trainers.tasks import Task
 from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
 
@@ -90,6 +99,7 @@ def train(configuration: Configuration, trainer: Runs, control: Control) -> Memb
             return member
         if file is not None and file != member.checkpoint:
             file.unlink(missing_ok=True)
+            memory_file(file).unlink(missing_ok=True)
         step, file = member.step, member.checkpoint
         if step == segment.stop or control.should_stop():
             return member

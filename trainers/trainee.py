@@ -16,6 +16,8 @@ from trainers.errors import CheckpointError, TaskError
 from trainers.evaluation import Confusion
 from trainers.member import Classroom, Learner, needs_teacher
 from trainers.memory import is_out_of_memory
+from trainers.preparing import Preparer
+from trainers.remembering import Memories
 from trainers.resources import LoadedTeacher
 from trainers.segment import Ending, Member, MemberOutcome
 from trainers.shared import Shared
@@ -31,7 +33,7 @@ class Trainee:
     def __init__(self, member: Member, room: Classroom) -> None:
         self.member = member
         self.watch = Stopwatch(room.device)
-        self.learner: Learner | None = None
+        self.learner: Learner | Preparer | None = None
         self._segment = room.segment
         self._look_every = LOOK_EVERY if room.device.type == "cuda" else 1
         self._keep_every = math.ceil(room.segment.task.schedule.steps / LOSS_POINTS)
@@ -47,11 +49,14 @@ class Trainee:
         self.attempt(lambda: answers.append(needs_teacher(self.member)))
         return any(answers)
 
-    def enrol(self, teacher: LoadedTeacher | None) -> None:
+    def enrol(self, teacher: LoadedTeacher | None, memories: Memories) -> None:
         """Build the member's state at the segment's start; a fault in that ends the member."""
 
         def build() -> None:
-            self.learner = Learner(self.member, self._room, teacher)
+            if self.member.prepares:
+                self.learner = Preparer(self.member, self._room, teacher)
+            else:
+                self.learner = Learner(self.member, self._room, teacher, memories)
 
         if self._ended is None:
             self.attempt(build)
@@ -73,11 +78,11 @@ class Trainee:
                 raise
             self.fail(error)
 
-    def train_step(self, learner: Learner, shared: Shared, step: int) -> None:
+    def train_step(self, learner: Learner | Preparer, shared: Shared, step: int) -> None:
         """Do step `step`, counted from 0."""
 
         def act() -> None:
-            teacher = shared.teacher_for(learner.method)
+            teacher = shared.teacher_for(learner)
             loss = learner.learn(shared.images, shared.labels, teacher, step)
             self._book(step + 1, loss)
 

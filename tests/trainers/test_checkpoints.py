@@ -21,6 +21,7 @@ OWNER = Owner(
     step=5,
     data="d" * 64,
     teacher="a" * 64,
+    preparation=None,
     numerics=1,
     deterministic=False,
 )
@@ -29,7 +30,9 @@ OWNER = Owner(
 def state(**changes: Any) -> State:
     torch.manual_seed(0)
     student = {"weight": torch.randn(3, 2), "count": torch.tensor(4)}
-    whole = State(student=student, method={}, optimizer={"state": {0: torch.ones(2)}})
+    whole = State(
+        student=student, method={}, optimizer={"state": {0: torch.ones(2)}}, companions={}
+    )
     return dataclasses.replace(whole, **changes)
 
 
@@ -56,6 +59,7 @@ def test_nothing_half_written_is_left_beside_a_checkpoint(tmp_path: Path) -> Non
         ("step", 6, "step is 5, must be 6"),
         ("data", "e" * 64, "data is"),
         ("teacher", None, "teacher is"),
+        ("preparation", "b" * 64, "preparation is null"),
         ("numerics", 2, "numerics is 1, must be 2"),
         ("deterministic", True, "deterministic is false, must be true"),
     ],

@@ -1,0 +1,110 @@
+"""Training a method's preparation: once per teacher, by the same loop that trains students."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from trainers.checkpoints import Owner, State, load, save
+from trainers.errors import MethodError
+from trainers.methods import load_method
+from trainers.methods.base import Method
+from trainers.methods.parts import Preparation
+from trainers.models.outputs import Outputs
+from trainers.numerics import derive_seed, seed_generators
+
+if TYPE_CHECKING:
+    from trainers.member import Classroom
+    from trainers.methods.parts import Memory
+    from trainers.resources import LoadedTeacher
+    from trainers.segment import Member
+
+
+class Preparer:
+    """One preparation in training: to the cohort what a learner is."""
+
+    needs_teacher = True
+    needs_teacher_aux = False
+    memory: Memory | None = None
+
+    def __init__(self, member: Member, room: Classroom, teacher: LoadedTeacher | None) -> None:
+        """Build its state at the segment's start; MethodError without a teacher or preparation."""
+        kind = preparation_of(load_method(member.method))
+        if kind is None or teacher is None:
+            lack = "a teacher" if kind else "a preparation to train"
+            raise MethodError(f"method {member.method}: there is no {lack}")
+        self._member, self._room, self._teacher = member, room, teacher
+        seed_generators(derive_seed(room.segment.seed, "preparation"))
+        self.net: Preparation = kind(teacher.net.shape).to(room.device).train()
+        self._optimizer = self.net.build_optimizer()
+        if member.checkpoint is not None:
+            state = load(member.checkpoint, self._owner(room.segment.start))
+            self.net.load_state_dict(state.student)
+            if state.optimizer is not None:
+                self._optimizer.load_state_dict(state.optimizer)
+
+    def learn(self, images: Tensor, labels: Tensor, teacher: Outputs | None, step: int) -> Tensor:
+        """Do step `step` (counted from 0) and return its loss, detached, still on the device."""
+        del images
+        if teacher is None:
+            raise MethodError(f"method {self._member.method}: its preparation needs a teacher")
+        seed_generators(derive_seed(self._room.segment.seed, "preparation", step))
+        loss = self.net.loss(teacher, labels, self._teacher.net.classifier)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return loss.detach().reshape(())
+
+    def predict(self, images: Tensor) -> Tensor:
+        """A preparation predicts nothing; MethodError says that it was asked to be evaluated."""
+        raise MethodError(f"{self._member.key} cannot be evaluated on {tuple(images.shape)}")
+
+    def is_finite(self) -> bool:
+        """Whether all weights and buffers are finite."""
+        return all(bool(tensor.isfinite().all()) for tensor in self.net.state_dict().values())
+
+    def save(self, file: Path, step: int) -> str:
+        """Write the state at `step` to `file` and return the hash of its weights."""
+        last = step == self._room.segment.task.schedule.steps
+        optimizer = None if last else self._optimizer.state_dict()
+        state = State(student=self.net.state_dict(), method={}, optimizer=optimizer, companions={})
+        return save(file, self._owner(step), state)
+
+    def _owner(self, step: int) -> Owner:
+        room = self._room
+        return Owner.of(
+            room.segment,
+            self._member,
+            step=step,
+            data=room.data,
+            teacher=self._teacher.weights_hash,
+        )
+
+
+def preparation_of(kind: type[Method]) -> type[Preparation] | None:
+    """Return the class of the preparation that a method needs, if it needs one."""
+    return kind.preparation
+
+
+def preparation_name(kind: type[Method]) -> str | None:
+    """Return the name of the method whose preparation this one needs: methods may share one."""
+    found = preparation_of(kind)
+    return None if found is None else found.__module__.rpartition(".")[2]
+
+
+def equip(method: Method, files: Mapping[str, Path], teacher: LoadedTeacher) -> str | None:
+    """Give a method its trained preparation, if it needs one; return the hash of its weights."""
+    kind, name = preparation_of(type(method)), preparation_name(type(method))
+    if kind is None or name is None:
+        return None
+    if name not in files:
+        raise MethodError(f"method {name} needs its preparation, and there is none: train it first")
+    from trainers.checkpoints import read, weights_hash
+
+    preparation = kind(teacher.net.shape)
+    preparation.load_state_dict(read(files[name])["student"])
+    method.equip(preparation)
+    return weights_hash(preparation.state_dict())
