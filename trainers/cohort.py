@@ -6,11 +6,12 @@ A member's result does not depend on its cohort: what is shared is only read, th
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from trainers.calibration import calibrate
 from trainers.data import Dataset
 from trainers.devices import device_name
 from trainers.errors import MethodError
@@ -172,6 +173,8 @@ class Trainer:
             num_classes=resources.dataset.num_classes,
             data=resources.dataset.fingerprint,
         )
+        if segment.calibrates:
+            return _calibrated(room, resources, control, began)
         deadline = None if segment.max_seconds is None else began + segment.max_seconds
         place = (task_hash(segment.task), segment.device)
         course = _Course(room, resources, self._fitting.get(place, len(segment.members)))
@@ -204,6 +207,17 @@ class Trainer:
                 confusion.add(resize_bilinear(logits, labels.shape[-2:]), labels)
         miou, _ = confusion.scores()
         return Score(miou=miou, weights_hash=teacher.weights_hash)
+
+
+def _calibrated(room: Classroom, resources: Resources, control: Control, began: float) -> Outcome:
+    members = calibrate(room, resources, control)
+    wall = time.perf_counter() - began
+    return Outcome(
+        members=tuple(replace(member, seconds=wall / len(members)) for member in members),
+        wall_seconds=wall,
+        device_name=device_name(room.device),
+        interrupted=control.should_stop(),
+    )
 
 
 class _Course:

@@ -56,8 +56,18 @@ def forward(net: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
 
     Losses are left outside of autocast: a method's sums over positions need the full mantissa.
     """
+    return in_float32(forward_raw(net, images, auxiliary))
+
+
+def forward_raw(net: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
+    """Return the net's outputs as they were computed: in bfloat16 on a GPU."""
     with torch.autocast("cuda", torch.bfloat16, enabled=images.is_cuda):
-        outputs = net(images, auxiliary=auxiliary)
+        outputs: Outputs = net(images, auxiliary=auxiliary)
+    return outputs
+
+
+def in_float32(outputs: Outputs) -> Outputs:
+    """Return the outputs as float32; gradients flow back to those given."""
     return Outputs(
         logits=outputs.logits.float(),
         aux_logits=None if outputs.aux_logits is None else outputs.aux_logits.float(),

@@ -58,6 +58,7 @@ class Segment:
     data_root: Path | None = None
     device: str = "cpu"
     deterministic: bool = False  # only kernels that repeat bit by bit, on a GPU as well
+    calibrates: bool = False  # measure the members' gradient shares at `start`; train nothing
     max_seconds: float | None = None  # stop at a step boundary after this much wall time
 
 
@@ -74,6 +75,8 @@ class MemberOutcome:
     miou: float | None = None  # percent, on the selection split; only when evaluated
     class_iou: tuple[float | None, ...] = ()  # percent per class; None where the split has no pixel
     losses: tuple[tuple[int, float], ...] = ()  # (step, training loss), a few points a segment
+    shares: tuple[float, ...] = ()  # of a calibration: |terms' gradient| / |task's|, per batch
+    feature: str | None = None  # of a calibration: the student's feature they were measured at
     reason: str | None = None  # for FAILED and LOST: the last line first, then the traceback
 
 

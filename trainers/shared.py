@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from trainers.member import Float32, Learner, forward
+from trainers.member import Float32, forward
 from trainers.models import SegmentationNet
 from trainers.models.outputs import Outputs
-from trainers.preparing import Preparer
 from trainers.resources import LoadedTeacher, Resources
+
+
+class Pupil(Protocol):
+    """Whoever says what it needs of the teacher."""
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether it learns from a teacher."""
+        ...
+
+    @property
+    def needs_teacher_aux(self) -> bool:
+        """Whether it looks at the teacher's auxiliary logits."""
+        ...
 
 
 class Shared:
@@ -25,11 +39,11 @@ class Shared:
             tensors += [x for x in (teacher.logits, teacher.aux_logits) if x is not None]
         self._versions = [(tensor, tensor._version) for tensor in tensors]
 
-    def teacher_for(self, learner: Learner | Preparer) -> Outputs | None:
-        """Return what the learner declares that it needs, whatever else the others need."""
-        if self.teacher is None or not learner.needs_teacher:
+    def teacher_for(self, pupil: Pupil) -> Outputs | None:
+        """Return what the pupil declares that it needs, whatever else the others need."""
+        if self.teacher is None or not pupil.needs_teacher:
             return None
-        return self.teacher if learner.needs_teacher_aux else replace(self.teacher, aux_logits=None)
+        return self.teacher if pupil.needs_teacher_aux else replace(self.teacher, aux_logits=None)
 
     def is_changed(self) -> bool:
         """Whether any of the tensors was written to after it was made."""
@@ -40,16 +54,13 @@ class Shared:
 
 
 def share(
-    resources: Resources,
-    teacher: LoadedTeacher | None,
-    learners: Sequence[Learner | Preparer],
-    step: int,
+    resources: Resources, teacher: LoadedTeacher | None, pupils: Sequence[Pupil], step: int
 ) -> Shared:
-    """Return what the learners share at `step` (counted from 0): no more than one of them needs."""
+    """Return what the pupils share at `step` (counted from 0): no more than one of them needs."""
     images, labels = resources.batches.batch(step)
-    if teacher is None or not any(learner.needs_teacher for learner in learners):
+    if teacher is None or not any(pupil.needs_teacher for pupil in pupils):
         return Shared(images, labels, None)
-    auxiliary = any(learner.needs_teacher_aux for learner in learners)
+    auxiliary = any(pupil.needs_teacher_aux for pupil in pupils)
     return Shared(images, labels, _taught(teacher.net, images, auxiliary))
 
 

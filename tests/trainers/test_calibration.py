@@ -1,0 +1,118 @@
+"""How strongly a method's terms pull at the student, measured at a baseline on its way."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from statistics import median
+
+import pytest
+import torch
+from tiny import NET, STEPS, TASK, members, segment
+from torch import Tensor
+
+from trainers.calibration import BATCHES
+from trainers.checkpoints import read
+from trainers.cohort import Trainer
+from trainers.errors import CheckpointError
+from trainers.member import forward
+from trainers.methods.pixel_kl import pixel_kl
+from trainers.methods.task_loss import cross_entropy
+from trainers.models import build_net
+from trainers.resources import Library
+from trainers.segment import Ending, MemberOutcome, Segment
+from trainers.tasks import Net
+
+START = 2
+PLAIN = TASK.model_copy(update={"student": Net.model_validate({**NET, "dropout": 0.0})})
+
+
+@pytest.fixture(scope="module")
+def baseline(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a baseline's checkpoint at the step of the measurement."""
+    folder = tmp_path_factory.mktemp("baseline")
+    [member] = trainer.run(segment(folder, members("baseline"), task=PLAIN, stop=START)).members
+    if member.checkpoint is None:
+        raise ValueError(f"the baseline came to nothing: {member}")
+    return member.checkpoint
+
+
+def calibration(folder: Path, baseline: Path, teacher: Path, *methods: str) -> Segment:
+    who = [dataclasses.replace(m, checkpoint=baseline) for m in members(*methods)]
+    start = {"start": START, "stop": STEPS, "calibrates": True}
+    return segment(folder, who, task=PLAIN, teacher=teacher, **start)
+
+
+def measure(trainer: Trainer, asked: Segment) -> dict[str, MemberOutcome]:
+    outcome = trainer.run(asked)
+    return {m.method: o for m, o in zip(asked.members, outcome.members, strict=True)}
+
+
+def pull(loss: Tensor, feature: Tensor) -> float:
+    return float(torch.autograd.grad(loss, feature, retain_graph=True)[0].norm())
+
+
+def test_the_share_is_that_of_the_gradients_on_the_head_features(
+    trainer: Trainer, baseline: Path, teacher: Path, tmp_path: Path
+) -> None:
+    asked = calibration(tmp_path, baseline, teacher, "kd")
+    resources = Library().lend(asked)
+    images, labels = resources.batches.batch(START)
+    lent = resources.lend_teacher()
+    assert lent is not None
+    student = build_net(PLAIN.student, resources.dataset.num_classes)
+    student.load_state_dict(read(baseline)["student"])
+    taught = forward(lent.net, images, auxiliary=False)
+    outputs = forward(student.train(), images, auxiliary=True)
+    head = outputs.features["head"]
+    task, term = cross_entropy(outputs, labels, 0.0), pixel_kl(outputs.logits, taught.logits)
+    found = measure(trainer, asked)["kd"]
+    assert len(found.shares) == BATCHES
+    assert found.shares[0] == pytest.approx(pull(term, head) / pull(task, head), rel=1e-4)
+
+
+def test_a_share_does_not_depend_on_the_other_members(
+    trainer: Trainer, baseline: Path, teacher: Path, tmp_path: Path
+) -> None:
+    alone = measure(trainer, calibration(tmp_path, baseline, teacher, "kd"))
+    both = measure(trainer, calibration(tmp_path, baseline, teacher, "rdd", "kd"))
+    assert alone["kd"].shares == both["kd"].shares
+    assert both["rdd"].feature == "head"
+
+
+def test_a_share_is_proportional_to_the_weight(
+    trainer: Trainer, baseline: Path, teacher: Path, tmp_path: Path
+) -> None:
+    asked = calibration(tmp_path, baseline, teacher, "kd")
+    strong = [dataclasses.replace(m, params={"multiplier": 1000.0}) for m in asked.members]
+    once = measure(trainer, asked)["kd"].shares
+    thousand = measure(trainer, dataclasses.replace(asked, members=tuple(strong)))["kd"].shares
+    assert median(thousand) == pytest.approx(1000 * median(once), rel=1e-5)
+
+
+def test_a_method_that_raises_fails_alone(
+    trainer: Trainer, baseline: Path, teacher: Path, tmp_path: Path
+) -> None:
+    asked = calibration(tmp_path, baseline, teacher, "kd", "rdd")
+    wrong = dataclasses.replace(asked.members[1], params={"threshold": 2.0})
+    found = measure(trainer, dataclasses.replace(asked, members=(asked.members[0], wrong)))
+    assert found["rdd"].ending is Ending.FAILED
+    assert found["rdd"].reason is not None
+    assert "threshold must lie in [0, 1]" in found["rdd"].reason.splitlines()[0]
+    assert len(found["kd"].shares) == BATCHES
+
+
+def test_nothing_is_written(
+    trainer: Trainer, baseline: Path, teacher: Path, tmp_path: Path
+) -> None:
+    measure(trainer, calibration(tmp_path / "none", baseline, teacher, "kd"))
+    assert not (tmp_path / "none").exists()
+
+
+def test_members_at_different_students_are_refused(
+    trainer: Trainer, baseline: Path, teacher: Path, tmp_path: Path
+) -> None:
+    asked = calibration(tmp_path, baseline, teacher, "kd", "rdd")
+    other = dataclasses.replace(asked.members[1], checkpoint=tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="measures at one student's checkpoint, got"):
+        trainer.run(dataclasses.replace(asked, members=(asked.members[0], other)))
