@@ -7,48 +7,46 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainers.errors import MethodError, near_miss
-
 PACKAGE = "trainers.methods"
 FOLDER = Path(__file__).parent
 
 
-def code_hash(name: str, folder: Path = FOLDER) -> str:
+def file_hash(file: Path, package: Path = FOLDER) -> str:
     """Return the sha256 of the syntax of a method's file and the method files it imports.
 
-    Comments, docstrings and layout do not count, nor does the Python version. Only files directly
-    in `folder` are followed. MethodError where `folder` has no such file.
+    Comments, docstrings and layout do not count, nor does the Python version. Followed are the
+    modules of this package, which lie directly in `package`, and those beside the file.
     """
     digest = hashlib.sha256()
-    for stem, tree in sorted(_reachable(name, folder).items()):
-        digest.update(f"{stem}\n{_canonical(tree)}\n".encode())
+    for path, tree in sorted(_reachable(file, package).items()):
+        digest.update(f"{path.stem}\n{_canonical(tree)}\n".encode())
     return digest.hexdigest()
 
 
-def _reachable(name: str, folder: Path) -> dict[str, ast.Module]:
-    """Return the syntax trees of a file and of all files beside it that it imports, by stem."""
-    stems = {file.stem for file in folder.glob("*.py")} - {"__init__"}
-    if name not in stems:
-        raise MethodError(f"no method file {name!r} in {folder}{near_miss(name, stems)}")
-    trees: dict[str, ast.Module] = {}
-    waiting = [name]
+def _reachable(file: Path, package: Path) -> dict[Path, ast.Module]:
+    """Return the syntax trees of a file and of all files that it imports and that are followed."""
+    trees: dict[Path, ast.Module] = {}
+    waiting = [file]
     while waiting:
-        stem = waiting.pop()
-        if stem not in trees:
-            trees[stem] = ast.parse((folder / f"{stem}.py").read_text(encoding="utf-8"))
-            waiting += [other for other in _imported(trees[stem]) if other in stems]
+        path = waiting.pop()
+        if path not in trees:
+            trees[path] = ast.parse(path.read_text(encoding="utf-8"))
+            named = set(_imported(trees[path]))
+            inside = {package / f"{_stem(module)}.py" for module in named if _stem(module)}
+            beside = {file.parent / f"{module.partition('.')[0]}.py" for module in named if module}
+            waiting += [other for other in sorted(inside | beside) if other.is_file()]
     return trees
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
-    """Yield the stems of the package's modules that a tree may import."""
+    """Yield the names of the modules that a tree may import."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (_stem(alias.name) for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             source = _absolute(node)
-            yield _stem(source)
-            yield from (_stem(f"{source}.{alias.name}") for alias in node.names)
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
 def _absolute(node: ast.ImportFrom) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StrictStr, ValidationError, model_validator
 
-from search_spaces import shared_file, space_file, space_names
+from search_spaces import shared_file
 from trainers.errors import MethodError, near_miss
 from trainers.tasks.schema import Frozen, Range, Schedule
 
@@ -108,13 +108,6 @@ class MethodSpace(Frozen):
         return [*faults, *_unmatched("beyond", self.beyond, self.own)]
 
 
-def read_space(name: str) -> MethodSpace:
-    """Return the space of that method; MethodError names the file and lists every fault."""
-    if name not in space_names():
-        raise MethodError(f"no method {name!r}{near_miss(name, space_names())}")
-    return parse_space(space_file(name))
-
-
 def parse_space(file: Path) -> MethodSpace:
     """Return the space in that TOML file, named after it; MethodError lists every fault."""
     try:
@@ -132,17 +125,18 @@ def parse_space(file: Path) -> MethodSpace:
     return space
 
 
-def resolve(name: str, params: Mapping[str, float | int | str]) -> dict[str, float | int | str]:
+def values_of(
+    space: MethodSpace, params: Mapping[str, float | int | str]
+) -> dict[str, float | int | str]:
     """Return a value for every published name: `params` laid over, weights times the multiplier.
 
     Shared dimensions (learning rate, weight decay) are accepted and left to the schedule.
     MethodError lists every name that is unknown and every value that is not of its kind.
     """
-    space = read_space(name)
     elsewhere = {MULTIPLIER: 1.0, **dict.fromkeys(_shared_names(), 1.0)}
     faults = [_fault_of_param(*item, {**elsewhere, **space.published}) for item in params.items()]
     if any(faults):
-        raise MethodError(f"method {name}: {'; '.join(fault for fault in faults if fault)}")
+        raise MethodError(f"method {space.name}: {'; '.join(fault for fault in faults if fault)}")
     values = {key: params.get(key, value) for key, value in space.published.items()}
     multiplier = float(params.get(MULTIPLIER, 1.0))
     return {**values, **{term: multiplier * float(values[term]) for term in space.terms}}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trainers.errors import MethodError
 from trainers.methods import code_hash, method_names
+from trainers.methods.fingerprint import file_hash
 
 METHOD = '''"""A method."""
 import math
@@ -54,9 +54,9 @@ def edit(file: Path, old: str, new: str) -> None:
 def test_comments_docstrings_layout_and_other_files_do_not_count(
     file: str, old: str, new: str, folder: Path
 ) -> None:
-    before = code_hash("some", folder)
+    before = file_hash(folder / "some.py", folder)
     edit(folder / f"{file}.py", old, new)
-    assert code_hash("some", folder) == before
+    assert file_hash(folder / "some.py", folder) == before
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_comments_docstrings_layout_and_other_files_do_not_count(
 def test_code_counts_that_of_imported_files_as_well(
     file: str, old: str, new: str, folder: Path
 ) -> None:
-    before = code_hash("some", folder)
+    before = file_hash(folder / "some.py", folder)
     edit(folder / f"{file}.py", old, new)
-    assert code_hash("some", folder) != before
+    assert file_hash(folder / "some.py", folder) != before
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_code_counts_that_of_imported_files_as_well(
 )
 def test_every_form_of_import_is_followed(statement: str, folder: Path) -> None:
     edit(folder / "some.py", "from trainers.methods.terms import term", statement)
-    before = code_hash("some", folder)
+    before = file_hash(folder / "some.py", folder)
     edit(folder / "deeper.py", "3", "4")
-    assert code_hash("some", folder) != before
+    assert file_hash(folder / "some.py", folder) != before
 
 
 def test_the_hash_does_not_depend_on_the_version_of_python(folder: Path) -> None:
     known = "7bbdb7433cd4ec017512f82780232a27ef5593103c8184c32eb1c23df7433686"
-    assert code_hash("some", folder) == known
+    assert file_hash(folder / "some.py", folder) == known
 
 
 def test_every_method_has_a_hash_of_its_own() -> None:
@@ -107,6 +107,14 @@ def test_every_method_has_a_hash_of_its_own() -> None:
     assert {len(each) for each in hashes} == {64}
 
 
-def test_an_unknown_file_is_refused(folder: Path) -> None:
-    with pytest.raises(MethodError, match=r"'sone'.*did you mean 'some'"):
-        code_hash("sone", folder)
+def test_what_lies_beside_a_users_method_counts_as_well(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "mine.py").write_text("import parts\nfrom trainers.methods.terms import term\n")
+    (own / "parts.py").write_text("factor = 1\n")
+    hashes = {file_hash(own / "mine.py", folder)}
+    edit(own / "parts.py", "1", "2")
+    hashes.add(file_hash(own / "mine.py", folder))
+    edit(folder / "deeper.py", "3", "4")
+    hashes.add(file_hash(own / "mine.py", folder))
+    assert len(hashes) == 3
