@@ -151,6 +151,9 @@ def _train_both(
         if code:
             return code
         student = replace(student, teacher=file)
+    code, student = _prepared(student, trainer, options.output, stop)
+    if code:
+        return code
     return _report(student, trainer, _train(student, trainer, stop))
 
 
@@ -179,6 +182,25 @@ def _teacher_file(
     click.echo(f"teacher: none of this kind in {output}, so it is trained first and kept there")
     outcome = _train(teacher, trainer, stop)
     return _report(teacher, trainer, outcome), outcome.checkpoint
+
+
+def _prepared(
+    student: Configuration, trainer: Trainer, output: Path, stop: threading.Event
+) -> tuple[int, Configuration]:
+    """Train the preparation of the student's method where need be; return exit code and student."""
+    from trainers.single import preparation_of
+
+    preparation = preparation_of(student, trainer, output)
+    if preparation is None:
+        return 0, student
+    outcome = _train(preparation, trainer, stop)
+    if outcome.ending is not Ending.REACHED or outcome.checkpoint is None:
+        return _report(preparation, trainer, outcome), student
+    if outcome.step < preparation.task.schedule.steps:
+        click.echo(f"stopped at step {outcome.step}; the same command with --resume goes on")
+        return INTERRUPTED, student
+    click.echo(f"preparation: {outcome.checkpoint}")
+    return 0, replace(student, preparations={preparation.method: outcome.checkpoint})
 
 
 def _train(configuration: Configuration, trainer: Trainer, stop: threading.Event) -> MemberOutcome:

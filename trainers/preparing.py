@@ -13,6 +13,7 @@ from trainers.errors import MethodError
 from trainers.methods import load_method
 from trainers.methods.base import Method
 from trainers.methods.parts import Preparation
+from trainers.methods.sources import PREFIX
 from trainers.models.outputs import Outputs
 from trainers.numerics import derive_seed, seed_generators
 
@@ -92,7 +93,9 @@ def preparation_of(kind: type[Method]) -> type[Preparation] | None:
 def preparation_name(kind: type[Method]) -> str | None:
     """Return the name of the method whose preparation this one needs: methods may share one."""
     found = preparation_of(kind)
-    return None if found is None else found.__module__.rpartition(".")[2]
+    if found is None:
+        return None
+    return found.__module__.rpartition(".")[2].removeprefix(PREFIX)
 
 
 def equip(method: Method, files: Mapping[str, Path], teacher: LoadedTeacher) -> str | None:

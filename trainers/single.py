@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trainers.checkpoints import latest
 from trainers.cohort import Trainer
 from trainers.errors import CheckpointError
 from trainers.identity import digest, task_hash
-from trainers.methods import load_method
+from trainers.methods import code_hash, load_method
 from trainers.numerics import NUMERICS_VERSION
+from trainers.preparing import preparation_name
 from trainers.segment import (
     Control,
     Ending,
@@ -42,6 +45,8 @@ class Configuration:
     device: str = "cpu"
     deterministic: bool = False
     teacher: Path | None = None
+    preparations: Mapping[str, Path] = field(default_factory=dict)
+    prepares: bool = False  # train the method's preparation, not a student
 
     def stored(self) -> tuple[int, Path | None]:
         """Return the last step stored in the folder and its checkpoint; (0, None) without any."""
@@ -58,6 +63,7 @@ def folder_name(student: Configuration) -> str:
     content = [task_hash(task), method, dict(student.params), student.seed, *numerics]
     if student.teacher is not None and load_method(method).needs_teacher:
         content.append(_file_hash(student.teacher))
+    content += [_file_hash(file) for _, file in sorted(student.preparations.items())]
     return f"{task.name}-{method}-{digest(content)[:8]}"
 
 
@@ -85,6 +91,34 @@ def teacher_of(student: Configuration, trainer: Trainer, output: Path) -> Config
     )
 
 
+def preparation_of(student: Configuration, trainer: Trainer, output: Path) -> Configuration | None:
+    """Return the configuration that trains what the student's method has to have prepared.
+
+    None where it has nothing of the kind. CheckpointError where its teacher cannot be read.
+    """
+    kind = load_method(student.method)
+    name = preparation_name(kind)
+    if kind.preparation is None or name is None or student.teacher is None:
+        return None
+    dataset = trainer.dataset(student.task.data, student.data_root)
+    image_batch = student.task.preparation_task(1).schedule.image_batch
+    steps = max(1, math.ceil(kind.preparation.epochs * len(dataset.train) / image_batch))
+    task = student.task.preparation_task(steps)
+    content = [task_hash(task), name, code_hash(name), dataset.fingerprint, NUMERICS_VERSION]
+    identity = digest([*content, _file_hash(student.teacher)])
+    return replace(
+        student,
+        task=task,
+        method=name,
+        params={},
+        seed=TEACHER_SEED,
+        folder=output / "preparations" / f"{name}-{identity[:16]}",
+        key="preparation",
+        preparations={},
+        prepares=True,
+    )
+
+
 def train(configuration: Configuration, trainer: Runs, control: Control) -> MemberOutcome:
     """Train from the last checkpoint in the folder, or from the start, to the last step.
 
@@ -92,6 +126,10 @@ def train(configuration: Configuration, trainer: Runs, control: Control) -> Memb
     checkpoints only the last is kept.
     """
     step, file = configuration.stored()
+    if step == configuration.task.schedule.steps and configuration.prepares:
+        return MemberOutcome(
+            key=configuration.key, ending=Ending.REACHED, step=step, seconds=0.0, checkpoint=file
+        )
     while True:
         segment = _segment(configuration, step, file)
         [member] = trainer.run(segment, control).members
@@ -106,16 +144,23 @@ def train(configuration: Configuration, trainer: Runs, control: Control) -> Memb
 
 
 def _segment(configuration: Configuration, step: int, file: Path | None) -> Segment:
-    key, method, params = configuration.key, configuration.method, configuration.params
+    member = Member(
+        key=configuration.key,
+        method=configuration.method,
+        params=configuration.params,
+        checkpoint=file,
+        prepares=configuration.prepares,
+    )
     return Segment(
         task=configuration.task,
         seed=configuration.seed,
         start=step,
         stop=configuration.task.schedule.steps,
-        evaluate=True,
-        members=(Member(key=key, method=method, params=params, checkpoint=file),),
+        evaluate=not configuration.prepares,
+        members=(member,),
         folder=configuration.folder,
         teacher=configuration.teacher,
+        preparations=configuration.preparations,
         data_root=configuration.data_root,
         device=configuration.device,
         deterministic=configuration.deterministic,

@@ -25,7 +25,7 @@ from trainers.methods.derived import (
     term_space,
 )
 from trainers.methods.fingerprint import file_hash
-from trainers.methods.sources import Pair, pairs
+from trainers.methods.sources import PREFIX, Pair, pairs
 from trainers.methods.spec import MethodSpace, parse_space, values_of
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _from_file(pair: Pair) -> ModuleType:
     folder = str(pair.code.parent)
     if folder not in sys.path:
         sys.path.append(folder)
-    spec = spec_from_file_location(f"sweeper_method_{pair.name}", pair.code)
+    spec = spec_from_file_location(f"{PREFIX}{pair.name}", pair.code)
     if spec is None or spec.loader is None:
         raise MethodError(f"{pair.code} cannot be imported")
     module = module_from_spec(spec)

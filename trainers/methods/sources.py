@@ -20,6 +20,7 @@ from trainers.errors import MethodError
 
 FOLDER = Path(__file__).parent
 GROUP = "sweeper.methods"  # of entry points: NAME = "package.module", beside it module.toml
+PREFIX = "sweeper_method_"  # of the modules that are imported from a user's folder
 VARIABLE = "SWEEPER_METHOD_PATH"  # folders with pairs of files; read by every process of a sweep
 
 
@@ -83,6 +84,10 @@ def _entry_points() -> Iterator[Pair]:
             raise MethodError(f"entry point {point.name} of {GROUP}: no module {point.module!r}")
         code = Path(spec.origin)
         space = code.with_suffix(".toml")
+        if code.stem != point.name:
+            raise MethodError(
+                f"entry point {point.name} of {GROUP}: its module must have that name, got {code}"
+            )
         if not space.is_file():
             raise MethodError(f"entry point {point.name} of {GROUP}: {space} is missing")
         yield Pair(

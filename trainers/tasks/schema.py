@@ -161,6 +161,22 @@ class Task(Frozen):
             }
         )
 
+    def preparation_task(self, steps: int) -> Task:
+        """Return the task under which a method's preparation is trained for `steps` steps.
+
+        It depends on the teacher and its schedule alone, so that all students share it.
+        """
+        if self.teacher is None:
+            raise ValueError(f"task {self.name} has no teacher")
+        schedule = self.teacher.schedule.model_copy(update={"steps": steps})
+        return self.model_copy(
+            update={
+                "name": f"{self.name}-preparation",
+                "student": self.teacher.net,
+                "schedule": schedule,
+            }
+        )
+
     def identity(self) -> dict[str, Any]:
         """Return everything of the task that can change a number, as plain JSON values."""
         return self.model_dump(mode="json", exclude={"description": True, "search": {"cohort"}})
