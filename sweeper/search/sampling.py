@@ -40,9 +40,17 @@ def plan_bracket(
     return _tpe_trials(space, history, dict(zip(numbers, seeds, strict=True)))
 
 
-def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Return the space in Optuna's terms."""
-    return {d.name: FloatDistribution(d.low, d.high, log=d.log) for d in space.dimensions}
+def distributions(
+    space: Space, params: Mapping[str, float] | None = None
+) -> dict[str, BaseDistribution]:
+    """Return the space in Optuna's terms, wide enough for the values of one trial if given."""
+    given = params or {}
+    return {
+        d.name: FloatDistribution(
+            min(d.low, given.get(d.name, d.low)), max(d.high, given.get(d.name, d.high)), log=d.log
+        )
+        for d in space.dimensions
+    }
 
 
 def _startup_trial(space: Space, number: int, repeat: int) -> PlannedTrial:
@@ -68,7 +76,8 @@ def _tpe_trials(
     space: Space, history: Sequence[PastTrial], seeds: Mapping[int, int]
 ) -> list[PlannedTrial]:
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0))
-    study.add_trials([_frozen(space, past) for past in history])
+    # A published value outside its range is tried, but the sampler would not know where to put it.
+    study.add_trials([_frozen(space, past) for past in history if space.holds(past.params)])
     planned = []
     for number, seed in seeds.items():
         # A sampler for each trial: its draws then depend on the number, not on earlier draws.

@@ -15,6 +15,8 @@ from trainers.identity import digest
 from trainers.methods import read_space
 from trainers.tasks import Range, Task
 
+EFFECT = Range(low=0.01, high=10.0, log=True)  # of a method's terms, relative to the task loss
+REACH = 100.0  # how far, as a factor, a range by effect is extended to the published value
 MULTIPLIER_COLUMN = 8  # shared dimensions take the columns below it, own dimensions those above
 
 SpaceKind = Literal["primary", "full"]
@@ -31,6 +33,7 @@ class Dimension(BaseModel):
     log: bool
     published: float
     column: int
+    by_effect: bool = False  # low and high in units of the multiplier of equal effect, see below
 
     def at(self, unit: float) -> float:
         """Return the value at a point of [0, 1]."""
@@ -38,6 +41,20 @@ class Dimension(BaseModel):
             return self.low + unit * (self.high - self.low)
         value = math.exp(math.log(self.low) + unit * (math.log(self.high) - math.log(self.low)))
         return min(max(value, self.low), self.high)
+
+    def calibrated(self, equal: float) -> Dimension:
+        """Return the dimension in multipliers, given the one at which method and task pull alike.
+
+        It is extended to the published value, by at most two decades.
+        """
+        low, high = self.low * equal, self.high * equal
+        return self.model_copy(
+            update={
+                "low": min(low, max(self.published, low / REACH)),
+                "high": max(high, min(self.published, high * REACH)),
+                "by_effect": False,
+            }
+        )
 
 
 class Space(BaseModel):
@@ -62,12 +79,32 @@ class Space(BaseModel):
         """The sha256 of everything above."""
         return digest(self.model_dump())
 
+    @property
+    def awaits_calibration(self) -> bool:
+        """Whether a range is known only once the method's effect is measured."""
+        return any(dimension.by_effect for dimension in self.dimensions)
+
+    def calibrated(self, equal: float) -> Space:
+        """Return the space with its ranges by effect; `equal` is the multiplier of equal effect."""
+        known = tuple(d.calibrated(equal) if d.by_effect else d for d in self.dimensions)
+        return self.model_copy(update={"dimensions": known})
+
+    def holds(self, params: Mapping[str, float]) -> bool:
+        """Whether every value lies in its range: a published one may not, as trial 0 only."""
+        return all(d.low <= params[d.name] <= d.high for d in self.dimensions)
+
+
+def known_space(space: Mapping[str, Any], calibration: Mapping[str, Any] | None) -> Space:
+    """Return a stored space with the ranges that the stored calibration, if any, has given it."""
+    defined = Space.model_validate(space)
+    return defined if calibration is None else defined.calibrated(float(calibration["equal"]))
+
 
 def build_space(task: Task, method: str, kind: SpaceKind = "primary") -> Space:
     """Return the space of a method under a task; PlanError where a published value lies outside."""
     dimensions = (*_shared(task), *_multiplier(method), *_own(method, kind))
     for dimension in dimensions:
-        if not dimension.low <= dimension.published <= dimension.high:
+        if not (dimension.by_effect or dimension.low <= dimension.published <= dimension.high):
             raise PlanError(
                 f"method {method}, task {task.name}: the published {dimension.name} = "
                 f"{dimension.published} lies outside [{dimension.low}, {dimension.high}]; "
@@ -97,10 +134,10 @@ def _shared(task: Task) -> list[Dimension]:
 
 
 def _multiplier(method: str) -> list[Dimension]:
-    limits = read_space(method).multiplier
-    if limits is None:
+    if not read_space(method).terms:
         return []
-    return [_dimension("multiplier", limits, published=1.0, column=MULTIPLIER_COLUMN)]
+    by_effect = _dimension("multiplier", EFFECT, published=1.0, column=MULTIPLIER_COLUMN)
+    return [by_effect.model_copy(update={"by_effect": True})]
 
 
 def _own(method: str, kind: SpaceKind) -> list[Dimension]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, insert, select, tuple_, update
 
+from sweeper.search.space import Space, known_space
 from sweeper.search.trials import PastTrial, PlannedTrial
 from sweeper.store.schema import bracket, event, rung, segment, segment_member, study, trial
 
@@ -27,9 +28,21 @@ class Study:
     space: Mapping[str, Any]
     code_hash: str
     needs_teacher: bool
+    preparation: str | None  # the method whose preparation it needs
+    calibration: Mapping[str, Any] | None  # None: not measured
     planned: int  # trials in its plan so far
     undecided: int
     begun_steps: int
+
+    @property
+    def known_space(self) -> Space:
+        """Its space, with the ranges that its calibration has given."""
+        return known_space(self.space, self.calibration)
+
+    @property
+    def awaits_calibration(self) -> bool:
+        """Whether a range of its space is not known yet."""
+        return self.known_space.awaits_calibration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +93,8 @@ def studies(connection: Connection, sweep_id: int) -> list[Study]:
             space=row.space,
             code_hash=row.code_hash,
             needs_teacher=row.needs_teacher,
+            preparation=row.preparation,
+            calibration=row.calibration,
             planned=row.planned or 0,
             undecided=row.undecided or 0,
             begun_steps=int(row.begun or 0),
