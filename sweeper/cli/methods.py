@@ -56,9 +56,15 @@ def _explain(space: MethodSpace) -> None:
         ]
         click.echo()
         echo_table(("hyperparameter", "published", "range", "source"), rows)
-    if space.multiplier is not None:
-        limits = space.multiplier
-        click.echo(f"\nmultiplier on all weights: {limits.low:g} to {limits.high:g}, logarithmic")
+    if space.terms:
+        click.echo(
+            "\nmultiplier on all weights: 0.01 to 10 times the one at which the terms pull at the\n"
+            "student as strongly as the task loss; measured once, at the method's first launch"
+        )
+    if space.unverified:
+        click.echo(f"unverified: {space.unverified}")
+    if space.note:
+        click.echo(f"note: {space.note}")
     for name, why in space.beyond.items():
         click.echo(f"{name}: published outside its range: {why}")
 
