@@ -1,0 +1,73 @@
+"""Structured knowledge distillation: pixels, pairs of pixels, and the map as a whole.
+
+Source: Liu et al., "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from trainers.errors import MethodError
+from trainers.methods.base import Hyperparameters, Method, Step
+from trainers.methods.checks import require_positive
+from trainers.methods.critic import (
+    Critic,
+    critic_companion,
+    critic_loss,
+    holistic,
+    require_choices,
+)
+from trainers.methods.pairwise import pairwise
+from trainers.methods.parts import Companion
+from trainers.methods.pixel_kl import pixel_kl
+from trainers.models.outputs import Shape
+
+
+class StructuredKnowledgeDistillation(Method):
+    """The paper's three terms; pixels and the critic look at logits, pairs at the head's feature.
+
+    The released code has a cross-entropy summed over its batch of 8 in place of the mean
+    divergence, the same gradient as `pixel_kl` times 8, and pairs at 0.5.
+    """
+
+    terms = ("pixel_kl", "pairwise", "holistic")
+    vanishing = ("pixel_kl", "pairwise")
+    held = ("pairwise",)
+    critic: Critic  # there only where its term is active
+
+    def __init__(self, values: Hyperparameters, student: Shape, teacher: Shape | None) -> None:
+        super().__init__(values, student, teacher)
+        require_positive("skd", values, "temperature", "pooling", "critic_learning_rate")
+        require_choices("skd", values)
+        if values["norm"] not in ("held", "through"):
+            raise MethodError(f"method skd: norm must be held or through, got {values['norm']!r}")
+        if "holistic" in self.active:
+            self.critic = Critic(student.num_classes)
+
+    def pixel_kl(self, step: Step) -> Tensor:
+        """Return the divergence between teacher and student at the values' temperature."""
+        temperature = float(self.values["temperature"])
+        return pixel_kl(step.student.logits, step.teacher_outputs.logits, temperature)
+
+    def pairwise(self, step: Step) -> Tensor:
+        """Return the difference between the similarities of the nodes of both maps."""
+        features = (step.student.features["head"], step.teacher_outputs.features["head"])
+        return pairwise(*features, float(self.values["pooling"]), str(self.values["norm"]))
+
+    def holistic(self, step: Step) -> Tensor:
+        """Return minus the critic's score of the student's logits."""
+        return holistic(self.critic, step.student.logits, step.teacher_outputs.logits)
+
+    def companions(self) -> Mapping[str, Companion]:
+        """Return the critic, where its term is active."""
+        if "holistic" not in self.active:
+            return {}
+        return {"critic": critic_companion(self.critic, self.values)}
+
+    def companion_losses(self, step: Step) -> Mapping[str, Tensor]:
+        """Return the critic's loss, where its term is active."""
+        if "holistic" not in self.active:
+            return {}
+        return {"critic": critic_loss(self.critic, step, self.values)}
