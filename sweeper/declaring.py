@@ -36,6 +36,7 @@ class MethodPlan:
     code_hash: str
     last_switch: float  # share of the training, over all of the method's space
     needs_teacher: bool = True
+    preparation: str | None = None  # the method whose preparation it needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +139,8 @@ def _study(
             space_hash=method.space.hash,
             code_hash=method.code_hash,
             needs_teacher=method.needs_teacher,
+            preparation=method.preparation,
+            calibration=_calibration(sweep_id, method.space.method),
         )
         .on_conflict_do_nothing()
     )
@@ -158,6 +161,17 @@ def _study(
     if row.state == "parked":  # a relaunch goes on with what was blocked
         grown |= {"state": "active", "reason": None}
     connection.execute(update(study).where(*where).values(grown))
+
+
+def _calibration(sweep_id: int, method: str) -> Any:
+    """Return the query for what an earlier search of the method has measured: once is enough."""
+    return (
+        select(study.c.calibration)
+        .where(study.c.sweep_id == sweep_id, study.c.method == method)
+        .order_by(study.c.calibration.is_(None), study.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def _by_name(space: Mapping[str, Any]) -> dict[str, Any]:

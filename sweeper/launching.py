@@ -12,7 +12,8 @@ from sweeper.errors import PlanError
 from sweeper.protocol import build_protocol
 from sweeper.search.plan import Plan
 from sweeper.search.space import SpaceKind, build_space
-from trainers.methods import code_hash, method_names
+from trainers.errors import MethodError
+from trainers.methods import all_names, code_hash
 from trainers.tasks import Task
 
 
@@ -43,6 +44,7 @@ def check(request: Request) -> list[MethodPlan]:
     Imports torch, since a method's class says what it needs.
     """
     from trainers.methods import load_method, resolve
+    from trainers.preparing import preparation_name
 
     request.plan.check_budget(request.budget)
     plans = []
@@ -50,12 +52,13 @@ def check(request: Request) -> list[MethodPlan]:
         method = load_method(name)
         _check_teacher(request.task, name, method.needs_teacher, method.needs_teacher_aux)
         space = build_space(request.task, name, request.space)
-        corners = (space.published, {d.name: d.high for d in space.dimensions})
+        corners = (space.published, {d.name: d.high for d in space.dimensions if not d.by_effect})
         plans.append(
             MethodPlan(
                 space=space,
                 code_hash=code_hash(name),
                 needs_teacher=method.needs_teacher,
+                preparation=preparation_name(method),
                 last_switch=max(method.last_switch(resolve(name, corner)) for corner in corners),
             )
         )
@@ -91,7 +94,10 @@ def code_here(name: str) -> str:
 
     Read once: what a process has imported does not change with its file.
     """
-    return code_hash(name) if name in method_names() else "not installed"
+    try:
+        return code_hash(name)
+    except MethodError:
+        return "not installed"
 
 
 def all_methods(task: Task) -> list[str]:
@@ -105,7 +111,7 @@ def all_methods(task: Task) -> list[str]:
             has_aux or not method.needs_teacher_aux
         )
 
-    return sorted(filter(served, method_names()), key=lambda name: (name != "baseline", name))
+    return sorted(filter(served, all_names()), key=lambda name: (name != "baseline", name))
 
 
 def _check_teacher(task: Task, method: str, teacher: bool, auxiliary: bool) -> None:

@@ -7,9 +7,9 @@ the very same code. A decision is stored, in one fenced transaction, before anyb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from sweeper.names import trial_name
 from sweeper.protocol import plan_of, task_of
 from sweeper.search.sampling import plan_bracket
 from sweeper.search.seeds import training_seed
-from sweeper.search.space import Space
 from sweeper.settling import Settlement
 from sweeper.store import log, segments
 from sweeper.store.lease import Lease
@@ -48,12 +47,25 @@ class Assignment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lack:
+    """What has to be made before a sweep's next segment, in this order; false when nothing."""
+
+    teacher: bool = False
+    preparations: tuple[str, ...] = ()  # of these methods
+    calibrations: tuple[log.Study, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.teacher or self.preparations or self.calibrations)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workplace:
     """Where and how this driver trains; nothing here changes a number."""
 
     checkpoints: Path
     data_root: Path | None = None
     teacher: Path | None = None
+    preparations: Mapping[str, Path] = field(default_factory=dict)  # trained ones, by method
     device: str = "cpu"
     cohort: int = 8  # most members of a segment
     max_seconds: float = 300.0  # of a segment: checkpoints are this far apart at most
@@ -107,6 +119,8 @@ class Sweep:
         """Return the next segment, stored as in flight; `slots` = workers that are free now."""
         with self._transaction() as connection:
             active = self._active(connection)
+            if self._lacks(active):
+                return Idle.NEEDS_TEACHER
             planned = self._plan_due_brackets(connection, active)
             assignment = self._issue(connection, slots, {study.id: study for study in active})
         if planned:
@@ -135,6 +149,32 @@ class Sweep:
         with self._transaction() as connection:
             segments.hear(connection, assignment.id, step)
 
+    def lacking(self) -> Lack:
+        """Return what has to be made before the next segment."""
+        with self._transaction() as connection:
+            return self._lacks(self._active(connection))
+
+    def calibrate(self, study_id: int, calibration: Mapping[str, Any]) -> None:
+        """Freeze what was measured of a study's method; a second time changes nothing."""
+        with self._transaction() as connection:
+            if log.calibrate(connection, study_id, calibration):
+                log.note(connection, self.id, "calibrated", (study_id, None), **calibration)
+
+    def park(self, study_id: int, reason: str) -> None:
+        """Let a study wait for the next launch."""
+        with self._transaction() as connection:
+            log.set_study_state(connection, study_id, "parked", reason)
+            log.note(connection, self.id, "parked", (study_id, None), why=reason)
+
+    def _lacks(self, active: Iterable[log.Study]) -> Lack:
+        open_ = [s for s in active if s.undecided or s.planned < s.target]
+        needed = {s.preparation for s in open_ if s.preparation}
+        return Lack(
+            teacher=self.workplace.teacher is None and any(s.needs_teacher for s in open_),
+            preparations=tuple(sorted(needed - self.workplace.preparations.keys())),
+            calibrations=tuple(s for s in open_ if s.awaits_calibration),
+        )
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self.engine.begin() as connection:
@@ -155,9 +195,10 @@ class Sweep:
         return bool(due)
 
     def _plan_bracket(self, connection: Connection, study: log.Study) -> None:
-        space = Space.model_validate(study.space)
         history = log.history(connection, study.id)
-        trials = plan_bracket(space, self.plan, history, seed=self.seed, repeat=study.repeat)
+        trials = plan_bracket(
+            study.known_space, self.plan, history, seed=self.seed, repeat=study.repeat
+        )
         index = len(history) // self.plan.bracket
         steps = self.plan.planned_steps(index)
         log.add_bracket(connection, study.id, index, steps, trials)
@@ -174,9 +215,6 @@ class Sweep:
         ]
         if not ready:
             return Idle.WAIT if busy else Idle.DONE
-        taught = any(active[trial.study_id].needs_teacher for trial in ready)
-        if taught and self.workplace.teacher is None:
-            return Idle.NEEDS_TEACHER
         cohort = choose_cohort(
             ready,
             studies=active,
@@ -211,6 +249,7 @@ class Sweep:
             members=tuple(self._member(trial, studies[trial.study_id]) for trial in cohort),
             folder=folder,
             teacher=self.workplace.teacher,
+            preparations=self.workplace.preparations,
             data_root=self.workplace.data_root,
             device=self.workplace.device,
             deterministic=self.protocol["numerics"]["deterministic"],

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Engine, func, select, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine, select, update
 
+from sweeper.artifacts import (
+    Announce,
+    Artifact,
+    Interrupted,
+    Workshop,
+    find_artifact,
+    store_artifact,
+)
 from sweeper.errors import ProtocolMismatch, SweeperError
-from sweeper.store.schema import artifact, sweep
+from sweeper.store.schema import sweep
 from sweeper.sweep import Workplace
 from trainers.cohort import Trainer
 from trainers.segment import Control, Ending, Runs
@@ -25,19 +27,15 @@ from trainers.tasks import Task
 from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
 from trainers.terminal import Progress
 
-LOCK_POLL_S = 2.0
-Announce = Callable[[str], None]
-
 
 @dataclass(frozen=True, kw_only=True)
-class Teacher:
+class Teacher(Artifact):
     """A trained teacher."""
 
-    hash: str  # of everything that determines it
-    weights_hash: str
-    path: Path
-    origin: str  # "trained", or the file it was taken from
-    miou: float  # percent, selection split
+    @property
+    def miou(self) -> float:
+        """Its score in percent on the selection split."""
+        return self.metrics["miou"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,28 +56,20 @@ class School:
         return teacher_identity(self.task, self.fingerprint, TEACHER_SEED)
 
     @property
+    def workshop(self) -> Workshop:
+        """Where it is made."""
+        return Workshop(engine=self.engine, stop=self.stop, announce=self.announce)
+
+    @property
     def folder(self) -> Path:
         """Where its files lie."""
         return self.workplace.checkpoints / "teachers" / self.hash[:16]
 
 
-class Interrupted(SweeperError):
-    """A stop was asked for; what was done is saved."""
-
-
 def find_teacher(engine: Engine, identity: str) -> Teacher | None:
     """Return the stored teacher of that identity, if its file is still there."""
-    with engine.connect() as connection:
-        row = connection.execute(select(artifact).where(artifact.c.hash == identity)).one_or_none()
-    if row is None or not Path(row.path).is_file():
-        return None
-    return Teacher(
-        hash=row.hash,
-        weights_hash=row.weights_hash,
-        path=Path(row.path),
-        origin=row.origin,
-        miou=row.metrics["miou"],
-    )
+    found = find_artifact(engine, identity)
+    return None if found is None else Teacher(**vars(found))
 
 
 def ensure_teacher(school: School, trainer: Runs) -> Teacher:
@@ -87,12 +77,8 @@ def ensure_teacher(school: School, trainer: Runs) -> Teacher:
 
     One process at a time trains a teacher; others wait for it. Raises Interrupted on a stop.
     """
-    found = find_teacher(school.engine, school.hash)
-    if found is not None:
-        return found
-    with _lock(school):
-        found = find_teacher(school.engine, school.hash)
-        return found or _train(school, trainer)
+    found = school.workshop.ensure(school.hash, lambda: _train(school, trainer))
+    return Teacher(**vars(found))
 
 
 def adopt_teacher(school: School, trainer: Trainer, file: Path) -> Teacher:
@@ -103,7 +89,7 @@ def adopt_teacher(school: School, trainer: Trainer, file: Path) -> Teacher:
     """
     place = school.workplace
     score = trainer.score_teacher(school.task, file, place.data_root, place.device)
-    with _lock(school):
+    with school.workshop.alone(school.hash):
         found = find_teacher(school.engine, school.hash)
         if found is not None and found.weights_hash != score.weights_hash:
             raise SweeperError(
@@ -114,14 +100,9 @@ def adopt_teacher(school: School, trainer: Trainer, file: Path) -> Teacher:
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, kept.with_suffix(".partial"))
         kept.with_suffix(".partial").replace(kept)
-        teacher = Teacher(
-            hash=school.hash,
-            weights_hash=score.weights_hash,
-            path=kept,
-            origin=str(file.absolute()),
-            miou=score.miou,
-        )
-        store_teacher(school, teacher)
+        origin = str(file.absolute())
+        teacher = _teacher(school, kept, origin, score.weights_hash, score.miou)
+        store_artifact(school.engine, teacher)
     return teacher
 
 
@@ -142,44 +123,16 @@ def freeze_teacher(engine: Engine, sweep_id: int, teacher: Teacher) -> None:
         )
 
 
-def store_teacher(school: School, teacher: Teacher) -> None:
-    """Record a teacher in the database."""
-    values: dict[str, Any] = {
-        "kind": "teacher",
-        "origin": teacher.origin,
-        "identity": {"task": school.task.identity(), "data": school.fingerprint},
-        "path": str(teacher.path),
-        "weights_hash": teacher.weights_hash,
-        "metrics": {"miou": teacher.miou},
-    }
-    with school.engine.begin() as connection:
-        connection.execute(
-            insert(artifact)
-            .values(hash=teacher.hash, **values)
-            .on_conflict_do_update(index_elements=["hash"], set_=values)
-        )
-
-
-@contextmanager
-def _lock(school: School) -> Iterator[None]:
-    """Hold the lock of this teacher for as long as the block runs."""
-    key = func.hashtextextended(school.hash, 0)
-    with school.engine.connect() as connection:
-        told = False
-        while not connection.scalar(select(func.pg_try_advisory_lock(key))):
-            connection.commit()
-            if not told:
-                school.announce("another process is training this teacher; waiting for it")
-                told = True
-            if school.stop.wait(LOCK_POLL_S):
-                raise Interrupted("stopped while waiting for the teacher")
-        connection.commit()
-        try:
-            yield
-        finally:
-            with contextlib.suppress(SQLAlchemyError):  # a lost connection holds no lock
-                connection.scalar(select(func.pg_advisory_unlock(key)))
-                connection.commit()
+def _teacher(school: School, path: Path, origin: str, weights_hash: str, miou: float) -> Teacher:
+    return Teacher(
+        hash=school.hash,
+        kind="teacher",
+        origin=origin,
+        identity={"task": school.task.identity(), "data": school.fingerprint},
+        path=path,
+        weights_hash=weights_hash,
+        metrics={"miou": miou},
+    )
 
 
 def _train(school: School, trainer: Runs) -> Teacher:
@@ -197,15 +150,7 @@ def _train(school: School, trainer: Runs) -> Teacher:
         )
     if outcome.miou is None or outcome.checkpoint is None:
         raise Interrupted(f"stopped at step {outcome.step} of the teacher's {steps}; it is saved")
-    teacher = Teacher(
-        hash=school.hash,
-        weights_hash=str(outcome.weights_hash),
-        path=outcome.checkpoint,
-        origin="trained",
-        miou=outcome.miou,
-    )
-    store_teacher(school, teacher)
-    return teacher
+    return _teacher(school, outcome.checkpoint, "trained", str(outcome.weights_hash), outcome.miou)
 
 
 def _configuration(school: School) -> Configuration:

@@ -190,7 +190,8 @@ def _prepared(
     """Train the preparation of the student's method where need be; return exit code and student."""
     from trainers.single import preparation_of
 
-    preparation = preparation_of(student, trainer, output)
+    dataset = trainer.dataset(student.task.data, student.data_root)
+    preparation = preparation_of(student, dataset, output)
     if preparation is None:
         return 0, student
     outcome = _train(preparation, trainer, stop)

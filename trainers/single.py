@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trainers.checkpoints import latest
 from trainers.cohort import Trainer
+from trainers.data import Dataset
 from trainers.errors import CheckpointError
 from trainers.identity import digest, task_hash
 from trainers.methods import code_hash, load_method
@@ -47,6 +48,17 @@ class Configuration:
     teacher: Path | None = None
     preparations: Mapping[str, Path] = field(default_factory=dict)
     prepares: bool = False  # train the method's preparation, not a student
+    stop: int | None = None  # step to end at, without an evaluation; None: the last, evaluated
+
+    @property
+    def last(self) -> int:
+        """The step to end at."""
+        return self.task.schedule.steps if self.stop is None else self.stop
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether it ends with a score."""
+        return self.stop is None and not self.prepares
 
     def stored(self) -> tuple[int, Path | None]:
         """Return the last step stored in the folder and its checkpoint; (0, None) without any."""
@@ -91,7 +103,7 @@ def teacher_of(student: Configuration, trainer: Trainer, output: Path) -> Config
     )
 
 
-def preparation_of(student: Configuration, trainer: Trainer, output: Path) -> Configuration | None:
+def preparation_of(student: Configuration, dataset: Dataset, output: Path) -> Configuration | None:
     """Return the configuration that trains what the student's method has to have prepared.
 
     None where it has nothing of the kind. CheckpointError where its teacher cannot be read.
@@ -100,7 +112,6 @@ def preparation_of(student: Configuration, trainer: Trainer, output: Path) -> Co
     name = preparation_name(kind)
     if kind.preparation is None or name is None or student.teacher is None:
         return None
-    dataset = trainer.dataset(student.task.data, student.data_root)
     image_batch = student.task.preparation_task(1).schedule.image_batch
     steps = max(1, math.ceil(kind.preparation.epochs * len(dataset.train) / image_batch))
     task = student.task.preparation_task(steps)
@@ -112,7 +123,7 @@ def preparation_of(student: Configuration, trainer: Trainer, output: Path) -> Co
         method=name,
         params={},
         seed=TEACHER_SEED,
-        folder=output / "preparations" / f"{name}-{identity[:16]}",
+        folder=output / "preparations" / f"{name}-{identity}",
         key="preparation",
         preparations={},
         prepares=True,
@@ -120,13 +131,13 @@ def preparation_of(student: Configuration, trainer: Trainer, output: Path) -> Co
 
 
 def train(configuration: Configuration, trainer: Runs, control: Control) -> MemberOutcome:
-    """Train from the last checkpoint in the folder, or from the start, to the last step.
+    """Train from the last checkpoint in the folder, or from the start, to where it is to end.
 
     Ends earlier when `control` says so; the outcome's checkpoint is where to go on. Of the
     checkpoints only the last is kept.
     """
     step, file = configuration.stored()
-    if step == configuration.task.schedule.steps and configuration.prepares:
+    if step == configuration.last and not configuration.is_evaluated:
         return MemberOutcome(
             key=configuration.key, ending=Ending.REACHED, step=step, seconds=0.0, checkpoint=file
         )
@@ -155,8 +166,8 @@ def _segment(configuration: Configuration, step: int, file: Path | None) -> Segm
         task=configuration.task,
         seed=configuration.seed,
         start=step,
-        stop=configuration.task.schedule.steps,
-        evaluate=not configuration.prepares,
+        stop=configuration.last,
+        evaluate=configuration.is_evaluated,
         members=(member,),
         folder=configuration.folder,
         teacher=configuration.teacher,

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from sqlalchemy import Engine
 
+from sweeper.artifacts import Interrupted
 from sweeper.cli.hints import baseline_command, unequal_targets
 from sweeper.cli.launch import Options
 from sweeper.cli.live import live_view
@@ -31,7 +32,7 @@ from sweeper.store.lease import Holder, Lease, acquire
 from sweeper.store.projection import Projection
 from sweeper.store.retry import AWAY, with_patience
 from sweeper.sweep import Sweep, Workplace
-from sweeper.teachers import Interrupted, School, ensure_teacher, freeze_teacher
+from sweeper.teachers import School, ensure_teacher, freeze_teacher
 from trainers.cohort import Trainer
 from trainers.data import Dataset
 from trainers.devices import choose_device

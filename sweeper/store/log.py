@@ -274,6 +274,16 @@ def set_study_state(
     )
 
 
+def calibrate(connection: Connection, study_id: int, calibration: Mapping[str, Any]) -> bool:
+    """Store a study's calibration; False where it has one."""
+    stored = connection.execute(
+        update(study)
+        .where(study.c.id == study_id, study.c.calibration.is_(None))
+        .values(calibration=dict(calibration))
+    )
+    return stored.rowcount == 1
+
+
 def halt_study(connection: Connection, study_id: int, reason: str) -> bool:
     """Halt a study for good; False where it was halted before."""
     where = (study.c.id == study_id, study.c.state != "halted")

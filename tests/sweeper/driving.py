@@ -52,6 +52,8 @@ def open_sweep(
     workplace = Workplace(**{"checkpoints": checkpoints, "teacher": Path("teacher.pt")} | place)
     sweep = Sweep(store.engine, row, lease, workplace, Projection(store.engine, store.storage))
     sweep.recover()
+    for study in sweep.lacking().calibrations:
+        sweep.calibrate(study.id, {"equal": 1.0})
     return sweep
 
 

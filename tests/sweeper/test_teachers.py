@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from sweeper.artifacts import Interrupted
 from sweeper.errors import ProtocolMismatch, SweeperError
 from sweeper.store.database import Store
 from sweeper.sweep import Workplace
 from sweeper.teachers import (
-    Interrupted,
     School,
     adopt_teacher,
     ensure_teacher,

@@ -36,8 +36,7 @@ def combine(
         def last_switch(cls, values: Hyperparameters) -> float:
             """Return the later one of both."""
             own = {name: values[mine] for name, mine in names.items()}
-            switches = (weighting.last_switch({**silent, **own}), super().last_switch(values))
-            return max(switches)
+            return max(weighting.last_switch({**silent, **own}), distilling.last_switch(values))
 
         def task_loss(self, step: Step, auxiliary_weight: float) -> Tensor:
             """Return the task loss as the first method weights it."""
@@ -64,8 +63,7 @@ def alone(part: str, home: type[Method], space: MethodSpace) -> type[Method]:
         @classmethod
         def last_switch(cls, values: Hyperparameters) -> float:
             """Return the method's, as far as it depends on what is left of it."""
-            switch: float = super().last_switch({**silent, **values})
-            return switch
+            return home.last_switch({**silent, **values})
 
         def task_loss(self, step: Step, auxiliary_weight: float) -> Tensor:
             """Return the plain task loss for a term, the method's own for a weighting."""

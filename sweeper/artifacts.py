@@ -1,0 +1,114 @@
+"""What is trained once and used by many trials: found again by the hash of all that determines it.
+
+A teacher, a method's preparation, the student at which methods are calibrated. Sweeps share them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from sweeper.errors import SweeperError
+from sweeper.store.schema import artifact
+
+LOCK_POLL_S = 2.0
+Announce = Callable[[str], None]
+
+
+class Interrupted(SweeperError):
+    """A stop was asked for; what was done is saved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """Something trained once."""
+
+    hash: str  # of everything that determines it
+    kind: str
+    origin: str  # "trained", or the file it was taken from
+    identity: Mapping[str, Any]
+    path: Path
+    weights_hash: str
+    metrics: Mapping[str, float]
+
+
+def find_artifact(engine: Engine, identity: str) -> Artifact | None:
+    """Return what is stored under that hash, if its file is still there."""
+    with engine.connect() as connection:
+        row = connection.execute(select(artifact).where(artifact.c.hash == identity)).one_or_none()
+    if row is None or not Path(row.path).is_file():
+        return None
+    return Artifact(
+        hash=row.hash,
+        kind=row.kind,
+        origin=row.origin,
+        identity=row.identity,
+        path=Path(row.path),
+        weights_hash=row.weights_hash,
+        metrics=row.metrics,
+    )
+
+
+def store_artifact(engine: Engine, made: Artifact) -> None:
+    """Record it; what is recorded under its hash is replaced."""
+    values = {**vars(made), "path": str(made.path)}
+    with engine.begin() as connection:
+        connection.execute(
+            insert(artifact)
+            .values(**values)
+            .on_conflict_do_update(index_elements=["hash"], set_=values)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """Where artifacts are made: one process at a time makes the same one, others wait for it."""
+
+    engine: Engine
+    stop: threading.Event
+    announce: Announce
+
+    def ensure(self, identity: str, make: Callable[[], Artifact]) -> Artifact:
+        """Return the artifact of that hash, made and recorded where there is none.
+
+        Raises Interrupted on a stop.
+        """
+        found = find_artifact(self.engine, identity)
+        if found is not None:
+            return found
+        with self.alone(identity):
+            found = find_artifact(self.engine, identity)
+            if found is None:
+                found = make()
+                store_artifact(self.engine, found)
+            return found
+
+    @contextmanager
+    def alone(self, identity: str) -> Iterator[None]:
+        """Hold the lock of an artifact for as long as the block runs; Interrupted on a stop."""
+        key = func.hashtextextended(identity, 0)
+        with self.engine.connect() as connection:
+            told = False
+            while not connection.scalar(select(func.pg_try_advisory_lock(key))):
+                connection.commit()
+                if not told:
+                    self.announce("another process is training what is needed here; waiting for it")
+                    told = True
+                if self.stop.wait(LOCK_POLL_S):
+                    raise Interrupted("stopped while waiting for another process")
+            connection.commit()
+            try:
+                yield
+            finally:
+                with contextlib.suppress(SQLAlchemyError):  # a lost connection holds no lock
+                    connection.scalar(select(func.pg_advisory_unlock(key)))
+                    connection.commit()
