@@ -18,7 +18,7 @@ from trainers.models.outputs import Shape
 
 FEATURES = ("head", "stage1", "stage2", "stage3", "stage4", "logits")
 EMBEDDINGS = ("convolution", "normalised")
-EPSILON = 1e-12  # least norm of a row that has a direction, as in the authors' code
+EPSILON = 1e-12  # a row of a silent channel has less; as in the authors' code
 
 
 def icc(student_BChw: Tensor, teacher_BChw: Tensor, grid: int = 1) -> Tensor:
@@ -51,14 +51,14 @@ def gram(feature_BChw: Tensor, grid: int) -> Tensor:
 
 def gram_distance(student_BPCC: Tensor, teacher_BPCC: Tensor) -> Tensor:
     """Return the squared distance of matrices whose rows are normalised, over their rows."""
-    difference_BPCC = _normalised_rows(student_BPCC) - _normalised_rows(teacher_BPCC)
+    difference_BPCC = normalised_rows(student_BPCC) - normalised_rows(teacher_BPCC)
     return difference_BPCC.square().sum(-1).mean()
 
 
-def _normalised_rows(matrix_BPCC: Tensor) -> Tensor:
-    """Return rows of norm 1; a row of a silent channel is 0 and takes no gradient."""
+def normalised_rows(matrix_BPCC: Tensor, least: float = EPSILON) -> Tensor:
+    """Return rows of norm 1; rows with a norm up to `least` become 0 and take no gradient."""
     norm_BPC1 = torch.linalg.vector_norm(matrix_BPCC, dim=-1, keepdim=True)
-    return (matrix_BPCC / norm_BPC1.clamp(min=EPSILON)).where(norm_BPC1 > EPSILON, 0)
+    return (matrix_BPCC / norm_BPC1.clamp(min=least)).where(norm_BPC1 > least, 0)
 
 
 class InterChannelCorrelation(Method):
