@@ -51,9 +51,10 @@ class ChannelWiseDistillation(Method):
         require_choices("cwd", values, {"features": FEATURES})
         self.align: nn.Module = nn.Identity()
         if values["features"] != "logits":
-            widths = [channels_of(net, str(values["features"])) for net in (student, teacher)]
-            if widths[0] != widths[1]:
-                self.align = nn.Conv2d(*widths, kernel_size=1, bias=False)
+            feature = str(values["features"])
+            width, wanted = channels_of(student, feature), channels_of(teacher, feature)
+            if width != wanted:
+                self.align = nn.Conv2d(width, wanted, kernel_size=1, bias=False)
 
     def channel_kl(self, step: Step) -> Tensor:
         """Return the divergence between teacher and student at the values' temperature."""

@@ -45,7 +45,8 @@ def pearson(first: Tensor, second: Tensor, dim: int | tuple[int, ...]) -> Tensor
     """Return Pearson's correlation along `dim`, in [-1, 1]; 0 where one of both is constant."""
     first = first - first.mean(dim, keepdim=True)
     second = second - second.mean(dim, keepdim=True)
-    norms = torch.linalg.vector_norm(first, dim=dim) * torch.linalg.vector_norm(second, dim=dim)
+    norms: Tensor = torch.linalg.vector_norm(first, dim=dim)
+    norms = norms * torch.linalg.vector_norm(second, dim=dim)
     return (first * second).sum(dim) / (norms + EPSILON)
 
 
@@ -56,7 +57,7 @@ def _between_pixels(student_BKN: Tensor, teacher_BKN: Tensor, group: int) -> Ten
     total = student_BKN.new_zeros(())
     for part, size in ((slice(whole), group), (slice(whole, None), num_images - whole)):
         student_GnKN, teacher_GnKN = (
-            x[part].unflatten(0, (-1, max(size, 1))) for x in (student_BKN, teacher_BKN)
+            x[part].reshape(-1, max(size, 1), *x.shape[1:]) for x in (student_BKN, teacher_BKN)
         )
         correlation_GK = pearson(student_GnKN, teacher_GnKN, (1, 3))
         total = total + size * correlation_GK.mean(1).sum()

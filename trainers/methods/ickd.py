@@ -44,8 +44,8 @@ def gram(feature_BChw: Tensor, grid: int) -> Tensor:
     # Positions of 0 add nothing to inner products.
     padding = (0, num_columns * patch[1] - width, 0, num_rows * patch[0] - height)
     padded = functional.pad(feature_BChw, padding)
-    patches = padded.unflatten(3, (num_columns, patch[1])).unflatten(2, (num_rows, patch[0]))
-    patches_BPCn = patches.permute(0, 2, 4, 1, 3, 5).flatten(1, 2).flatten(3)
+    cut = padded.reshape(*padded.shape[:2], num_rows, patch[0], num_columns, patch[1])
+    patches_BPCn = cut.permute(0, 2, 4, 1, 3, 5).flatten(1, 2).flatten(3)
     return patches_BPCn @ patches_BPCn.mT
 
 
@@ -57,7 +57,7 @@ def gram_distance(student_BPCC: Tensor, teacher_BPCC: Tensor) -> Tensor:
 
 def normalised_rows(matrix_BPCC: Tensor, least: float = EPSILON) -> Tensor:
     """Return rows of norm 1; rows with a norm up to `least` become 0 and take no gradient."""
-    norm_BPC1 = torch.linalg.vector_norm(matrix_BPCC, dim=-1, keepdim=True)
+    norm_BPC1: Tensor = torch.linalg.vector_norm(matrix_BPCC, dim=-1, keepdim=True)
     return (matrix_BPCC / norm_BPC1.clamp(min=least)).where(norm_BPC1 > least, 0)
 
 
@@ -76,15 +76,14 @@ class InterChannelCorrelation(Method):
         super().__init__(values, student, teacher)
         require_positive("ickd", values, "grid")
         require_choices("ickd", values, {"features": FEATURES, "embedding": EMBEDDINGS})
-        self.embed: nn.Module | None = None
+        self.embed: nn.Conv2d | None = None
         name, normalised = str(values["features"]), values["embedding"] == "normalised"
-        if name == "logits":
-            widths = [student.num_classes] * 2
-        else:
-            widths = [channels_of(net, name) for net in (student, teacher)]
-        if normalised or widths[0] != widths[1]:
-            self.embed = nn.Conv2d(*widths, kernel_size=1, bias=False)
-        self.norm = nn.BatchNorm2d(widths[1]) if normalised else None
+        width = wanted = student.num_classes
+        if name != "logits":
+            width, wanted = channels_of(student, name), channels_of(teacher, name)
+        if normalised or width != wanted:
+            self.embed = nn.Conv2d(width, wanted, kernel_size=1, bias=False)
+        self.norm = nn.BatchNorm2d(wanted) if normalised else None
 
     def icc(self, step: Step) -> Tensor:
         """Return the distance between the nets' correlations."""

@@ -5,6 +5,8 @@ Source: Sun et al., "Logit Standardization in Knowledge Distillation", CVPR 2024
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -46,8 +48,8 @@ def standardised(logits_BKhw: Tensor, deviation: str = "population") -> Tensor:
     classes = logits_BKhw.shape[1]
     divisor = max(classes - 1, 1) if deviation == "sample" else classes
     # Unlike torch.std, the norm has a gradient of 0 where its argument is 0.
-    norm_B1hw = torch.linalg.vector_norm(centred_BKhw, dim=1, keepdim=True)
-    return centred_BKhw / (norm_B1hw / divisor**0.5 + EPSILON)
+    norm_B1hw: Tensor = torch.linalg.vector_norm(centred_BKhw, dim=1, keepdim=True)
+    return centred_BKhw / (norm_B1hw / math.sqrt(divisor) + EPSILON)
 
 
 class LogitStandardisation(Method):
