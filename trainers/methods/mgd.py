@@ -14,6 +14,7 @@ from trainers.methods.base import Hyperparameters, Method, Step
 from trainers.methods.checks import channels_of, require_positive
 from trainers.methods.cwd import channel_kl
 from trainers.methods.grid import on_one_grid
+from trainers.methods.precision import like_nets
 from trainers.models.outputs import Shape
 
 
@@ -40,9 +41,10 @@ class Generator(nn.Module):
 
         The mask is 1 where a position is kept, else 0; a feature of another size is resized to it.
         """
-        aligned_BChw, kept_B1hw = on_one_grid(self.align(student_BChw), kept_B1hw)
-        generated: Tensor = self.generation(aligned_BChw * kept_B1hw)
-        return generated
+        with like_nets(student_BChw):
+            aligned_BChw, kept_B1hw = on_one_grid(self.align(student_BChw), kept_B1hw)
+            generated: Tensor = self.generation(aligned_BChw * kept_B1hw)
+        return generated.to(student_BChw.dtype)
 
 
 def masked_generation(

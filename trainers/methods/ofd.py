@@ -15,6 +15,7 @@ from trainers.methods.base import Hyperparameters, Method, Step
 from trainers.methods.checks import channels_of
 from trainers.methods.choices import require_choices
 from trainers.methods.grid import on_one_grid
+from trainers.methods.precision import like_nets
 from trainers.models.outputs import Shape
 
 # Elements of each feature for one image of the publication over the divisor of its released code:
@@ -77,11 +78,20 @@ def partial_l2(student_BChw: Tensor, target_BChw: Tensor) -> Tensor:
     return difference_BChw.where(target_BChw > 0, difference_BChw.relu()).square().mean()
 
 
-def build_connector(incoming: int, outgoing: int) -> nn.Sequential:
-    """Return the student's 1x1 convolution and batch norm, drawn as in the released code."""
-    convolution = nn.Conv2d(incoming, outgoing, 1, bias=False)
-    nn.init.normal_(convolution.weight, std=math.sqrt(2 / outgoing))
-    return nn.Sequential(convolution, nn.BatchNorm2d(outgoing))
+class Connector(nn.Module):
+    """A 1x1 convolution and batch norm on the student's feature, drawn as in the released code."""
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(incoming, outgoing, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outgoing)
+        nn.init.normal_(self.convolution.weight, std=math.sqrt(2 / outgoing))
+
+    def forward(self, student_BChw: Tensor) -> Tensor:
+        """Return the feature with the teacher's channels, before any ReLU."""
+        with like_nets(student_BChw):
+            connected: Tensor = self.norm(self.convolution(student_BChw))
+        return connected.to(student_BChw.dtype)
 
 
 def overhaul(
@@ -113,7 +123,7 @@ class OverhaulDistillation(Method):
         if self.active:
             self.connectors = nn.ModuleDict(
                 {
-                    name: build_connector(channels_of(student, name), channels_of(teacher, name))
+                    name: Connector(channels_of(student, name), channels_of(teacher, name))
                     for name in PUBLISHED_ELEMENTS
                 }
             )

@@ -15,6 +15,7 @@ from trainers.errors import MethodError
 from trainers.methods.base import Hyperparameters, Method, Step
 from trainers.methods.checks import channels_of
 from trainers.methods.grid import on_one_grid
+from trainers.methods.precision import like_nets
 from trainers.models.backbones import STAGES
 from trainers.models.outputs import Shape
 from trainers.models.resampling import adaptive_average
@@ -61,9 +62,10 @@ class Review(nn.Module):
         """Return as many features with the teacher's channels, each at its own map size."""
         results: list[Tensor] = []
         deeper: Tensor | None = None
-        for fusion, feature in zip(reversed(self.fusions), reversed(features), strict=True):
-            result, deeper = fusion(feature, deeper)
-            results.insert(0, result)
+        with like_nets(features[0]):
+            for fusion, feature in zip(reversed(self.fusions), reversed(features), strict=True):
+                result, deeper = fusion(feature, deeper)
+                results.insert(0, result.to(feature.dtype))
         return results
 
 
