@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from trainers.errors import MethodError
 from trainers.methods.base import Hyperparameters, Method, Step
 from trainers.methods.checks import channels_of, require_positive
+from trainers.methods.choices import require_choices
 from trainers.methods.grid import on_one_grid
 from trainers.methods.parts import Companion
 from trainers.methods.pixel_kl import pixel_kl
@@ -44,10 +44,7 @@ class AdaptivePerspectiveDistillation(Method):
     def __init__(self, values: Hyperparameters, student: Shape, teacher: Shape | None) -> None:
         super().__init__(values, student, teacher)
         require_positive("apd", values, *POSITIVE)
-        if values["pixel_size"] not in ("logits", "labels"):
-            raise MethodError(
-                f"method apd: pixel_size must be logits or labels, got {values['pixel_size']!r}"
-            )
+        require_choices("apd", values, {"pixel_size": ("logits", "labels")})
         if self._uses_prototypes:
             channels = channels_of(teacher, "head")
             width = max(1, round(float(values["transform_ratio"]) * channels))

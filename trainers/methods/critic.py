@@ -13,7 +13,6 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim import SGD, Adam
 
-from trainers.errors import MethodError, near_miss
 from trainers.methods.base import Hyperparameters, Step
 from trainers.methods.grid import on_one_grid
 from trainers.methods.parts import Companion
@@ -134,17 +133,6 @@ def critic_companion(critic: Critic, values: Hyperparameters) -> Companion:
         )
     sgd = SGD(parameters, lr=rate, momentum=0.9, weight_decay=5e-4)
     return Companion(module=critic, optimizer=sgd, decays=True)
-
-
-def require_choices(method: str, values: Hyperparameters) -> None:
-    """Do nothing if the critic's choices are known ones; MethodError lists those that are not."""
-    faults = [
-        f"{name} = {values[name]!r}{near_miss(str(values[name]), choices)}"
-        for name, choices in CHOICES.items()
-        if values[name] not in choices
-    ]
-    if faults:
-        raise MethodError(f"method {method}: {'; '.join(faults)}")
 
 
 def _padded(maps: Tensor) -> Tensor:

@@ -13,14 +13,9 @@ from torch.nn import functional
 
 from trainers.methods.base import Hyperparameters, Method, Step
 from trainers.methods.checks import require_positive
+from trainers.methods.choices import require_choices
 from trainers.methods.class_means import class_means, members_on_map, safe_length
-from trainers.methods.critic import (
-    Critic,
-    critic_companion,
-    critic_loss,
-    holistic,
-    require_choices,
-)
+from trainers.methods.critic import CHOICES, Critic, critic_companion, critic_loss, holistic
 from trainers.methods.grid import on_one_grid
 from trainers.methods.parts import Companion
 from trainers.methods.pixel_kl import pixel_kl
@@ -52,7 +47,7 @@ class IntraClassFeatureVariation(Method):
     def __init__(self, values: Hyperparameters, student: Shape, teacher: Shape | None) -> None:
         super().__init__(values, student, teacher)
         require_positive("ifvd", values, "temperature", "critic_learning_rate")
-        require_choices("ifvd", values)
+        require_choices("ifvd", values, CHOICES)
         if "holistic" in self.active:
             self.critic = Critic(student.num_classes)
 

@@ -9,16 +9,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from trainers.errors import MethodError
 from trainers.methods.base import Hyperparameters, Method, Step
 from trainers.methods.checks import require_positive
-from trainers.methods.critic import (
-    Critic,
-    critic_companion,
-    critic_loss,
-    holistic,
-    require_choices,
-)
+from trainers.methods.choices import require_choices
+from trainers.methods.critic import CHOICES, Critic, critic_companion, critic_loss, holistic
 from trainers.methods.pairwise import pairwise
 from trainers.methods.parts import Companion
 from trainers.methods.pixel_kl import pixel_kl
@@ -40,9 +34,7 @@ class StructuredKnowledgeDistillation(Method):
     def __init__(self, values: Hyperparameters, student: Shape, teacher: Shape | None) -> None:
         super().__init__(values, student, teacher)
         require_positive("skd", values, "temperature", "pooling", "critic_learning_rate")
-        require_choices("skd", values)
-        if values["norm"] not in ("held", "through"):
-            raise MethodError(f"method skd: norm must be held or through, got {values['norm']!r}")
+        require_choices("skd", values, {**CHOICES, "norm": ("held", "through")})
         if "holistic" in self.active:
             self.critic = Critic(student.num_classes)
 
