@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from sweeper.errors import ProtocolMismatch, SweeperError
 from sweeper.store.schema import artifact, sweep
 from sweeper.sweep import Workplace
 from trainers.cohort import Trainer
+from trainers.journal import detail
 from trainers.segment import Control, Ending, Runs
 from trainers.single import Configuration, train
 from trainers.tasks import Task
@@ -27,6 +29,8 @@ from trainers.terminal import Progress
 
 LOCK_POLL_S = 2.0
 Announce = Callable[[str], None]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +144,8 @@ def freeze_teacher(engine: Engine, sweep_id: int, teacher: Teacher) -> None:
             f"the task's is now {teacher.weights_hash[:12]} ({teacher.path}); "
             "put the old file back, or use another --sweep NAME"
         )
+    said = {"miou": teacher.miou, "origin": teacher.origin, "file": teacher.path}
+    logger.info("teacher", extra=detail(**said, weights_hash=teacher.weights_hash))
 
 
 def store_teacher(school: School, teacher: Teacher) -> None:
@@ -187,6 +193,7 @@ def _train(school: School, trainer: Runs) -> Teacher:
     steps = configuration.task.schedule.steps
     start, _ = configuration.stored()
     school.announce(f"teacher of {school.task.name}: training it, steps {start} to {steps}, once")
+    logger.info("teacher is trained", extra=detail(start=start, steps=steps))
     progress = Progress(steps, start, school.announce)
     control = Control(on_progress=progress, should_stop=school.stop.is_set)
     outcome = train(configuration, trainer, control)

@@ -5,6 +5,7 @@ A member's result does not depend on its cohort: what is shared is only read, th
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +17,19 @@ from trainers.devices import device_name
 from trainers.errors import MethodError
 from trainers.evaluation import Confusion
 from trainers.identity import task_hash
+from trainers.journal import detail
 from trainers.member import Classroom, Learner, forward
 from trainers.memory import is_out_of_memory, release_memory
 from trainers.models.resampling import resize_bilinear
 from trainers.numerics import configure
 from trainers.resources import Library, LoadedTeacher, Resources, in_batches, normalisation_of
 from trainers.segment import Control, Member, Outcome, Segment
+from trainers.segment_log import say_ended, segment_log
 from trainers.shared import share
 from trainers.tasks.schema import Data, Task
 from trainers.trainee import Trainee
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +151,13 @@ class Trainer:
         member alone. Where memory does not suffice, the halves of the cohort run one after the
         other.
         """
+        with segment_log(segment):
+            outcome = self._run(segment, control or Control())
+            say_ended(segment, outcome)
+        return outcome
+
+    def _run(self, segment: Segment, control: Control) -> Outcome:
         began = time.perf_counter()
-        control = control or Control()
         device = torch.device(segment.device)
         configure(device, segment.deterministic, segment.task.threads)
         resources = self._library.lend(segment)
@@ -224,7 +234,7 @@ class _Course:
         if len(members) > 1:
             self.most = (len(members) + 1) // 2
             return self._run_halves(members, stop, patience)
-        self.notes.append(f"out of memory: {members[0].key} does not fit alone")
+        self._note(f"out of memory: {members[0].key} does not fit alone")
         lost = Trainee(members[0], self._room)
         lost.lose(f"out of memory: {reason}")
         self.trainees.append(lost)
@@ -236,14 +246,16 @@ class _Course:
         Where the first comes to nothing, the second goes as far as patience lets it.
         """
         half = (len(members) + 1) // 2
-        self.notes.append(
-            f"out of memory: split {len(members)} into {half} + {len(members) - half}"
-        )
+        self._note(f"out of memory: split {len(members)} into {half} + {len(members) - half}")
         reached = self.run(members[:half], stop, patience.share(half / len(members)))
         if reached is None:
             return self.run(members[half:], stop, patience)
         self.run(members[half:], reached, patience.without_end())
         return reached
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        logger.info("note", extra=detail(text=text))
 
 
 def _wrote(member: Member) -> MethodError:

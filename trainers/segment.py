@@ -52,6 +52,7 @@ class Segment:
     device: str = "cpu"
     deterministic: bool = False  # only kernels that repeat bit by bit, on a GPU as well
     max_seconds: float | None = None  # stop at a step boundary after this much wall time
+    log: Path | None = None  # JSON lines of this attempt go here; None: none are written
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,13 +24,15 @@ from sweeper.protocol import plan_of
 from sweeper.provenance import this_launch
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import InlineRunner
-from sweeper.runners.runner import Runner
+from sweeper.runners.runner import Announce, Runner
 from sweeper.runners.staff import Premises
 from sweeper.store.database import open_store
 from sweeper.store.lease import Holder, Lease, acquire
+from sweeper.store.logfiles import last_fault
 from sweeper.store.projection import Projection
 from sweeper.store.retry import AWAY, with_patience
-from sweeper.sweep import Sweep, Workplace
+from sweeper.sweep import Assignment, Sweep, Workplace
+from sweeper.sweep_log import SweepLog
 from sweeper.teachers import Interrupted, School, ensure_teacher, freeze_teacher
 from trainers.cohort import Trainer
 from trainers.data import Dataset
@@ -87,6 +89,7 @@ def _inputs(options: Options, data_note: str) -> dict[str, str | None]:
         "data_root": str(root.absolute()) if root else None,
         "task_file": str(file.absolute()) if file else None,
         "data_note": data_note,
+        "checkpoints": str(options.checkpoints),
     }
 
 
@@ -135,7 +138,10 @@ def _run(sweep: Sweep, runner: Runner, fingerprint: str, stop: threading.Event) 
         lost = with_patience(sweep.recover)
         if lost:
             click.echo(f"{lost} unfinished segments of an earlier run are repeated", err=True)
-        with live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as say:
+        with (
+            SweepLog(sweep, runner.where, stop),
+            live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as say,
+        ):
 
             def make_teacher(trainer: Runs) -> None:
                 _make_teacher(sweep, trainer, fingerprint, stop, say)
@@ -143,11 +149,12 @@ def _run(sweep: Sweep, runner: Runner, fingerprint: str, stop: threading.Event) 
             runner.run(sweep, heartbeat, make_teacher, _reporter(say))
 
 
-def _reporter(say: Callable[[str], None]) -> Callable[[Outcome], None]:
-    def report(outcome: Outcome) -> None:
+def _reporter(say: Callable[[str], None]) -> Announce:
+    def report(assignment: Assignment, outcome: Outcome) -> None:
         for member in outcome.members:
             if member.reason:
-                say(f"{member.key} {member.ending}: {member.reason.splitlines()[0]}")
+                why = member.reason.splitlines()[0]
+                say(f"{member.key} {member.ending}: {why}; log: {assignment.segment.log}")
         for note in outcome.notes:
             say(note)
 
@@ -184,7 +191,10 @@ def _farewell(engine: Engine, row: Any, stop: threading.Event) -> int:
     progress = read_progress(engine, row.id, plan_of(row.protocol))
     blocked = [study for study in progress.studies if study.state != "active"]
     for study in blocked:
-        click.echo(f"{study.name} is {study.state}: {study.reason}", err=True)
+        with engine.connect() as connection:
+            log = last_fault(connection, row.id, study.method, study.repeat)
+        where = f"; log: {log}" if log else ""
+        click.echo(f"{study.name} is {study.state}: {study.reason}{where}", err=True)
     if stop.is_set() and not progress.is_done:
         click.echo("stopped; everything is saved: the same command goes on", err=True)
         return INTERRUPTED

@@ -54,7 +54,7 @@ def run_inline(
             outcome = _run(trainer, assignment, heartbeat)
             with_patience(lambda: sweep.record(assignment, outcome))  # noqa: B023 - called at once
             if announce is not None:
-                announce(outcome)
+                announce(assignment, outcome)
         else:
             raise foreign_segment()
     heartbeat.check_lease()

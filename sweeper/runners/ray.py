@@ -189,4 +189,4 @@ class _Dispatcher:
             return
         with_patience(lambda: self.sweep.record(assignment, outcome))
         if self.announce is not None:
-            self.announce(outcome)
+            self.announce(assignment, outcome)

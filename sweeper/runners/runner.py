@@ -7,11 +7,11 @@ from typing import Protocol
 
 from sweeper.errors import SweeperError
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.sweep import Sweep
+from sweeper.sweep import Assignment, Sweep
 from trainers.segment import Outcome, Runs
 
 MakeTeacher = Callable[[Runs], None]  # is given who can train it
-Announce = Callable[[Outcome], None]
+Announce = Callable[[Assignment, Outcome], None]
 
 
 def foreign_segment() -> SweeperError:

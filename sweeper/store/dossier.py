@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from sweeper.search.seeds import training_seed
+from sweeper.store.logfiles import segment_file_beside
 from sweeper.store.lookup import find_study, find_sweep, find_trial
 from sweeper.target import Target
 
@@ -18,7 +20,7 @@ WHERE study_id = :study_id AND number = :number ORDER BY index
 """)
 SEGMENTS = text("""
 SELECT s.id, s.start_step, m.reached_step, s.stop_step, coalesce(m.ending, s.state) AS ending,
-       m.seconds, s.device_name, s.started_at, m.losses
+       m.seconds, s.device_name, s.started_at, m.losses, s.folder
 FROM sweeper.segment_member m JOIN sweeper.segment s ON s.id = m.segment_id
 WHERE m.study_id = :study_id AND m.number = :number ORDER BY s.id
 """)
@@ -61,6 +63,7 @@ class Stretch:
     ending: str
     seconds: float | None
     device: str | None
+    log: Path  # where whoever trained it wrote, on that machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +177,7 @@ def _stretch(part: Row[Any]) -> Stretch:
         ending=part.ending,
         seconds=part.seconds,
         device=part.device_name,
+        log=segment_file_beside(part.folder, part.id),
     )
 
 
