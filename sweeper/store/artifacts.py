@@ -56,12 +56,12 @@ class LogArtifacts:
     """Optuna's artifact store over the log; it only reads."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         """Return an artifact's content; ArtifactNotFound where there is none of that name."""
         curve = CURVE.fullmatch(artifact_id)
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             if curve is not None:
                 content = _drawn(connection, (int(curve[1], 16), int(curve[2], 16)))
             else:

@@ -130,7 +130,7 @@ def _dimension(dimension: Dimension) -> tuple[str, ...]:
 def _task(task: Task, plan: Mapping[str, Any]) -> Iterator[str]:
     height, width = task.data.size
     schedule = task.schedule
-    yield f"`{task.name}`: {task.data.reader}, images of {width} x {height} pixels"
+    yield f"`{task.name}`: data set {task.data.reader}, images of {width} x {height} pixels"
     yield "\n".join(
         [
             f"- student: {_net(task.student)}",
@@ -158,9 +158,10 @@ def _number(value: float) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterator[tuple[str, ...]]) -> str:
-    lines = [" | ".join(map(_cell, line)) for line in (head, ("---",) * len(head), *rows)]
+    lines = [" | ".join(map(_cell, line)) for line in (head, (":---",) * len(head), *rows)]
     return "\n".join(f"| {line} |" for line in lines)
 
 
 def _cell(words: str) -> str:
-    return words.replace("|", "\\|")
+    """Return a cell's text; the dashboard leaves no space between columns."""
+    return words if words == ":---" else words.replace("|", "\\|") + "&emsp;"
