@@ -16,6 +16,7 @@ from trainers.data import Dataset
 from trainers.devices import device_name
 from trainers.errors import MethodError
 from trainers.evaluation import Confusion
+from trainers.gallery import Predict
 from trainers.identity import task_hash
 from trainers.journal import detail
 from trainers.member import Classroom, Learner, forward
@@ -65,6 +66,7 @@ class Cohort:
         self.trainees = [Trainee(member, room) for member in members]
         self._segment, self._resources = room.segment, resources
         self._teacher: LoadedTeacher | None = None
+        self.notes: list[str] = []
 
     def run(self, stop: int, patience: Patience) -> int | None:
         """Train to `stop`, or to where patience ends; evaluate if that is asked; store the states.
@@ -77,8 +79,10 @@ class Cohort:
             trainee.look()
         evaluated = self._segment.evaluate and step == self._segment.stop
         confusions = self._evaluate(patience.control) if evaluated else {}
-        for trainee, _ in self._active():
-            trainee.finish(step, confusions.get(trainee))
+        is_last = evaluated and step == self._segment.task.schedule.steps
+        for trainee, learner in self._active():
+            picture = self._picture(trainee, learner) if is_last else None
+            trainee.finish(step, confusions.get(trainee), picture)
         return step if any(trainee.has_reached for trainee in self.trainees) else None
 
     def _enrol(self) -> None:
@@ -123,6 +127,24 @@ class Cohort:
                     confusions[trainee].add(logits, labels)
             control.on_sign()
         return confusions
+
+    @torch.inference_mode()
+    def _picture(self, trainee: Trainee, learner: Learner) -> bytes | None:
+        """Return a picture of what the member predicts; without one it has lost nothing.
+
+        The teacher stands in it where the member's method has one, whoever else is in the cohort.
+        """
+        teacher = self._teacher if learner.method.needs_teacher else None
+        taught = None if teacher is None else (teacher.weights_hash, _predictions_of(teacher))
+        try:
+            with trainee.watch.running():
+                return self._resources.lend_gallery().draw(learner.predict, taught)
+        except torch.AcceleratorError:
+            raise
+        except (RuntimeError, MemoryError, OSError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            self.notes.append(f"no picture of {trainee.member.key}: {reason}")
+            return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +249,7 @@ class _Course:
             reason = str(error).partition("\n")[0]
         else:
             self.trainees += cohort.trainees
+            self.notes += cohort.notes
             return step
         # Below, since within the handler the traceback would still hold the failed try's tensors.
         del cohort
@@ -256,6 +279,10 @@ class _Course:
     def _note(self, text: str) -> None:
         self.notes.append(text)
         logger.info("note", extra=detail(text=text))
+
+
+def _predictions_of(teacher: LoadedTeacher) -> Predict:
+    return lambda images: forward(teacher.net, images, auxiliary=False).logits
 
 
 def _wrote(member: Member) -> MethodError:

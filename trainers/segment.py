@@ -69,6 +69,7 @@ class MemberOutcome:
     class_iou: tuple[float | None, ...] = ()  # percent per class; None where the split has no pixel
     losses: tuple[tuple[int, float], ...] = ()  # (step, training loss), a few points a segment
     reason: str | None = None  # for FAILED and LOST: the last line first, then the traceback
+    picture: bytes | None = field(default=None, repr=False)  # PNG of predictions, at the last step
 
 
 @dataclass(frozen=True, kw_only=True)

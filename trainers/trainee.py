@@ -131,7 +131,7 @@ class Trainee:
         start = self._segment.start
         self._end(Ending.LOST, start, checkpoint=self.member.checkpoint, reason=reason)
 
-    def finish(self, step: int, confusion: Confusion | None) -> None:
+    def finish(self, step: int, confusion: Confusion | None, picture: bytes | None = None) -> None:
         """Store the state at `step`, and the metric where there is one; NaN means diverged."""
         if self.learner is None:
             return
@@ -141,7 +141,8 @@ class Trainee:
             return
         file = file_of(self._segment.folder, self.member.key, step)
         stored = {"checkpoint": file, "weights_hash": self.learner.save(file, step)}
-        self._end(Ending.REACHED, step, miou=miou, class_iou=class_iou, **stored)
+        scores = {"miou": miou, "class_iou": class_iou}
+        self._end(Ending.REACHED, step, **scores, picture=picture, **stored)
 
     @property
     def has_reached(self) -> bool:

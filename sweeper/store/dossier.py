@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,7 @@ def read_dossier(connection: Connection, target: Target) -> Dossier:
         **_columns(row),
         rungs=tuple(_rung(row._asdict()) for row in connection.execute(RUNGS, key)),
         stretches=tuple(_stretch(part) for part in parts),
-        losses=_losses(parts),
+        losses=kept_losses(parts),
         events=tuple(
             (event.at.isoformat(timespec="seconds"), event.kind, event.detail)
             for event in connection.execute(EVENTS, key | {"bracket": row.bracket})
@@ -181,8 +181,8 @@ def _stretch(part: Row[Any]) -> Stretch:
     )
 
 
-def _losses(parts: list[Row[Any]]) -> tuple[tuple[int, float], ...]:
-    """Return the loss points in order; what was lost and trained again counts once."""
+def kept_losses(parts: Iterable[Row[Any]]) -> tuple[tuple[int, float], ...]:
+    """Return the loss points in a trial's SEGMENTS; what was lost and trained again counts once."""
     kept = (part for part in parts if part.ending != "lost")
     points = {step: loss for part in kept for step, loss in part.losses or ()}
     return tuple(sorted(points.items()))

@@ -77,6 +77,8 @@ def remove(store: Store, removal: Removal) -> None:
         _delete_files((*removal.files, *removal.logs))
         with store.engine.begin() as connection:
             _delete_rows(connection, lease, removal)
+        if not removal.is_whole:
+            _mend_projection(store, removal)
     finally:
         lease.release(store.engine)
 
@@ -112,6 +114,13 @@ def _delete_projection(store: Store, removal: Removal) -> None:
     from sweeper.store.projection import Projection
 
     Projection(store.engine, store.storage).delete(list(removal.studies))
+
+
+def _mend_projection(store: Store, removal: Removal) -> None:
+    """Take the method out of what the notes of the other studies say."""
+    from sweeper.store.projection import Projection
+
+    Projection(store.engine, store.storage).update(removal.sweep_id)
 
 
 def _delete_files(files: Iterable[Path]) -> None:
