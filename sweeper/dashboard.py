@@ -11,7 +11,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from sweeper.errors import SweeperError
-from sweeper.store.optuna_reader import connect_reader_storage
+from sweeper.store.optuna_reader import connect_reader_artifacts, connect_reader_storage
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -45,7 +45,8 @@ def dashboard_app(url: str) -> Application:
     """
     from optuna_dashboard import wsgi
 
-    return read_only(wsgi(connect_reader_storage(url, "sweeper dashboard")))
+    storage = connect_reader_storage(url, "sweeper dashboard")
+    return read_only(wsgi(storage, connect_reader_artifacts(url, "sweeper dashboard")))
 
 
 def read_only(app: Application) -> Application:

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def provenance() -> dict[str, Any]:
     """Return versions, the git commit of the package's checkout, and the machine."""
     return {
         "python": platform.python_version(),
-        "packages": {package: version(package) for package in PACKAGES},
+        "packages": versions(),
         "git": _git(Path(__file__).parent),
         "machine": platform.machine(),
         "system": platform.platform(),
@@ -45,6 +45,18 @@ def provenance() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "executable": sys.executable,
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what decides on values; a bare checkout is not installed."""
+    return {package: _version(package) for package in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _git(folder: Path) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ the very same code. A decision is stored, in one fenced transaction, before anyb
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,18 +24,22 @@ from sweeper.protocol import plan_of, task_of
 from sweeper.search.sampling import plan_bracket
 from sweeper.search.seeds import training_seed
 from sweeper.settling import Settlement
-from sweeper.store import log, segments
+from sweeper.store import log, logfiles, segments
+from sweeper.store.chronicle import Chronicle
 from sweeper.store.lease import Lease
 from sweeper.store.projection import Projection
 from sweeper.upkeep import park_changed, restart_without_checkpoint
+from trainers.journal import detail
 from trainers.segment import Member, Outcome, Segment
+
+logger = logging.getLogger(__name__)
 
 
 class Idle(Enum):
     """Why there is no segment to run."""
 
     WAIT = "wait"  # something is in flight; ask again when it is recorded
-    NEEDS_TEACHER = "needs teacher"  # make it, put it into the workplace, ask again
+    UNREADY = "unready"  # something is lacking: make it, ask again
     DONE = "done"
 
 
@@ -90,11 +95,17 @@ class Sweep:
         self.lease = lease
         self.workplace = workplace
         self.projection = projection
+        self._chronicle = Chronicle(row.id)
 
     @property
     def root(self) -> Path:
         """The folder of this sweep's checkpoints; its name is no other sweep's, anywhere."""
         return self.workplace.checkpoints / self.folder
+
+    @property
+    def log_file(self) -> Path:
+        """The log of the sweep, if somebody writes it."""
+        return logfiles.sweep_file(self.root)
 
     def recover(self, running: Collection[int] = ()) -> int:
         """Give up what is in flight, mend the projection, remove what nothing needs.
@@ -104,7 +115,8 @@ class Sweep:
         start where a checkpoint is gone. Raises SweeperError where the sweep has checkpoints but
         none of them is under this workplace.
         """
-        with self._transaction() as connection:
+        with self._decision() as connection:
+            self._chronicle.begin(connection)
             lost = segments.lose_segments(connection, self.id, running)
             if lost:
                 log.note(connection, self.id, "lost", segments=lost, why="their driver ended")
@@ -117,14 +129,16 @@ class Sweep:
 
     def next_segment(self, slots: int = 1) -> Assignment | Idle:
         """Return the next segment, stored as in flight; `slots` = workers that are free now."""
-        with self._transaction() as connection:
+        with self._decision() as connection:
             active = self._active(connection)
             if self._lacks(active):
-                return Idle.NEEDS_TEACHER
+                return Idle.UNREADY
             planned = self._plan_due_brackets(connection, active)
             assignment = self._issue(connection, slots, {study.id: study for study in active})
         if planned:
             self.projection.update(self.id)
+        if isinstance(assignment, Assignment):
+            _say_issued(assignment)
         return assignment
 
     def record(self, assignment: Assignment, outcome: Outcome) -> None:
@@ -137,10 +151,13 @@ class Sweep:
         if asked != given:
             raise ValueError(f"segment {assignment.id} is of {asked}, the outcome of {given}")
         needless: list[Path] = []
-        with self._transaction() as connection:
-            if segments.close_segment(connection, assignment.id, outcome):
+        with self._decision() as connection:
+            is_news = segments.close_segment(connection, assignment.id, outcome)
+            if is_news:
                 settlement = Settlement(connection, self.id, self.plan, self.lease.epoch)
                 needless = settlement.apply(assignment.id, outcome)
+        if is_news:
+            _say_recorded(assignment, outcome)
         self.projection.update(self.id)
         remove(needless)
 
@@ -180,6 +197,14 @@ class Sweep:
         with self.engine.begin() as connection:
             self.lease.fence(connection)
             yield connection
+
+    @contextmanager
+    def _decision(self) -> Iterator[Connection]:
+        """Yield a transaction whose events are told once it is committed."""
+        with self._transaction() as connection:
+            yield connection
+            news = self._chronicle.news(connection)
+        self._chronicle.tell(news)
 
     def _active(self, connection: Connection) -> list[log.Study]:
         """Return the studies to go on with; one whose method's code here is another is parked."""
@@ -254,6 +279,7 @@ class Sweep:
             device=self.workplace.device,
             deterministic=self.protocol["numerics"]["deterministic"],
             max_seconds=self.workplace.max_seconds,
+            log=logfiles.segment_file(self.root, identifier),
         )
         return Assignment(id=identifier, segment=segment)
 
@@ -265,3 +291,29 @@ class Sweep:
 
     def _stop(self, trial: log.OpenTrial) -> int:
         return self.plan.rung_steps[trial.rung]
+
+
+def _say_issued(assignment: Assignment) -> None:
+    segment = assignment.segment
+    said = detail(
+        segment=assignment.id,
+        start=segment.start,
+        stop=segment.stop,
+        members=[member.key for member in segment.members],
+        log=segment.log,
+    )
+    logger.info("segment issued", extra=said)
+
+
+def _say_recorded(assignment: Assignment, outcome: Outcome) -> None:
+    said = detail(
+        segment=assignment.id,
+        endings={member.key: member.ending for member in outcome.members},
+        reached={member.key: member.step for member in outcome.members},
+        seconds=round(outcome.wall_seconds, 3),
+        device_name=outcome.device_name,
+        interrupted=outcome.interrupted,
+        notes=outcome.notes,
+        reasons=sorted({(m.reason or "").partition("\n")[0] for m in outcome.members} - {""}),
+    )
+    logger.info("segment recorded", extra=said)

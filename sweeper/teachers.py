@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from dataclasses import dataclass
@@ -21,11 +22,14 @@ from sweeper.errors import ProtocolMismatch, SweeperError
 from sweeper.store.schema import sweep
 from sweeper.sweep import Workplace
 from trainers.cohort import Trainer
+from trainers.journal import detail
 from trainers.segment import Control, Ending, Runs
 from trainers.single import Configuration, train
 from trainers.tasks import Task
 from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
 from trainers.terminal import Progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +125,8 @@ def freeze_teacher(engine: Engine, sweep_id: int, teacher: Teacher) -> None:
             f"the task's is now {teacher.weights_hash[:12]} ({teacher.path}); "
             "put the old file back, or use another --sweep NAME"
         )
+    said = {"miou": teacher.miou, "origin": teacher.origin, "file": teacher.path}
+    logger.info("teacher", extra=detail(**said, weights_hash=teacher.weights_hash))
 
 
 def _teacher(school: School, path: Path, origin: str, weights_hash: str, miou: float) -> Teacher:
@@ -140,6 +146,7 @@ def _train(school: School, trainer: Runs) -> Teacher:
     steps = configuration.task.schedule.steps
     start, _ = configuration.stored()
     school.announce(f"teacher of {school.task.name}: training it, steps {start} to {steps}, once")
+    logger.info("teacher is trained", extra=detail(start=start, steps=steps))
     progress = Progress(steps, start, school.announce)
     control = Control(on_progress=progress, should_stop=school.stop.is_set)
     outcome = train(configuration, trainer, control)

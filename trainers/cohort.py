@@ -5,6 +5,7 @@ A member's result does not depend on its cohort: what is shared is only read, th
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,9 @@ from trainers.data import Dataset
 from trainers.devices import device_name
 from trainers.errors import MethodError
 from trainers.evaluation import Confusion
+from trainers.gallery import Predict
 from trainers.identity import task_hash
+from trainers.journal import detail
 from trainers.member import Classroom, Learner, forward
 from trainers.memory import is_out_of_memory, release_memory
 from trainers.models.resampling import resize_bilinear
@@ -25,9 +28,12 @@ from trainers.preparing import Preparer
 from trainers.remembering import Memories
 from trainers.resources import Library, LoadedTeacher, Resources, in_batches, normalisation_of
 from trainers.segment import Control, Member, Outcome, Segment
+from trainers.segment_log import say_ended, segment_log
 from trainers.shared import share
 from trainers.tasks.schema import Data, Task
 from trainers.trainee import Trainee
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +70,7 @@ class Cohort:
         self._segment, self._resources = room.segment, resources
         self._teacher: LoadedTeacher | None = None
         self._memories = Memories(room.segment.seed, room.device)
+        self.notes: list[str] = []
 
     def run(self, stop: int, patience: Patience) -> int | None:
         """Train to `stop`, or to where patience ends; evaluate if that is asked; store the states.
@@ -76,8 +83,10 @@ class Cohort:
             trainee.look()
         evaluated = self._segment.evaluate and step == self._segment.stop
         confusions = self._evaluate(patience.control) if evaluated else {}
-        for trainee, _ in self._active():
-            trainee.finish(step, confusions.get(trainee))
+        is_last = evaluated and step == self._segment.task.schedule.steps
+        for trainee, learner in self._active():
+            picture = self._picture(trainee, learner) if is_last else None
+            trainee.finish(step, confusions.get(trainee), picture)
         return step if any(trainee.has_reached for trainee in self.trainees) else None
 
     def _enrol(self) -> None:
@@ -135,6 +144,24 @@ class Cohort:
             control.on_sign()
         return confusions
 
+    @torch.inference_mode()
+    def _picture(self, trainee: Trainee, learner: Learner | Preparer) -> bytes | None:
+        """Return a picture of what the member predicts; without one it has lost nothing.
+
+        The teacher stands in it where the member's method has one, whoever else is in the cohort.
+        """
+        teacher = self._teacher if learner.needs_teacher else None
+        taught = None if teacher is None else (teacher.weights_hash, _predictions_of(teacher))
+        try:
+            with trainee.watch.running():
+                return self._resources.lend_gallery().draw(learner.predict, taught)
+        except torch.AcceleratorError:
+            raise
+        except (RuntimeError, MemoryError, OSError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            self.notes.append(f"no picture of {trainee.member.key}: {reason}")
+            return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
@@ -162,8 +189,13 @@ class Trainer:
         member alone. Where memory does not suffice, the halves of the cohort run one after the
         other.
         """
+        with segment_log(segment):
+            outcome = self._run(segment, control or Control())
+            say_ended(segment, outcome)
+        return outcome
+
+    def _run(self, segment: Segment, control: Control) -> Outcome:
         began = time.perf_counter()
-        control = control or Control()
         device = torch.device(segment.device)
         configure(device, segment.deterministic, segment.task.threads)
         resources = self._library.lend(segment)
@@ -246,6 +278,7 @@ class _Course:
             reason = str(error).partition("\n")[0]
         else:
             self.trainees += cohort.trainees
+            self.notes += cohort.notes
             return step
         # Below, since within the handler the traceback would still hold the failed try's tensors.
         del cohort
@@ -253,7 +286,7 @@ class _Course:
         if len(members) > 1:
             self.most = (len(members) + 1) // 2
             return self._run_halves(members, stop, patience)
-        self.notes.append(f"out of memory: {members[0].key} does not fit alone")
+        self._note(f"out of memory: {members[0].key} does not fit alone")
         lost = Trainee(members[0], self._room)
         lost.lose(f"out of memory: {reason}")
         self.trainees.append(lost)
@@ -265,14 +298,20 @@ class _Course:
         Where the first comes to nothing, the second goes as far as patience lets it.
         """
         half = (len(members) + 1) // 2
-        self.notes.append(
-            f"out of memory: split {len(members)} into {half} + {len(members) - half}"
-        )
+        self._note(f"out of memory: split {len(members)} into {half} + {len(members) - half}")
         reached = self.run(members[:half], stop, patience.share(half / len(members)))
         if reached is None:
             return self.run(members[half:], stop, patience)
         self.run(members[half:], reached, patience.without_end())
         return reached
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        logger.info("note", extra=detail(text=text))
+
+
+def _predictions_of(teacher: LoadedTeacher) -> Predict:
+    return lambda images: forward(teacher.net, images, auxiliary=False).logits
 
 
 def _wrote(member: Member) -> MethodError:

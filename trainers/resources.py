@@ -13,6 +13,7 @@ from torch import Tensor
 from trainers.checkpoints import weights_hash
 from trainers.data import Dataset, Split, load_dataset
 from trainers.data.batches import IMAGENET, Batches, Normalisation, normalise
+from trainers.gallery import Gallery
 from trainers.models import SegmentationNet
 from trainers.segment import Segment
 from trainers.tasks import Task
@@ -39,6 +40,7 @@ class Resources:
     batches: Batches
     selection: Split
     lend_teacher: Callable[[], LoadedTeacher | None]  # loaded only where it is asked for
+    lend_gallery: Callable[[], Gallery]  # likewise
 
     def selection_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield normalised images and uint8 labels of the selection split, in order."""
@@ -69,6 +71,7 @@ class Library:
         self._datasets: Kept[Dataset] = Kept()
         self._batches: Kept[tuple[Batches, Split]] = Kept()
         self._teachers: Kept[LoadedTeacher] = Kept()
+        self._galleries: Kept[Gallery] = Kept()
 
     def dataset(self, data: Data, root: Path | None) -> Dataset:
         """Return the data set, read once; DataError where it is lacking."""
@@ -100,12 +103,17 @@ class Library:
                 return None
             return self.teacher(task, segment.teacher, dataset.num_classes, device)
 
+        def lend_gallery() -> Gallery:
+            key = (task.data, root, normalisation, device)
+            return self._galleries.get(key, lambda: Gallery(dataset, selection, normalisation))
+
         return Resources(
             device=device,
             dataset=dataset,
             batches=batches,
             selection=selection,
             lend_teacher=lend_teacher,
+            lend_gallery=lend_gallery,
         )
 
     def teacher(

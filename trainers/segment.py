@@ -60,6 +60,7 @@ class Segment:
     deterministic: bool = False  # only kernels that repeat bit by bit, on a GPU as well
     calibrates: bool = False  # measure the members' gradient shares at `start`; train nothing
     max_seconds: float | None = None  # stop at a step boundary after this much wall time
+    log: Path | None = None  # JSON lines of this attempt go here; None: none are written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,7 @@ class MemberOutcome:
     shares: tuple[float, ...] = ()  # of a calibration: |terms' gradient| / |task's|, per batch
     feature: str | None = None  # of a calibration: the student's feature they were measured at
     reason: str | None = None  # for FAILED and LOST: the last line first, then the traceback
+    picture: bytes | None = field(default=None, repr=False)  # PNG of predictions, at the last step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import traceback
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from torch import Tensor
 from trainers.checkpoints import file_of
 from trainers.errors import CheckpointError, TaskError
 from trainers.evaluation import Confusion
+from trainers.journal import detail
 from trainers.member import Classroom, Learner, needs_teacher
 from trainers.memory import is_out_of_memory
 from trainers.preparing import Preparer
@@ -25,6 +27,8 @@ from trainers.stopwatch import Stopwatch
 
 LOSS_POINTS = 100  # kept of a whole training, at the same steps however it is cut into segments
 LOOK_EVERY = 20  # steps between looks at the losses on a GPU, since each look waits for it
+
+logger = logging.getLogger(__name__)
 
 
 class Trainee:
@@ -109,6 +113,8 @@ class Trainee:
                 return
             if step % self._keep_every == 0:
                 self._losses.append((step, loss))
+                said = detail(member=self.member.key, step=step, loss=loss)
+                logger.info("loss", extra=said)
 
     def fail(self, error: Exception) -> None:
         """End the member with an error of its method's: the last line first, then the traceback.
@@ -130,7 +136,7 @@ class Trainee:
         start = self._segment.start
         self._end(Ending.LOST, start, checkpoint=self.member.checkpoint, reason=reason)
 
-    def finish(self, step: int, confusion: Confusion | None) -> None:
+    def finish(self, step: int, confusion: Confusion | None, picture: bytes | None = None) -> None:
         """Store the state at `step`, and the metric where there is one; NaN means diverged."""
         if self.learner is None:
             return
@@ -140,7 +146,8 @@ class Trainee:
             return
         file = file_of(self._segment.folder, self.member.key, step)
         stored = {"checkpoint": file, "weights_hash": self.learner.save(file, step)}
-        self._end(Ending.REACHED, step, miou=miou, class_iou=class_iou, **stored)
+        scores = {"miou": miou, "class_iou": class_iou}
+        self._end(Ending.REACHED, step, **scores, picture=picture, **stored)
 
     @property
     def has_reached(self) -> bool:
@@ -157,4 +164,6 @@ class Trainee:
     def _end(self, ending: Ending, step: int, **rest: Any) -> None:
         self.learner = None
         key = self.member.key
+        said = {"step": step} | {name: value for name, value in rest.items() if value is not None}
+        logger.info("member ended", extra=detail(member=key, ending=ending, **said))
         self._ended = MemberOutcome(key=key, ending=ending, step=step, seconds=0.0, **rest)

@@ -47,6 +47,8 @@ def _echo(removal: Removal) -> None:
     click.echo(f"checkpoints: {len(removal.files)} files, {byte_size(removal.bytes)}")
     for folder in sorted({file.parent for file in removal.files}):
         click.echo(f"  {folder}")
+    if removal.logs:
+        click.echo(f"logs: {len(removal.logs)} files")
 
 
 def _ask(sweep: str, yes: bool) -> None:

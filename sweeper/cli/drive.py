@@ -7,13 +7,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import click
 from sqlalchemy import Engine
 
-from sweeper.artifacts import Interrupted
 from sweeper.cli.hints import baseline_command, unequal_targets
 from sweeper.cli.launch import Options
 from sweeper.cli.live import live_view
@@ -23,16 +21,19 @@ from sweeper.launching import check, code_here, declaration
 from sweeper.progress import read_progress
 from sweeper.protocol import plan_of
 from sweeper.provenance import this_launch
+from sweeper.readiness import Outfitter
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import InlineRunner
-from sweeper.runners.runner import Runner
+from sweeper.runners.runner import Announce, Runner
 from sweeper.runners.staff import Premises
 from sweeper.store.database import open_store
 from sweeper.store.lease import Holder, Lease, acquire
+from sweeper.store.logfiles import last_fault
 from sweeper.store.projection import Projection
 from sweeper.store.retry import AWAY, with_patience
-from sweeper.sweep import Sweep, Workplace
-from sweeper.teachers import School, ensure_teacher, freeze_teacher
+from sweeper.sweep import Assignment, Sweep, Workplace
+from sweeper.sweep_log import SweepLog
+from sweeper.teachers import School
 from trainers.cohort import Trainer
 from trainers.data import Dataset
 from trainers.devices import choose_device
@@ -71,7 +72,7 @@ def drive(options: Options) -> int:
             sweep = Sweep(store.engine, row, lease, workplace, projection)
             try:
                 with _runner(options, trainer, dataset, workplace.device) as runner:
-                    _run(sweep, runner, dataset.fingerprint, stop)
+                    _run(sweep, runner, dataset, stop)
             finally:
                 _release(lease, store.engine)
     return _farewell(store.engine, row, stop)
@@ -88,6 +89,7 @@ def _inputs(options: Options, data_note: str) -> dict[str, str | None]:
         "data_root": str(root.absolute()) if root else None,
         "task_file": str(file.absolute()) if file else None,
         "data_note": data_note,
+        "checkpoints": str(options.checkpoints),
     }
 
 
@@ -129,63 +131,63 @@ def _runner(options: Options, trainer: Trainer, dataset: Dataset, where: str) ->
         yield runner
 
 
-def _run(sweep: Sweep, runner: Runner, fingerprint: str, stop: threading.Event) -> None:
+def _run(sweep: Sweep, runner: Runner, dataset: Dataset, stop: threading.Event) -> None:
     """Recover what an earlier driver left, then run to the end or to a stop."""
     title = f"sweep {sweep.name}, task {sweep.task.name}, {runner.where}"
     with Heartbeat(sweep, stop) as heartbeat:
         lost = with_patience(sweep.recover)
         if lost:
             click.echo(f"{lost} unfinished segments of an earlier run are repeated", err=True)
-        with live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as say:
+        with (
+            SweepLog(sweep, runner.where, stop),
+            live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as say,
+        ):
 
-            def make_teacher(trainer: Runs) -> None:
-                _make_teacher(sweep, trainer, fingerprint, stop, say)
+            def make_ready(trainer: Runs) -> None:
+                _make_ready(sweep, trainer, dataset, stop, say)
 
-            runner.run(sweep, heartbeat, make_teacher, _reporter(say))
+            runner.run(sweep, heartbeat, make_ready, _reporter(say))
 
 
-def _reporter(say: Callable[[str], None]) -> Callable[[Outcome], None]:
-    def report(outcome: Outcome) -> None:
+def _reporter(say: Callable[[str], None]) -> Announce:
+    def report(assignment: Assignment, outcome: Outcome) -> None:
         for member in outcome.members:
             if member.reason:
-                say(f"{member.key} {member.ending}: {member.reason.splitlines()[0]}")
+                why = member.reason.splitlines()[0]
+                say(f"{member.key} {member.ending}: {why}; log: {assignment.segment.log}")
         for note in outcome.notes:
             say(note)
 
     return report
 
 
-def _make_teacher(
+def _make_ready(
     sweep: Sweep,
     trainer: Runs,
-    fingerprint: str,
+    dataset: Dataset,
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> None:
     school = School(
         engine=sweep.engine,
         task=sweep.task,
-        fingerprint=fingerprint,
+        fingerprint=dataset.fingerprint,
         workplace=sweep.workplace,
         stop=stop,
         announce=say,
         deterministic=sweep.protocol["numerics"]["deterministic"],
     )
-    try:
-        teacher = ensure_teacher(school, trainer)
-    except Interrupted as interruption:
-        say(str(interruption))
-        return
-    freeze_teacher(sweep.engine, sweep.id, teacher)
-    say(f"teacher: {teacher.miou:.2f} mIoU on the selection split ({teacher.path})")
-    sweep.workplace = replace(sweep.workplace, teacher=teacher.path)
+    Outfitter(sweep=sweep, school=school, dataset=dataset).make_ready(trainer)
 
 
 def _farewell(engine: Engine, row: Any, stop: threading.Event) -> int:
     progress = read_progress(engine, row.id, plan_of(row.protocol))
     blocked = [study for study in progress.studies if study.state != "active"]
     for study in blocked:
-        click.echo(f"{study.name} is {study.state}: {study.reason}", err=True)
+        with engine.connect() as connection:
+            log = last_fault(connection, row.id, study.method, study.repeat)
+        where = f"; log: {log}" if log else ""
+        click.echo(f"{study.name} is {study.state}: {study.reason}{where}", err=True)
     if stop.is_set() and not progress.is_done:
         click.echo("stopped; everything is saved: the same command goes on", err=True)
         return INTERRUPTED

@@ -99,7 +99,7 @@ def command(**given: Any) -> None:
     method to add it. Ctrl-C once finishes the running step and saves; twice stops at once; the
     same command goes on either way.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    _log_to_console()
     options = _options(given)
     if given["dry_run"]:
         from sweeper.cli.dry_run import show_plan
@@ -109,6 +109,13 @@ def command(**given: Any) -> None:
     from sweeper.cli.drive import drive
 
     sys.exit(drive(options))
+
+
+def _log_to_console() -> None:
+    """Show warnings and errors; what is less goes to the log files alone."""
+    console = logging.StreamHandler()
+    console.setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[console], format="%(levelname)s %(name)s: %(message)s")
 
 
 def _options(given: dict[str, Any]) -> Options:

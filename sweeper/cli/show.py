@@ -16,6 +16,7 @@ from sweeper.cli.tables import echo_table, short_number
 from sweeper.errors import SweeperError
 from sweeper.names import trial_name
 from sweeper.queries import select_rows
+from sweeper.search.space import known_space
 from sweeper.store.dossier import Dossier, read_dossier
 from sweeper.store.lookup import find_study, find_sweep
 from sweeper.target import Target, parse_target
@@ -93,11 +94,16 @@ def _echo_space(study: Any) -> None:
     click.echo(f"{study.method}, search {study.repeat}: {study.state}")
     if study.reason:
         click.echo(f"reason: {study.reason.splitlines()[0]}")
-    rows = [
-        (d["name"], *(short_number(d[key]) for key in ("low", "high", "published")), d["log"])
-        for d in study.space["dimensions"]
-    ]
-    echo_table(("hyperparameter", "low", "high", "published", "logarithmic"), rows)
+    space = known_space(study.space, study.calibration)
+    rows = [(d.name, d.limits, short_number(d.published), d.log) for d in space.dimensions]
+    echo_table(("hyperparameter", "range", "published", "logarithmic"), rows)
+    if study.calibration is not None:
+        share, feature = study.calibration["share"], study.calibration["feature"]
+        click.echo(
+            f"at published weights its terms pull {share:.3g} times as strongly as the task loss, "
+            f"at the student's {feature} features; multiplier of equal effect: "
+            f"{study.calibration['equal']:g}"
+        )
     click.echo()
 
 

@@ -134,3 +134,5 @@ def _echo_files(dossier: Dossier) -> None:
     if dossier.checkpoint is not None:
         there = "" if Path(dossier.checkpoint).is_file() else "  (not on this machine)"
         click.echo(f"checkpoint: {dossier.checkpoint}{there}")
+    for stretch in dossier.stretches:
+        click.echo(f"log of segment {stretch.segment}: {stretch.log}")

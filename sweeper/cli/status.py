@@ -103,6 +103,7 @@ def _facts(overview: SweepOverview) -> list[str]:
     ]
     lines.append(f"numerics: version {overview.numerics_version}, {_repeats(overview)}")
     lines += [f"checkpoints: {folder}" for folder in overview.checkpoints]
+    lines += [f"log: {file}" for file in overview.logs]
     return [*lines, f"note: {overview.note}"] if overview.note else lines
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sweeper.errors import SweeperError
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.runners.runner import Announce, MakeTeacher, foreign_segment
+from sweeper.runners.runner import Announce, MakeReady, foreign_segment
 from sweeper.store.retry import with_patience
 from sweeper.sweep import Assignment, Idle, Sweep
 from trainers.segment import Outcome, Runs
@@ -23,38 +23,38 @@ class InlineRunner:
         self,
         sweep: Sweep,
         heartbeat: Heartbeat,
-        make_teacher: MakeTeacher,
+        make_ready: MakeReady,
         announce: Announce | None = None,
     ) -> bool:
         """Run the sweep; see `run_inline`."""
-        return run_inline(sweep, self.trainer, heartbeat, make_teacher, announce)
+        return run_inline(sweep, self.trainer, heartbeat, make_ready, announce)
 
 
 def run_inline(
     sweep: Sweep,
     trainer: Runs,
     heartbeat: Heartbeat,
-    make_teacher: MakeTeacher,
+    make_ready: MakeReady,
     announce: Announce | None = None,
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
-    `make_teacher` is called, with who can train it, when a method needs one and the workplace has
-    none. Whatever is interrupted is stored first: its trials go on from there at the next launch.
-    Raises LeaseLost when another driver has taken over.
+    `make_ready` is called, with who can train, when something is lacking: a teacher, say. Whatever
+    is interrupted is stored first: its trials go on from there at the next launch. Raises LeaseLost
+    when another driver has taken over.
     """
     while not heartbeat.stop.is_set():
         # Nothing runs here at this moment, so a retry may give up all that is in flight.
         assignment = with_patience(sweep.next_segment, before_retry=sweep.recover)
         if assignment is Idle.DONE:
             return True
-        if assignment is Idle.NEEDS_TEACHER:
-            make_teacher(trainer)
+        if assignment is Idle.UNREADY:
+            make_ready(trainer)
         elif isinstance(assignment, Assignment):
             outcome = _run(trainer, assignment, heartbeat)
             with_patience(lambda: sweep.record(assignment, outcome))  # noqa: B023 - called at once
             if announce is not None:
-                announce(outcome)
+                announce(assignment, outcome)
         else:
             raise foreign_segment()
     heartbeat.check_lease()

@@ -12,7 +12,7 @@ from sweeper.errors import SweeperError
 from sweeper.runners.cluster import Cluster, open_cluster
 from sweeper.runners.crew import HABITS, Crew, Habits, Job
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.runners.runner import Announce, MakeTeacher, foreign_segment
+from sweeper.runners.runner import Announce, MakeReady, foreign_segment
 from sweeper.runners.staff import Premises, Staff
 from sweeper.store.retry import with_patience
 from sweeper.sweep import Assignment, Idle, Sweep
@@ -46,13 +46,13 @@ class RayRunner:
         self,
         sweep: Sweep,
         heartbeat: Heartbeat,
-        make_teacher: MakeTeacher,
+        make_ready: MakeReady,
         announce: Announce | None = None,
     ) -> bool:
         """Run the sweep; see `run_with_crew`."""
         sweep.workplace = replace(sweep.workplace, device=self.cluster.device)
         with Crew(self.cluster, self.premises, worker=self.worker, habits=self.habits) as crew:
-            return run_with_crew(sweep, crew, heartbeat, make_teacher, announce)
+            return run_with_crew(sweep, crew, heartbeat, make_ready, announce)
 
 
 @contextmanager
@@ -66,17 +66,16 @@ def run_with_crew(
     sweep: Sweep,
     crew: Crew,
     heartbeat: Heartbeat,
-    make_teacher: MakeTeacher,
+    make_ready: MakeReady,
     announce: Announce | None = None,
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
-    `make_teacher` is called, with who can train it, when a method needs one and the workplace has
-    none. On a stop every worker ends its segment after the running step, and all of them are
-    recorded. Raises LeaseLost when another driver has taken over, ClusterError when no worker is
-    left.
+    `make_ready` is called, with who can train, when something is lacking: a teacher, say. On a stop
+    every worker ends its segment after the running step, and all of them are recorded. Raises
+    LeaseLost when another driver has taken over, ClusterError when no worker is left.
     """
-    return _Dispatcher(sweep, crew, heartbeat, announce).drive(make_teacher)
+    return _Dispatcher(sweep, crew, heartbeat, announce).drive(make_ready)
 
 
 class _Dispatcher:
@@ -95,11 +94,11 @@ class _Dispatcher:
         self._told = False
         self._ask_at = 0.0
 
-    def drive(self, make_teacher: MakeTeacher) -> bool:
+    def drive(self, make_ready: MakeReady) -> bool:
         """Run the sweep; see `run_with_crew`."""
         self._gather()
         while not self.heartbeat.stop.is_set():
-            if self._hand_out(make_teacher):
+            if self._hand_out(make_ready):
                 return True
             self._collect()
         while self._flights:
@@ -144,7 +143,7 @@ class _Dispatcher:
             if told and there:
                 return
 
-    def _hand_out(self, make_teacher: MakeTeacher) -> bool:
+    def _hand_out(self, make_ready: MakeReady) -> bool:
         """Give segments to the free workers; return whether the sweep is done."""
         while self.crew.free and time.monotonic() >= self._ask_at:
             assignment = with_patience(
@@ -153,8 +152,8 @@ class _Dispatcher:
             if isinstance(assignment, Assignment):
                 self._flights[self.crew.start(assignment.segment).number] = assignment
                 self.heartbeat.note(assignment, assignment.segment.start)
-            elif assignment is Idle.NEEDS_TEACHER:
-                make_teacher(self)
+            elif assignment is Idle.UNREADY:
+                make_ready(self)
                 if self.heartbeat.stop.is_set():
                     return False
             elif self._flights:
@@ -189,4 +188,4 @@ class _Dispatcher:
             return
         with_patience(lambda: self.sweep.record(assignment, outcome))
         if self.announce is not None:
-            self.announce(outcome)
+            self.announce(assignment, outcome)

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from sweeper.errors import SweeperError
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.sweep import Sweep
+from sweeper.sweep import Assignment, Sweep
 from trainers.segment import Outcome, Runs
 
-MakeTeacher = Callable[[Runs], None]  # is given who can train it
-Announce = Callable[[Outcome], None]
+MakeReady = Callable[[Runs], None]  # is given who can train it
+Announce = Callable[[Assignment, Outcome], None]
 
 
 def foreign_segment() -> SweeperError:
@@ -31,7 +31,7 @@ class Runner(Protocol):
         self,
         sweep: Sweep,
         heartbeat: Heartbeat,
-        make_teacher: MakeTeacher,
+        make_ready: MakeReady,
         announce: Announce | None = None,
     ) -> bool:
         """Run segments until the sweep is done (True) or the heartbeat's stop is set (False)."""

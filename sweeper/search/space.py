@@ -35,6 +35,12 @@ class Dimension(BaseModel):
     column: int
     by_effect: bool = False  # low and high in units of the multiplier of equal effect, see below
 
+    @property
+    def limits(self) -> str:
+        """Its range for people."""
+        text = f"{self.low:g} to {self.high:g}"
+        return f"{text} x equal effect, not measured yet" if self.by_effect else text
+
     def at(self, unit: float) -> float:
         """Return the value at a point of [0, 1]."""
         if not self.log:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from sweeper.search.seeds import training_seed
+from sweeper.store.logfiles import segment_file_beside
 from sweeper.store.lookup import find_study, find_sweep, find_trial
 from sweeper.target import Target
 
@@ -18,7 +20,7 @@ WHERE study_id = :study_id AND number = :number ORDER BY index
 """)
 SEGMENTS = text("""
 SELECT s.id, s.start_step, m.reached_step, s.stop_step, coalesce(m.ending, s.state) AS ending,
-       m.seconds, s.device_name, s.started_at, m.losses
+       m.seconds, s.device_name, s.started_at, m.losses, s.folder
 FROM sweeper.segment_member m JOIN sweeper.segment s ON s.id = m.segment_id
 WHERE m.study_id = :study_id AND m.number = :number ORDER BY s.id
 """)
@@ -61,6 +63,7 @@ class Stretch:
     ending: str
     seconds: float | None
     device: str | None
+    log: Path  # where whoever trained it wrote, on that machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +121,7 @@ def read_dossier(connection: Connection, target: Target) -> Dossier:
         **_columns(row),
         rungs=tuple(_rung(row._asdict()) for row in connection.execute(RUNGS, key)),
         stretches=tuple(_stretch(part) for part in parts),
-        losses=_losses(parts),
+        losses=kept_losses(parts),
         events=tuple(
             (event.at.isoformat(timespec="seconds"), event.kind, event.detail)
             for event in connection.execute(EVENTS, key | {"bracket": row.bracket})
@@ -174,11 +177,12 @@ def _stretch(part: Row[Any]) -> Stretch:
         ending=part.ending,
         seconds=part.seconds,
         device=part.device_name,
+        log=segment_file_beside(part.folder, part.id),
     )
 
 
-def _losses(parts: list[Row[Any]]) -> tuple[tuple[int, float], ...]:
-    """Return the loss points in order; what was lost and trained again counts once."""
+def kept_losses(parts: Iterable[Row[Any]]) -> tuple[tuple[int, float], ...]:
+    """Return the loss points in a trial's SEGMENTS; what was lost and trained again counts once."""
     kept = (part for part in parts if part.ending != "lost")
     points = {step: loss for part in kept for step, loss in part.losses or ()}
     return tuple(sorted(points.items()))

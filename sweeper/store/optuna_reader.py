@@ -1,14 +1,18 @@
-"""Optuna's storage for those who only look: the reader's role, no table made or changed."""
+"""Optuna's storage and artifacts for those who only look: the reader's role, nothing changed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from sqlalchemy import create_engine
 
 from sweeper.store.engine import database_errors
 from sweeper.store.reader import reader_url
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
+
+    from sweeper.store.artifacts import LogArtifacts
 
 
 def connect_reader_storage(url: str, application_name: str) -> RDBStorage:
@@ -26,3 +30,13 @@ def connect_reader_storage(url: str, application_name: str) -> RDBStorage:
             skip_compatibility_check=True,
             skip_table_creation=True,
         )
+
+
+def connect_reader_artifacts(url: str, application_name: str) -> LogArtifacts:
+    """Return the trials' pictures in that database, on connections that may only read.
+
+    Raises DatabaseError where the reader's role is missing.
+    """
+    from sweeper.store.artifacts import LogArtifacts
+
+    return LogArtifacts(create_engine(reader_url(url, application_name), pool_pre_ping=True))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, text
 
 from sweeper.names import search_name, study_name, trial_name
 from sweeper.store.lease import Holder, holder_of
+from sweeper.store.logfiles import roots, sweep_file
 from sweeper.store.lookup import find_sweep, sweep_names
 
 STUDIES = text("""
@@ -114,6 +115,7 @@ class SweepOverview:
     numerics_version: int
     note: str | None  # what must be said with its data
     checkpoints: tuple[str, ...]
+    logs: tuple[str, ...]  # of the sweep; those of its segments lie beside
     studies: tuple[StudyOverview, ...]
     in_flight: tuple[Flight, ...]
     warnings: tuple[str, ...]
@@ -145,6 +147,7 @@ def _overview(connection: Connection, row: Row[Any]) -> SweepOverview:
         numerics_version=numerics["version"],
         note=launch.data_note or None if launch else None,
         checkpoints=_folders(connection, row.id),
+        logs=tuple(str(sweep_file(root)) for root in roots(connection, row)),
         studies=studies,
         in_flight=_flights(connection, row),
         warnings=(*_without_baseline(row.name, task, studies), *_mixed(connection, row.id)),

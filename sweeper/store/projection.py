@@ -1,19 +1,20 @@
 """Optuna's tables as a projection of the log: for the dashboard and every Optuna tool.
 
-The only module that writes with Optuna. It is idempotent: a trial is brought to what the log says,
-however often that is asked for, and its `projected_revision` then says so. `ask` and
-`enqueue_trial` are not used: a plan is the log's, and a trial's number is its place in it.
+Nothing writes with Optuna but this and, for whole studies, `presentation.py`. It is idempotent: a
+trial is brought to what the log says, however often that is asked for, and its `projected_revision`
+then says so. `ask` and `enqueue_trial` are not used: a plan is the log's, and a trial's number is
+its place in it.
 """
 
 from __future__ import annotations
 
 import logging
-import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.artifacts import ArtifactMeta
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import TrialState, create_trial
@@ -22,15 +23,26 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.names import study_name
 from sweeper.search.sampling import distributions
-from sweeper.search.space import Space
+from sweeper.search.space import Space, known_space
+from sweeper.store.artifacts import attribute, curve_of, predictions
+from sweeper.store.log import TrialKey
+from sweeper.store.notes import trial_note, write_trial_note
+from sweeper.store.presentation import Presentation
 from sweeper.store.schema import rung, study, sweep, trial
 
 logger = logging.getLogger(__name__)
 
-METRIC = "mIoU"
 LOCK_KEY = 20230903  # with the sweep's id: one process at a time projects a sweep
 LOCK = text("SELECT pg_advisory_lock(:key, :sweep)")
 UNLOCK = text("SELECT pg_advisory_unlock(:key, :sweep)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """What the log holds of changed trials beside their rows."""
+
+    values: dict[TrialKey, dict[int, float]]  # step -> mIoU
+    pictures: dict[TrialKey, ArtifactMeta]
 
 
 class Projection:
@@ -39,6 +51,7 @@ class Projection:
     def __init__(self, engine: Engine, storage: BaseStorage) -> None:
         self.engine = engine
         self.storage = storage
+        self._presentation = Presentation(storage)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def update(self, sweep_id: int) -> int:
@@ -73,16 +86,21 @@ class Projection:
                 .where(trial.c.study_id.in_([row.id for row in rows]))
                 .values(projected_revision=0)
             )
+        self._presentation.forget(sweep_id)
         return self.update(sweep_id)
 
     def _update(self, connection: Connection, sweep_id: int) -> int:
+        self._presentation.update(connection, sweep_id)
         rows = list(connection.execute(_changed(sweep_id)))
-        values = _rung_values(connection, [(row.study_id, row.number) for row in rows])
+        keys = [(row.study_id, row.number) for row in rows]
+        details = Details(
+            values=_rung_values(connection, keys), pictures=predictions(connection, keys)
+        )
         by_study: dict[str, list[Row[Any]]] = {}
         for row in rows:
             by_study.setdefault(study_name(row.sweep, row.method, row.repeat), []).append(row)
         for name, changed in by_study.items():
-            self._update_study(name, changed, values)
+            self._update_study(name, changed, details)
             _mark(connection, changed)
         return len(rows)
 
@@ -93,33 +111,43 @@ class Projection:
             if name in known:
                 optuna.delete_study(study_name=name, storage=self.storage)
 
-    def _update_study(
-        self, name: str, rows: list[Row[Any]], values: dict[tuple[int, int], dict[int, float]]
-    ) -> None:
+    def _update_study(self, name: str, rows: list[Row[Any]], details: Details) -> None:
         projected = optuna.create_study(
             study_name=name, storage=self.storage, direction="maximize", load_if_exists=True
         )
-        first = rows[0]
-        _describe(projected, first)
-        space = distributions(Space.model_validate(first.space))
+        space = known_space(rows[0].space, rows[0].calibration)
         for row in rows:
-            self._update_trial(projected, row, space, values.get((row.study_id, row.number), {}))
+            self._update_trial(projected, row, space, details)
 
     def _update_trial(
         self,
         projected: Study,
         row: Row[Any],
-        space: dict[str, BaseDistribution],
-        values: dict[int, float],
+        space: Space,
+        details: Details,
     ) -> None:
         identifier = self._trial_id(projected, row, space)
         current = self.storage.get_trial(identifier)
         if current.state.is_finished():
             return
+        key = (row.study_id, row.number)
+        values = details.values.get(key, {})
         for step in sorted(values.keys() - current.intermediate_values.keys()):
             self.storage.set_trial_intermediate_value(identifier, step, values[step])
         if row.state != "RUNNING":
+            self._show_pictures(projected, identifier, key, details.pictures.get(key))
             self._finish(identifier, optuna.Trial(projected, identifier), row)
+
+    def _show_pictures(
+        self, projected: Study, identifier: int, key: TrialKey, prediction: ArtifactMeta | None
+    ) -> None:
+        """Announce a trial's pictures while it may still be changed, and show them in its note."""
+        if prediction is not None:
+            self.storage.set_trial_system_attr(identifier, *attribute(prediction))
+        study_id = self.storage.get_study_id_from_name(projected.study_name)
+        pictures = [curve_of(key)] + ([] if prediction is None else [prediction])
+        body = trial_note(study_id, identifier, pictures)
+        write_trial_note(self.storage, study_id, identifier, body)
 
     def _finish(self, identifier: int, live: optuna.Trial, row: Row[Any]) -> None:
         if row.reason:
@@ -129,7 +157,7 @@ class Projection:
         result = [row.value] if row.state != "FAIL" and row.value is not None else None
         self.storage.set_trial_state_values(identifier, TrialState[row.state], result)
 
-    def _trial_id(self, projected: Study, row: Row[Any], space: dict[str, BaseDistribution]) -> int:
+    def _trial_id(self, projected: Study, row: Row[Any], space: Space) -> int:
         """Return Optuna's id of a trial, added if it is not there yet."""
         study_id = self.storage.get_study_id_from_name(projected.study_name)
         try:
@@ -139,8 +167,9 @@ class Projection:
         template = create_trial(
             state=TrialState.RUNNING,
             params=dict(row.params),
-            distributions=space,
+            distributions=distributions(space, row.params),
             user_attrs={"origin": row.origin, "bracket": row.bracket},
+            system_attrs=dict([attribute(curve_of((row.study_id, row.number)))]),
         )
         return self.storage.create_new_trial(study_id, template)
 
@@ -171,10 +200,8 @@ def _changed(sweep_id: int) -> Any:
             study.c.method,
             study.c.repeat,
             study.c.space,
-            study.c.space_hash,
-            study.c.code_hash,
+            study.c.calibration,
             sweep.c.name.label("sweep"),
-            sweep.c.protocol_hash,
         )
         .join(study, study.c.id == trial.c.study_id)
         .join(sweep, sweep.c.id == study.c.sweep_id)
@@ -183,30 +210,9 @@ def _changed(sweep_id: int) -> Any:
     )
 
 
-def _rung_values(
-    connection: Connection, keys: list[tuple[int, int]]
-) -> dict[tuple[int, int], dict[int, float]]:
-    values: dict[tuple[int, int], dict[int, float]] = {}
+def _rung_values(connection: Connection, keys: list[TrialKey]) -> dict[TrialKey, dict[int, float]]:
+    values: dict[TrialKey, dict[int, float]] = {}
     query = select(rung).where(tuple_(rung.c.study_id, rung.c.number).in_(keys))
     for row in connection.execute(query) if keys else ():
         values.setdefault((row.study_id, row.number), {})[row.step] = row.value
     return values
-
-
-def _describe(projected: Study, row: Row[Any]) -> None:
-    wanted = {
-        "sweep": row.sweep,
-        "method": row.method,
-        "repeat": row.repeat,
-        "space_hash": row.space_hash,
-        "code_hash": row.code_hash,
-        "protocol_hash": row.protocol_hash,
-    }
-    present = projected.user_attrs
-    if projected.metric_names != [METRIC]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            projected.set_metric_names([METRIC])
-    for key, value in wanted.items():
-        if present.get(key) != value:
-            projected.set_user_attr(key, value)

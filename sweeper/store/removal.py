@@ -14,6 +14,7 @@ from sweeper.errors import SweeperError
 from sweeper.names import study_name
 from sweeper.store.database import Store
 from sweeper.store.lease import Holder, Lease, acquire, holder_of
+from sweeper.store.logfiles import roots, sweep_file
 from sweeper.store.lookup import find_studies, find_sweep
 from sweeper.store.schema import event, segment, segment_member, study, sweep, trial
 from trainers.errors import near_miss
@@ -31,6 +32,7 @@ class Removal:
     trials: int
     files: tuple[Path, ...]  # checkpoints that lie on this machine
     bytes: int
+    logs: tuple[Path, ...]  # of the sweep and its segments; those of one method alone stay
 
 
 def plan_removal(connection: Connection, name: str, method: str | None = None) -> Removal:
@@ -57,6 +59,7 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
         trials=int(connection.scalar(counted) or 0),
         files=tuple(files),
         bytes=sum(file.stat().st_size for file in files),
+        logs=_logs(connection, row) if method is None else (),
     )
 
 
@@ -71,9 +74,11 @@ def remove(store: Store, removal: Removal) -> None:
         return
     try:
         _delete_projection(store, removal)
-        _delete_files(removal.files)
+        _delete_files((*removal.files, *removal.logs))
         with store.engine.begin() as connection:
             _delete_rows(connection, lease, removal)
+        if not removal.is_whole:
+            _mend_projection(store, removal)
     finally:
         lease.release(store.engine)
 
@@ -100,10 +105,22 @@ def _files(
     return [file for text in connection.scalars(checkpoints) if (file := Path(text)).is_file()]
 
 
+def _logs(connection: Connection, sweep_row: Row[Any]) -> tuple[Path, ...]:
+    folders = {sweep_file(root).parent for root in roots(connection, sweep_row)}
+    return tuple(sorted(file for folder in folders for file in folder.glob("*.jsonl")))
+
+
 def _delete_projection(store: Store, removal: Removal) -> None:
     from sweeper.store.projection import Projection
 
     Projection(store.engine, store.storage).delete(list(removal.studies))
+
+
+def _mend_projection(store: Store, removal: Removal) -> None:
+    """Take the method out of what the notes of the other studies say."""
+    from sweeper.store.projection import Projection
+
+    Projection(store.engine, store.storage).update(removal.sweep_id)
 
 
 def _delete_files(files: Iterable[Path]) -> None:

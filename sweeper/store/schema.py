@@ -306,6 +306,8 @@ artifact = Table(
     comment="Something trained once and used by many trials",
 )
 
+PREDICTION = "prediction"
+
 picture = Table(
     "picture",
     metadata,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.store.log import TrialKey, change_trial
-from sweeper.store.schema import rung, segment, segment_member, study, trial
+from sweeper.store.schema import PREDICTION, picture, rung, segment, segment_member, study, trial
 from trainers.segment import MemberOutcome, Outcome
 
 
@@ -117,6 +117,25 @@ def add_rung(
             class_iou=list(outcome.class_iou),
             weights_hash=outcome.weights_hash,
             segment_id=segment_id,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def add_prediction(connection: Connection, key: TrialKey, content: bytes) -> None:
+    """Store the picture of a trial's predictions; one that is there already stays.
+
+    The dashboard takes names of hexadecimal digits and dashes alone.
+    """
+    connection.execute(
+        upsert(picture)
+        .values(
+            id=f"f-{key[0]:x}-{key[1]:x}",
+            study_id=key[0],
+            number=key[1],
+            kind=PREDICTION,
+            media_type="image/png",
+            content=content,
         )
         .on_conflict_do_nothing()
     )

@@ -153,7 +153,7 @@ def test_a_projection_that_went_wrong_is_made_anew(store: Store, tmp_path: Path)
 
 def test_a_method_that_needs_a_teacher_waits_for_one(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path, teacher=None)
-    assert sweep.next_segment() is Idle.NEEDS_TEACHER
+    assert sweep.next_segment() is Idle.UNREADY
     sweep.workplace = replace(sweep.workplace, teacher=Path("teacher.pt"))
     assert isinstance(sweep.next_segment(), Assignment)
 

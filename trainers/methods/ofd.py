@@ -75,7 +75,8 @@ def partial_l2(student_BChw: Tensor, target_BChw: Tensor) -> Tensor:
     """
     student_BChw, target_BChw = on_one_grid(student_BChw, target_BChw.detach())
     difference_BChw = student_BChw - target_BChw
-    return difference_BChw.where(target_BChw > 0, difference_BChw.relu()).square().mean()
+    quiet_BChw = (difference_BChw <= 0) & (target_BChw <= 0)
+    return difference_BChw.masked_fill(quiet_BChw, 0).square().mean()
 
 
 class Connector(nn.Module):

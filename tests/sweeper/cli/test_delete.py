@@ -33,27 +33,42 @@ def files(demo: Engine, tmp_path: Path) -> list[Path]:
     return [folder / "kd-6.pt", folder / "rdd-6.pt"]
 
 
+@pytest.fixture
+def logs(demo: Engine, tmp_path: Path) -> list[Path]:
+    """The logs of `demo` and of one of its segments."""
+    folder = tmp_path / "checkpoints" / "demo" / "logs"
+    folder.mkdir(parents=True)
+    files = [folder / "sweep.jsonl", folder / "segment-1.jsonl"]
+    for file in files:
+        file.touch()
+    return files
+
+
 def count(engine: Engine, table: str) -> Any:
     with engine.connect() as connection:
         return connection.scalar(text(f"SELECT count(*) FROM sweeper.{table}"))
 
 
 def test_a_whole_sweep_goes_with_studies_and_files(
-    run: Run, projected: Store, files: list[Path], tmp_path: Path
+    run: Run, projected: Store, files: list[Path], logs: list[Path], tmp_path: Path
 ) -> None:
     result = run("delete", "demo", "--yes")
     assert result.exit_code == 0
     assert "demo/baseline, demo/kd, demo/rdd" in result.output
     assert "2 files, 3.0 kB" in result.output
+    assert "logs: 2 files" in result.output
     assert [count(projected.engine, table) for table in ("sweep", "trial", "event")] == [0, 0, 0]
     assert optuna.get_all_study_names(projected.storage) == []
     assert not (tmp_path / "checkpoints" / "demo").exists()
 
 
-def test_one_method_goes_and_the_others_stay(run: Run, projected: Store, files: list[Path]) -> None:
+def test_one_method_goes_and_the_others_stay(
+    run: Run, projected: Store, files: list[Path], logs: list[Path]
+) -> None:
     assert run("delete", "demo", "--method", "kd", "--yes").exit_code == 0
     assert sorted(optuna.get_all_study_names(projected.storage)) == ["demo/baseline", "demo/rdd"]
     assert [file.exists() for file in files] == [False, True]
+    assert all(file.exists() for file in logs)
     assert count(projected.engine, "trial") == 32
     assert count(projected.engine, "segment") == 8
     assert run("status").exit_code == 0

@@ -47,6 +47,12 @@ def test_a_trial_shows_values_curve_cost_and_events(look: Run) -> None:
     assert "█" in output
 
 
+def test_a_trial_names_the_logs_of_the_segments_that_trained_it(look: Run) -> None:
+    output = look("show", "demo/baseline#0").output
+    logs = [f"log of segment {n}: /checkpoints/demo/logs/segment-{n}.jsonl" for n in (1, 2)]
+    assert [line for line in output.splitlines() if line.startswith("log of")] == logs
+
+
 def test_the_printed_command_repeats_the_trial_to_the_digit(look: Run) -> None:
     words = shlex.split(look("show", "demo/kd#0").stdout.splitlines()[-1])
     settings = [word for before, word in zip(words, words[1:], strict=False) if before == "--set"]

@@ -60,6 +60,16 @@ def test_a_bracket_on_two_devices_is_a_warning(run: Run, demo: Engine) -> None:
     assert "bracket 0 of baseline was judged on different devices" in run("status").output
 
 
+def test_the_log_of_a_sweep_is_named(look: Run) -> None:
+    assert "log: /checkpoints/demo/logs/sweep.jsonl" in look("status", "demo").output
+
+
+def test_a_sweep_without_a_segment_names_its_log_by_its_launch(run: Run, demo: Engine) -> None:
+    change(demo, "DELETE FROM sweeper.segment")
+    change(demo, """UPDATE sweeper.launch SET provenance = '{"checkpoints": "/elsewhere"}'""")
+    assert "log: /elsewhere/demo/logs/sweep.jsonl" in run("status", "demo").output
+
+
 def test_programs_get_the_same_as_json(look: Run) -> None:
     [overview] = json.loads(look("status", "--json").stdout)
     assert (overview["state"], overview["in_flight"]) == ("done", [])

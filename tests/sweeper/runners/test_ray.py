@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ import ray
 from sweeper.runners.cluster import Cluster
 from sweeper.runners.runner import Runner
 from sweeper.store.database import Store
+from sweeper.sweep_log import SweepLog
 from tests.sweeper.driving import rows
 from tests.sweeper.runners.conftest import SECRETS
 from tests.sweeper.runners.tiny import assert_complete, open_tiny, run_tiny
@@ -53,11 +55,18 @@ def test_a_worker_that_dies_or_falls_silent_is_replaced_and_nothing_is_lost(
     sweep = open_tiny(store, tmp_path)
     thread = threading.Thread(target=disturb, args=(store, number, seen))
     thread.start()
-    assert run_tiny(sweep, two_slow_workers)
+    with SweepLog(sweep, two_slow_workers.where, threading.Event()):
+        assert run_tiny(sweep, two_slow_workers)
     thread.join()
     assert seen
     assert_complete(store, expected)
     assert [reason.startswith(why) for (reason,) in rows(store.engine, LOST)] == [True]
+    told = [json.loads(line) for line in sweep.log_file.read_text().splitlines()]
+    assert any(f"a worker is replaced: {why}" in line["event"] for line in told)
+    lost = next(line for line in told if "lost" in line.get("endings", {}).values())
+    own = sweep.log_file.with_name(f"segment-{lost['segment']}.jsonl")
+    began = json.loads(own.read_text().splitlines()[0])
+    assert (began["event"], began["pid"]) == ("segment began", seen[0])
 
 
 def test_a_worker_gets_nothing_that_leads_to_the_database(cluster: Cluster) -> None:

@@ -65,7 +65,7 @@ def run_tiny(
 
     with Heartbeat(sweep, stop, interval_s=0.05) as heartbeat:
         try:
-            return runner.run(sweep, heartbeat, make_teacher, lambda o: announce(o, stop))
+            return runner.run(sweep, heartbeat, make_teacher, lambda _, o: announce(o, stop))
         finally:
             sweep.lease.release(sweep.engine)
 
