@@ -1,0 +1,204 @@
+"""The checks on one step of a method: each returns what it saw, or raises a Fault that says what.
+
+The gradient check compares with finite differences; terms that hold a part of themselves constant
+(`Method.held`) are left out of it, since theirs is no slope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+
+import torch
+
+from trainers.contract.stand import STUDENT, Fault, Scene, Stand, leaves, mapped, squared_gradient
+from trainers.errors import MethodError
+from trainers.methods.base import Method, Step
+from trainers.methods.spec import values_of
+
+STAGES = (0.0, 0.05, 0.5, 0.99)  # of training
+SIZES = (((5, 7), (5, 7)), ((3, 4), (6, 9)), ((7, 9), (4, 5)), ((1, 1), (1, 1)))
+LEAST = 1e-4  # multiplier at which a method that contains the baseline must be close to it
+CLOSE = 0.03  # share of the baseline's gradient that its terms may add there
+DISTANCE = 1e-6  # of the points that finite differences are taken between
+
+
+def the_pair_agrees(stand: Stand) -> str:
+    """The class and its file name the same terms, and values out of bounds are refused."""
+    kind, space = stand.kind, stand.space
+    if kind.terms != space.terms:
+        raise Fault(f"the class has the terms {kind.terms}, its file {space.terms}")
+    values = values_of(space, {})
+    if not 0 <= kind.last_switch(values) <= 1:
+        raise Fault(f"last_switch must be a share of training, got {kind.last_switch(values)}")
+    for name in (n for n in space.published if n.endswith("temperature")):
+        try:
+            stand.method({name: 0.0})
+        except MethodError:
+            continue
+        raise Fault(f"{name} = 0 must be refused with a MethodError")
+    return f"{len(space.terms)} terms, {len(space.of)} hyperparameters"
+
+
+def losses_are_finite_scalars(stand: Stand) -> str:
+    """Every term is a finite scalar at every stage of training."""
+    for progress in STAGES:
+        for name, value in stand.losses(stand.method(), Scene(progress=progress).step()).items():
+            if value.shape != () or not bool(value.isfinite()):
+                raise Fault(f"{name} at {progress:.0%} of training is {value}")
+    return f"at {', '.join(f'{stage:.0%}' for stage in STAGES)} of training"
+
+
+def the_gradient_reaches_the_student_alone(stand: Stand) -> str:
+    """The student gets a gradient, the teacher none."""
+    for progress in STAGES:
+        step = Scene(progress=progress).step()
+        torch.autograd.backward(stand.total(stand.method(), step))
+        if not squared_gradient(step.student) > 0:
+            raise Fault(f"no gradient reaches the student at {progress:.0%} of training")
+        if squared_gradient(step.teacher_outputs):
+            raise Fault(f"a gradient reaches the teacher at {progress:.0%}: detach its outputs")
+    return "the teacher gets none"
+
+
+def every_term_pulls(stand: Stand) -> str:
+    """Every term alone has a gradient."""
+    for term in stand.kind.terms:
+        step = Scene().step()
+        torch.autograd.backward(stand.losses(stand.method(), step)[term])
+        if not squared_gradient(step.student) > 0:
+            raise Fault(f"{term} has no gradient with respect to the student")
+    return ", ".join(stand.kind.terms) or "it has no terms"
+
+
+def ignored_labels_do_no_harm(stand: Stand) -> str:
+    """A batch without any label gives a finite loss and finite gradients."""
+    for progress in STAGES:
+        step = Scene(progress=progress, ignored=1.1).step()
+        loss = stand.total(stand.method(), step)
+        torch.autograd.backward(loss)
+        gradients = [x.grad for x in leaves(step.student) if x.grad is not None]
+        if not (loss.isfinite() and all(bool(g.isfinite().all()) for g in gradients)):
+            raise Fault(f"a batch without any label gives the loss {loss}, or a gradient like it")
+    return "a batch without any label is finite"
+
+
+def any_sizes_will_do(stand: Stand) -> str:
+    """Any size of batch and maps will do; what has no meaning is refused with a MethodError."""
+    for batch, (student, teacher) in product((1, 3), SIZES):
+        scene = Scene(batch=batch, student=student, teacher=teacher)
+        method = stand.method()
+        if batch < method.least_batch:
+            _check_refusal(lambda m=method, s=scene: stand.total(m, s.step()), batch)  # type: ignore[misc]
+            continue
+        if not bool(stand.total(method, scene.step()).isfinite()):
+            where = f"student's maps {student}, teacher's {teacher}"
+            raise Fault(f"not finite at batch {batch}, {where}")
+    return "batch 1 and 3; maps 1x1, odd, of two sizes"
+
+
+def _check_refusal(action: Callable[[], object], batch: int) -> None:
+    try:
+        action()
+    except MethodError:
+        return
+    raise Fault(f"a batch of {batch} has no meaning here and must raise a MethodError")
+
+
+def terms_vanish_at_equality(stand: Stand) -> str:
+    """Terms that promise it are 0 where student and teacher are equal."""
+    method, step = stand.method(teacher=STUDENT), Scene().step()
+    if not method.vanishing:
+        return "none promises to"
+    losses = stand.losses(method, replace(step, teacher=step.student))
+    for term in method.vanishing:
+        if not abs(float(losses[term])) < 1e-12:
+            raise Fault(f"{term} is {float(losses[term]):g} where student and teacher are equal")
+    return ", ".join(method.vanishing)
+
+
+def the_same_step_repeats_every_bit(stand: Stand) -> str:
+    """Loss and gradient repeat bit by bit: random numbers come from torch's generator alone."""
+    seen = []
+    for _ in range(2):
+        step = Scene().step()
+        loss = stand.total(stand.method(), step)
+        torch.autograd.backward(loss)
+        seen.append([loss.detach(), *(x.grad for x in leaves(step.student) if x.grad is not None)])
+    if not all(torch.equal(first, second) for first, second in zip(*seen, strict=True)):
+        raise Fault("the same step under the same seed gives another loss or gradient")
+    return "loss and gradient"
+
+
+def the_gradient_is_the_slope(stand: Stand) -> str:
+    """The gradient agrees with finite differences along random directions."""
+    for progress in STAGES:
+        method, step = stand.method(), Scene(progress=progress).step()
+        for term in method.held:
+            method.values[term] = 0.0
+        torch.autograd.backward(stand.total(method, step))
+        _compare(stand, method, step, progress)
+    held = f"; {', '.join(stand.kind.held)} left out by design" if stand.kind.held else ""
+    return f"as finite differences{held}"
+
+
+def _compare(stand: Stand, method: Method, step: Step, progress: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    student = leaves(step.student)
+    directions = [torch.randn(x.shape, dtype=x.dtype, generator=generator) for x in student]
+    ends = []
+    for sign in (1, -1):
+        moved = {
+            place: (x + sign * DISTANCE * d).detach()
+            for place, (x, d) in enumerate(zip(student, directions, strict=True))
+        }
+        ends.append(float(stand.total(method, replace(step, student=mapped(step.student, moved)))))
+    risen = (ends[0] - ends[1]) / (2 * DISTANCE)
+    pairs = zip(student, directions, strict=True)
+    expected = sum(float((x.grad * d).sum()) for x, d in pairs if x.grad is not None)
+    if abs(risen - expected) > 1e-4 * abs(expected) + 1e-6:
+        raise Fault(f"at {progress:.0%} the gradient says {expected:g}, differences say {risen:g}")
+
+
+def the_baseline_is_where_it_is_promised(stand: Stand) -> str:
+    """A method that contains the baseline comes close to it where its weights are small."""
+    if not stand.space.contains_baseline:
+        return "not promised"
+    params = {"multiplier": LEAST} if stand.space.terms else {}
+    baseline = _gradient(Stand("baseline"), Stand("baseline").method())
+    share = float((_gradient(stand, stand.method(params)) - baseline).norm() / baseline.norm())
+    if share >= CLOSE:
+        raise Fault(f"at multiplier {LEAST:g} its gradient is {share:.1%} off the baseline's")
+    return f"{share:.1g} off at multiplier {LEAST:g}"
+
+
+def _gradient(stand: Stand, method: Method) -> torch.Tensor:
+    step = Scene().step()
+    torch.autograd.backward(stand.total(method, step))
+    given = ((x, x.grad) for x in leaves(step.student))
+    return torch.cat([(torch.zeros_like(x) if g is None else g).flatten() for x, g in given])
+
+
+def a_student_without_an_auxiliary_head_can_learn(stand: Stand) -> str:
+    """Students without an auxiliary head, as MobileNets, are taught as well."""
+    step = Scene().step()
+    bare = replace(step, student=replace(step.student, aux_logits=None))
+    if not bool(stand.total(stand.method(), bare).isfinite()):
+        raise Fault("not finite where the student has no auxiliary head")
+    return "finite"
+
+
+CHECKS: tuple[Callable[[Stand], str], ...] = (
+    the_pair_agrees,
+    losses_are_finite_scalars,
+    the_gradient_reaches_the_student_alone,
+    every_term_pulls,
+    ignored_labels_do_no_harm,
+    any_sizes_will_do,
+    terms_vanish_at_equality,
+    the_same_step_repeats_every_bit,
+    the_gradient_is_the_slope,
+    the_baseline_is_where_it_is_promised,
+    a_student_without_an_auxiliary_head_can_learn,
+)
