@@ -144,6 +144,11 @@ def _method(row: Row) -> str:
     return search_name(row["method"], row["repeat"])
 
 
+def _named_with_state(row: Row) -> str:
+    """Return the method; one that did not run to its end says so."""
+    return _method(row) if row["state"] == "active" else f"{_method(row)} ({row['state']})"
+
+
 def _trial(row: Row) -> str:
     return f"{_method(row)}#{row['number']}"
 
@@ -158,7 +163,7 @@ def _column(name: str) -> Callable[[Row], object]:
 
 TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
     "leaderboard": {
-        "method": _method,
+        "method": _named_with_state,
         "mIoU": _column("miou"),
         "published": _column("published"),
         "best": lambda row: None if row["best_trial"] is None else f"#{row['best_trial']}",
