@@ -25,6 +25,7 @@ from sweeper.store.schema import lease, sweep
 from sweeper.target import Target
 from trainers.errors import near_miss
 
+CANCELLED = "cancelled by "  # a cancelled trial's reason begins like this
 SPENT = text("""
 SELECT (SELECT coalesce(sum(device_seconds + wasted_seconds), 0) FROM sweeper.trial t
         JOIN sweeper.study y ON y.id = t.study_id WHERE y.sweep_id = :sweep)
@@ -144,7 +145,7 @@ def _cancel_study(
     files = []
     for trial in log.open_trials(connection, [study.id]):
         kept = {} if trial.key in busy else {"checkpoint": None}
-        log.decide_trial(connection, trial.key, "FAIL", reason=f"cancelled by {who}", **kept)
+        log.decide_trial(connection, trial.key, "FAIL", reason=f"{CANCELLED}{who}", **kept)
         if trial.checkpoint is not None and trial.key not in busy:
             files.append(trial.checkpoint)
     return files

@@ -17,6 +17,7 @@ from sweeper.cli.reading import choose_sweep, opened
 from sweeper.cli.tables import decimals, echo_table, short_params
 from sweeper.names import search_name
 from sweeper.queries import ORDERS, check_query, select_rows
+from sweeper.steering import CANCELLED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,6 +155,8 @@ def _trial(row: Row) -> str:
 
 
 def _state(row: Row) -> str:
+    if (row.get("reason") or "").startswith(CANCELLED):
+        return "cancelled"
     return "diverged" if row.get("diverged") else STATES[row["state"]]
 
 

@@ -77,6 +77,7 @@ def test_a_method_is_cancelled_and_shown_so_everywhere(run: Run, unfinished: Eng
     assert "kd, search 1: cancelled\nreason: by " in shown
     assert "kd (cancelled)" in run("query", "leaderboard").stdout
     assert "kd 16/16, best 41.16, cancelled" in run("watch", "demo").stdout
+    assert "cancelled" in run("query", "trials").stdout.split()
     assert "reason: cancelled by " in run("show", "demo/kd#15").stdout
 
 
