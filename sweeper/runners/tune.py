@@ -46,7 +46,7 @@ class OneSegment(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Start a worker."""
-        self._mailbox: Any = ray.get_actor(config["mailbox"])
+        self._mailbox = _mailbox_named(config["mailbox"])
         welcome: Welcome = ray.get(self._mailbox.welcome.remote())
         self._welcome, self._worker = welcome, welcome.worker()
         self._introduction: Introduction | str | None = None
@@ -95,6 +95,10 @@ class OneSegment(tune.Trainable):
                     self._worker.stop()
 
 
+def _mailbox_named(name: str) -> Any:
+    return ray.get_actor(name)
+
+
 class _Ending(tune.Stopper):
     """Ends a run when told, also where trials still wait for room."""
 
@@ -116,7 +120,7 @@ class _Witness(tune.Callback):
 
     def on_trial_error(self, *_: Any, **event: Any) -> None:
         trial = event["trial"]
-        ray.get_actor(self._mailbox).lose.remote(trial.trial_id, _reason(trial))
+        _mailbox_named(self._mailbox).lose.remote(trial.trial_id, _reason(trial))
 
     on_trial_recover = on_trial_error  # a preempted worker's trial is begun again under its name
 
@@ -132,10 +136,14 @@ def _reason(trial: Any) -> str:
     return reason_of(ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes()))
 
 
-def fit(tuning: Tuning) -> None:
-    """Run Tune until its trials have ended, or the folder says that it is over."""
+def send_as_code() -> None:
+    """Have workers get the two modules as code, not by name: a node need not have `sweeper`."""
     for module in (sys.modules[__name__], mailbox):
         ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
+
+
+def fit(tuning: Tuning) -> None:
+    """Run Tune until its trials have ended, or the folder says that it is over."""
     tune.Tuner(
         OneSegment,
         param_space={"mailbox": tuning.mailbox, "cpus": tuning.cpus, "gpus": tuning.gpus},

@@ -30,7 +30,7 @@ from sweeper.runners.jobs import HABITS, Habits, Job
 from sweeper.runners.losses import lost, reason_of
 from sweeper.runners.mailbox import Mailbox, News, Offer, Welcome
 from sweeper.runners.staff import Premises, Staff
-from sweeper.runners.tune import OVER, Tuning, fit
+from sweeper.runners.tune import OVER, Tuning, fit, send_as_code
 from trainers.segment import Outcome, Segment
 from trainers.worker import Introduction, Worker
 
@@ -70,6 +70,7 @@ class TuneCrew:
         self._last_death = ""
         self._polled = time.monotonic()
         self._name = f"sweeper-{uuid4().hex}"
+        send_as_code()
         self._mailbox = _open_mailbox(self._name, cluster, premises, worker, habits)
         self._folder = Path(tempfile.mkdtemp(prefix="sweeper-tune-"))
         self._thread = ThreadPoolExecutor(1, "tune")
