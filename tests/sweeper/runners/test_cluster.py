@@ -139,10 +139,11 @@ def test_a_launch_on_two_nodes_is_stopped_by_a_signal_and_gives_the_same_results
 
 
 @pytest.mark.ray
+@pytest.mark.parametrize("runner", ["ray", "tune"])
 def test_nodes_that_die_lose_nothing_and_one_that_is_added_gets_the_work(
-    store: Store, keeper: Keeper, expected: list[list[tuple[Any, ...]]]
+    store: Store, keeper: Keeper, expected: list[list[tuple[Any, ...]]], runner: str
 ) -> None:
-    process = launch(store, keeper)
+    process = launch(store, keeper, "--runner", runner)
     wait_for_a_rung(store, process)
     keeper.kill_workers()
     keeper.add()
