@@ -19,12 +19,11 @@ from ray.exceptions import RayError, RayTaskError
 from sweeper.errors import ClusterError
 from sweeper.runners.cluster import PACKAGES, Cluster, fault_of_worker
 from sweeper.runners.jobs import HABITS, Habits, Job
-from sweeper.runners.losses import lost, reason_of
+from sweeper.runners.losses import MAX_DEATHS, lost, reason_of
 from sweeper.runners.staff import Premises
 from trainers.segment import Outcome, Segment
 from trainers.worker import Introduction, Pulse, Worker
 
-MAX_DEATHS = 3  # of a worker, one after another, without an outcome between them
 THREADS_AT_ONCE = 3  # a segment, a question, a stop
 
 logger = logging.getLogger(__name__)

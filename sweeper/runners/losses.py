@@ -10,6 +10,8 @@ from ray.exceptions import RayTaskError
 from sweeper.runners.jobs import Job
 from trainers.segment import Ending, MemberOutcome, Outcome
 
+MAX_DEATHS = 3  # of a worker, one after another, without an outcome between them
+
 PLACE = re.compile(r"\bpid: (\d+) .*\bip: (\S+)")
 
 

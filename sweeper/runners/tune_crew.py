@@ -24,10 +24,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeper.errors import ClusterError
 from sweeper.runners.cluster import PACKAGES, Cluster, fault_of_worker, open_cluster
-from sweeper.runners.crew import MAX_DEATHS
 from sweeper.runners.crewed import CrewRunner
 from sweeper.runners.jobs import HABITS, Habits, Job
-from sweeper.runners.losses import lost, reason_of
+from sweeper.runners.losses import MAX_DEATHS, lost, reason_of
 from sweeper.runners.mailbox import Mailbox, News, Offer, Welcome
 from sweeper.runners.staff import Premises, Staff
 from sweeper.runners.tune import OVER, Tuning, fit, send_as_code
@@ -215,7 +214,10 @@ class TuneCrew:
     def _renew(self) -> list[tuple[Job, Outcome]]:
         """Begin another run of Tune's after one that has ended; return what that one lost."""
         error = self._run.exception()
-        why = f"Tune failed: {' '.join(str(error).split())}" if error else "Tune ended its trial"
+        why = "Tune ended its trial"
+        if error is not None:
+            text = str(error).strip() or type(error).__name__
+            why = f"Tune failed: {text.splitlines()[-1]}\n{text}"  # a traceback's last line first
         trials = list(self._seats) or ([""] if error else [])
         ended = [answer for trial in trials for answer in self._lose(trial, why)]
         self._dismissed.clear()
