@@ -26,6 +26,7 @@ BELONGS_IN = {  # library -> the modules (with all below them) that may import i
     "optuna": {"sweeper.search.sampling", "sweeper.store"},
     "optuna_dashboard": {"sweeper.dashboard"},
     "ray": {"sweeper.runners"},
+    "ray.tune": {"sweeper.runners.tune"},
     "pandas": {"sweeper.queries"},
     "pyarrow": {"sweeper.queries"},
     "sqlalchemy": LOG,

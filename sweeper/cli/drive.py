@@ -140,7 +140,10 @@ def _runner(options: Options, trainer: Trainer, dataset: Dataset, where: str) ->
         yield InlineRunner(trainer, where)
         return
     quieten_ray()
-    from sweeper.runners.ray import ray_runner
+    if options.staff.kind == "tune":
+        from sweeper.runners.tune_crew import tune_runner as open_runner
+    else:
+        from sweeper.runners.ray import ray_runner as open_runner
 
     task = options.request.task
     premises = Premises(
@@ -150,7 +153,7 @@ def _runner(options: Options, trainer: Trainer, dataset: Dataset, where: str) ->
         threads=task.threads,
         checkpoints=options.checkpoints,
     )
-    with ray_runner(options.staff, premises) as runner:
+    with open_runner(options.staff, premises) as runner:
         yield runner
 
 

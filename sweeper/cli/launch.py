@@ -83,9 +83,10 @@ class Options:
 @click.option("--address", help="HOST:PORT of a Ray cluster to use, or auto on a node of it.")
 @click.option(
     "--runner",
-    type=click.Choice(["inline", "ray"]),
-    help="inline: train in this process; ray: on workers [default: ray for several workers or "
-    "with --address].",
+    type=click.Choice(["inline", "ray", "tune"]),
+    help="inline: train in this process; ray: on workers; tune: each segment as a trial of Ray "
+    "Tune, where that is the rule, for 20 ms each [default: ray for several workers or with "
+    "--address].",
 )
 @click.option("--no-pruning", is_flag=True, help="Train every trial to its last step.")
 @click.option(

@@ -159,10 +159,11 @@ def test_a_second_launch_adds_a_method_to_the_running_driver(
 
 
 @pytest.mark.ray
+@pytest.mark.parametrize("runner", ["ray", "tune"])
 def test_nodes_that_die_lose_nothing_and_one_that_is_added_gets_the_work(
-    store: Store, keeper: Keeper, expected: list[list[tuple[Any, ...]]]
+    store: Store, keeper: Keeper, expected: list[list[tuple[Any, ...]]], runner: str
 ) -> None:
-    process = launch(store, keeper)
+    process = launch(store, keeper, "--runner", runner)
     wait_for_a_rung(store, process)
     keeper.kill_workers()
     keeper.add()

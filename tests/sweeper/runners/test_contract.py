@@ -13,7 +13,7 @@ from sweeper.launching import check
 from sweeper.steering import pause
 from sweeper.store.database import Store
 from tests.sweeper.driving import LEDGER, rows
-from tests.sweeper.runners.conftest import BOTH, ONE_WORKER, RunnerOf
+from tests.sweeper.runners.conftest import ALL, ONE_WORKER, RunnerOf
 from tests.sweeper.runners.tiny import (
     IN_FLIGHT,
     REQUEST,
@@ -42,7 +42,7 @@ def broken_kd() -> list[MethodPlan]:
     return [baseline, plan]
 
 
-@pytest.mark.parametrize("runner_of", [*BOTH, ONE_WORKER], indirect=True)
+@pytest.mark.parametrize("runner_of", [*ALL, ONE_WORKER], indirect=True)
 def test_parameters_values_and_weights_are_the_same(
     store: Store, tmp_path: Path, runner_of: RunnerOf, expected: list[list[tuple[Any, ...]]]
 ) -> None:
