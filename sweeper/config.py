@@ -23,6 +23,14 @@ QUIET_RAY = MappingProxyType(
         "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # a worker's death is said by us, and not on stdout
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # hide GPUs from CPU workers, without a warning
+        "RAY_ENABLE_AUTO_CONNECT": "0",  # no other cluster by a thread of Tune's that is late
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative path means the same in every worker
+        "RAY_AIR_NEW_OUTPUT": "0",  # which prints although it is told to be silent
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # stopping is ours
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # three files a trial
+        "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # its state is never restored
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+        "TUNE_WARN_THRESHOLD_S": "3600",
     }
 )
 

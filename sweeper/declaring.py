@@ -15,10 +15,11 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from sweeper.errors import ConfigError, PlanError
-from sweeper.names import search_name
+from sweeper.errors import ConfigError, PlanError, SweeperError
+from sweeper.names import search_name, study_name
 from sweeper.protocol import check_equal, plan_of
 from sweeper.search.space import Space
+from sweeper.steering import resume
 from sweeper.store import log
 from sweeper.store.schema import launch, study, sweep
 from trainers.identity import digest
@@ -68,18 +69,21 @@ def check_name(name: str) -> None:
 
 
 def declare(engine: Engine, declaration: Declaration, who: Launch) -> Any:
-    """Store a declaration and return the sweep's row.
+    """Store a declaration and return the sweep's row as it was before; a pause ends with it.
 
-    Raises ProtocolMismatch, field by field, where it differs from what the sweep froze before.
+    Raises ProtocolMismatch, field by field, where it differs from what the sweep froze before, and
+    SweeperError for a method that was cancelled.
     """
     check_name(declaration.sweep)
     plan_of(declaration.protocol).check_budget(declaration.budget)
     with engine.begin() as connection:
         row = _sweep(connection, declaration)
+        if row.paused_by is not None:
+            resume(connection, row.id, who.who)
         for method in declaration.methods:
             _check_switch(declaration, method)
             for repeat in range(1, num_searches(method.space.method, declaration.repeats) + 1):
-                _study(connection, row.id, declaration.budget, method, repeat)
+                _study(connection, row, declaration.budget, method, repeat)
         connection.execute(insert(launch).values(sweep_id=row.id, **vars(who)))
         log.note(
             connection,
@@ -125,13 +129,13 @@ def _sweep(connection: Connection, declaration: Declaration) -> Any:
 
 
 def _study(
-    connection: Connection, sweep_id: int, budget: int, method: MethodPlan, repeat: int
+    connection: Connection, sweep_row: Any, budget: int, method: MethodPlan, repeat: int
 ) -> None:
     space = method.space.model_dump(mode="json")
     added = connection.execute(
         upsert(study)
         .values(
-            sweep_id=sweep_id,
+            sweep_id=sweep_row.id,
             method=method.space.method,
             repeat=repeat,
             target=budget,
@@ -140,18 +144,24 @@ def _study(
             code_hash=method.code_hash,
             needs_teacher=method.needs_teacher,
             preparation=method.preparation,
-            calibration=_calibration(sweep_id, method.space.method),
+            calibration=_calibration(sweep_row.id, method.space.method),
         )
         .on_conflict_do_nothing()
     )
     if added.rowcount:
         return
     where = (
-        study.c.sweep_id == sweep_id,
+        study.c.sweep_id == sweep_row.id,
         study.c.method == method.space.method,
         study.c.repeat == repeat,
     )
     row = connection.execute(select(study).where(*where).with_for_update(key_share=True)).one()
+    if row.state == "cancelled":
+        raise SweeperError(
+            f"{study_name(sweep_row.name, row.method, repeat)} was cancelled {row.reason}; that is "
+            f"final: `sweeper delete {sweep_row.name} --method {row.method}` and launch it again, "
+            "or use another --sweep NAME"
+        )
     check_equal(
         f"method {method.space.method}",
         {"code": row.code_hash, "space": _by_name(row.space)},

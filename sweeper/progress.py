@@ -47,7 +47,7 @@ class SweepProgress:
     """How far a sweep is."""
 
     studies: Sequence[StudyProgress]
-    total_steps: int  # that the targets allow
+    total_steps: int  # that the targets allow; of a study that is not active, what it trained
     segment_steps: int  # member steps of segments in flight, as last heard
 
     @property
@@ -100,7 +100,10 @@ def read_progress(engine: Engine, sweep_id: int, plan: Plan) -> SweepProgress:
     names = StudyProgress.__dataclass_fields__
     return SweepProgress(
         studies=[StudyProgress(**{name: row[name] for name in names}) for row in rows],
-        total_steps=sum(allowed_steps(plan, row["target"]) for row in rows),
+        total_steps=sum(
+            allowed_steps(plan, row["target"]) if row["state"] == "active" else row["trained_steps"]
+            for row in rows
+        ),
         segment_steps=int(in_flight or 0),
     )
 

@@ -45,9 +45,10 @@ class Settlement:
     def _settle_member(
         self, segment_id: int, row: Row[Any], member: MemberOutcome, heard: int
     ) -> None:
-        if row.state != "RUNNING":  # its method was halted meanwhile: too late to count
-            self._charge(row, member, member.step)
+        if row.state != "RUNNING":  # halted or cancelled meanwhile: too late to count
+            self._charge(row, member, member.step, checkpoint=None)
             self._drop(member.checkpoint)
+            self._drop(row.checkpoint)
             return
         match member.ending:
             case Ending.REACHED:
@@ -89,13 +90,14 @@ class Settlement:
             log.set_study_state(self.connection, row.study_id, "parked", reason)
             self._note("parked", (row.study_id, None), why=reason)
 
-    def _charge(self, row: Row[Any], member: MemberOutcome, reached: int) -> None:
+    def _charge(self, row: Row[Any], member: MemberOutcome, reached: int, **values: Any) -> None:
         """Book steps whose result is not kept."""
         log.change_trial(
             self.connection,
             (row.study_id, row.number),
             wasted_steps=trials.c.wasted_steps + max(reached - row.step, 0),
             wasted_seconds=trials.c.wasted_seconds + member.seconds,
+            **values,
         )
 
     def _halt_if_failing(self, study_id: int, index: int) -> bool:
@@ -104,7 +106,7 @@ class Settlement:
             return False
         reason = f"{MAX_FAILURES} trials of bracket {index} failed: {failures[0]}"
         if not log.halt_study(self.connection, study_id, reason):
-            return True  # it was halted before
+            return True  # it was halted or cancelled before
         self._note("halted", (study_id, None), why=reason)
         for row in log.open_trials(self.connection, [study_id]):
             why = f"not run, its method was halted: {reason}"

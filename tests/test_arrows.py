@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "sweeper": {"search_spaces", "trainers"},
 }
 LOG = {f"sweeper.{name}" for name in ("store", "queries", "sweep", "declaring", "settling")}
-LOG |= {f"sweeper.{name}" for name in ("progress", "teachers", "runners.heartbeat")}
+LOG |= {f"sweeper.{name}" for name in ("progress", "teachers", "steering", "runners.heartbeat")}
 BELONGS_IN = {  # library -> the modules (with all below them) that may import it
     "torch": {"trainers"},
     "torchvision": {"trainers.models"},
@@ -26,6 +26,7 @@ BELONGS_IN = {  # library -> the modules (with all below them) that may import i
     "optuna": {"sweeper.search.sampling", "sweeper.store"},
     "optuna_dashboard": {"sweeper.dashboard"},
     "ray": {"sweeper.runners"},
+    "ray.tune": {"sweeper.runners.tune"},
     "pandas": {"sweeper.queries"},
     "pyarrow": {"sweeper.queries"},
     "sqlalchemy": LOG,

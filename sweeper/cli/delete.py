@@ -35,7 +35,7 @@ def command(sweep: str, method: str | None, yes: bool, database: str | None) -> 
         with store.engine.connect() as connection:
             removal = plan_removal(connection, sweep, method)
         _echo(removal)
-        _ask(sweep, yes)
+        confirm("delete all this?", "deleted", yes=yes)
         remove(store, removal)
     click.echo("deleted")
 
@@ -51,11 +51,12 @@ def _echo(removal: Removal) -> None:
         click.echo(f"logs: {len(removal.logs)} files")
 
 
-def _ask(sweep: str, yes: bool) -> None:
+def confirm(question: str, done: str, *, yes: bool) -> None:
+    """Ask whether what was shown shall be `done`; a no ends the command."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise SweeperError(f"nobody can be asked whether {sweep} may go: give --yes")
-    if not click.confirm("delete all this?"):
-        click.echo("nothing was deleted", err=True)
+        raise SweeperError(f"nobody can be asked whether this is to be {done}: give --yes")
+    if not click.confirm(question):
+        click.echo(f"nothing was {done}", err=True)
         click.get_current_context().exit(DECLINED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sweeper.cli.db import database_option
 from sweeper.config import Config, load_config
 from sweeper.errors import PlanError
 from sweeper.launching import Request
+from sweeper.limits import NO_LIMITS, Limits, parse_limits
 from sweeper.runners.staff import Staff, choose_staff
 from trainers.errors import near_miss
 from trainers.methods import method_names
@@ -27,6 +29,15 @@ Examples:
   sweeper launch --all --budget 32 --dry-run
   sweeper launch --all --budget 64 --workers 8
   sweeper launch --all --budget 64 --workers 64 --address auto --checkpoint-dir /shared/sweeps
+  sweeper launch --all --budget 64 --deadline 8h --max-device-hours 20
+
+
+Exit codes:
+  0    done
+  1    done but for methods that are halted or parked
+  2    refused, or ended by a fault: one line says what to do
+  3    ended by a pause, a cancellation or a limit, with work left or dropped
+  130  ended by Ctrl-C or SIGTERM; everything is saved
 """
 
 DEFAULT_TASK = "shapes"
@@ -44,6 +55,7 @@ class Options:
     cohort: int
     staff: Staff | None = None  # workers on Ray; None: this process trains
     task_file: Path | None = None  # of a task that does not come with the package
+    limits: Limits = NO_LIMITS
 
 
 @click.command(name="launch", epilog=EXAMPLES)
@@ -71,9 +83,10 @@ class Options:
 @click.option("--address", help="HOST:PORT of a Ray cluster to use, or auto on a node of it.")
 @click.option(
     "--runner",
-    type=click.Choice(["inline", "ray"]),
-    help="inline: train in this process; ray: on workers [default: ray for several workers or "
-    "with --address].",
+    type=click.Choice(["inline", "ray", "tune"]),
+    help="inline: train in this process; ray: on workers; tune: each segment as a trial of Ray "
+    "Tune, where that is the rule, for 20 ms each [default: ray for several workers or with "
+    "--address].",
 )
 @click.option("--no-pruning", is_flag=True, help="Train every trial to its last step.")
 @click.option(
@@ -90,6 +103,17 @@ class Options:
     type=click.Path(path_type=Path),
     help="Every node must see it [default: under SWEEPER_HOME].",
 )
+@click.option(
+    "--max-device-hours",
+    type=float,
+    metavar="H",
+    help="End when the whole sweep has used so many; the same command goes on with a higher H.",
+)
+@click.option(
+    "--deadline",
+    metavar="WHEN",
+    help="End then: 2026-11-21T08:00 (local time), or a length such as 90min, 8h, 1d12h.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan, its width and its time; no more.")
 @database_option
 def command(**given: Any) -> None:
@@ -97,7 +121,7 @@ def command(**given: Any) -> None:
 
     A budget is a target, not an increment: launch again with a larger one to go on, with another
     method to add it. Ctrl-C once finishes the running step and saves; twice stops at once; the
-    same command goes on either way.
+    same command goes on either way, also after `sweeper pause`.
     """
     _log_to_console()
     options = _options(given)
@@ -146,6 +170,7 @@ def _options(given: dict[str, Any]) -> Options:
         cohort=given["cohort"] or task.search.cohort,
         staff=_staff(given, device),
         task_file=Path(task_name) if task_name.endswith(".toml") else None,
+        limits=parse_limits(given["max_device_hours"], given["deadline"], datetime.now(UTC)),
     )
 
 

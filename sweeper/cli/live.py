@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import click
 from rich.console import Console, Group
@@ -34,7 +35,8 @@ class Clock:
         if self._first is None:
             self._first = (progress.trained_steps, progress.decided)
         elapsed = max(self._now() - self._started, 1e-9)
-        steps_per_s = (progress.trained_steps - self._first[0]) / elapsed
+        # What is lost with a worker counts no more: then the sum falls.
+        steps_per_s = max(progress.trained_steps - self._first[0], 0) / elapsed
         trials_per_h = (progress.decided - self._first[1]) / elapsed * 3600
         left = "" if progress.is_done else f", {_to_go(progress.left_steps, steps_per_s)} to go"
         return (
@@ -43,17 +45,44 @@ class Clock:
         )
 
 
+def _nothing() -> Sequence[str]:
+    return ()
+
+
 @contextmanager
-def live_view(read: Callable[[], SweepProgress], title: str) -> Iterator[Callable[[str], None]]:
-    """Show progress while the block runs; yields a function that prints a line above it."""
-    console = Console(stderr=True)
+def live_view(
+    read: Callable[[], SweepProgress],
+    title: str,
+    about: Callable[[], Sequence[str]] = _nothing,
+    *,
+    stderr: bool = True,
+) -> Iterator[Callable[[str], None]]:
+    """Show progress while the block runs; yields a function that prints a line above it.
+
+    The lines `about` the sweep stand below the table; outside a terminal only the first of them.
+    """
+    console = Console(stderr=stderr)
     clock = Clock()
     if not console.is_terminal:
-        with _repeat(lambda: _plain(read(), clock), PLAIN_LINE_S):
-            yield lambda line: click.echo(line, err=True)
+        say = partial(click.echo, err=stderr)
+        said: list[str] = []
+
+        def tell() -> None:
+            line = _plain(read(), clock, about())
+            if line not in said:
+                said[:] = [line]
+                say(line)
+
+        with _repeat(tell, PLAIN_LINE_S):
+            yield say
         return
     view = Live(console=console, auto_refresh=False)
-    with view, _repeat(lambda: view.update(_table(read(), clock, title), refresh=True), REFRESH_S):
+
+    def show() -> None:
+        table = _table(read(), clock, title)
+        view.update(Group(table, *map(Text, about())), refresh=True)
+
+    with view, _repeat(show, REFRESH_S):
         yield lambda line: console.print(line, markup=False, highlight=False)
 
 
@@ -80,14 +109,14 @@ def _repeat(action: Callable[[], None], interval_s: float) -> Iterator[None]:
         show()
 
 
-def _plain(progress: SweepProgress, clock: Clock) -> None:
-    studies = "; ".join(_short(study) for study in progress.studies)
-    click.echo(f"{clock.summary(progress)}; {studies}", err=True)
+def _plain(progress: SweepProgress, clock: Clock, about: Sequence[str]) -> str:
+    return "; ".join([clock.summary(progress), *map(_short, progress.studies), *about[:1]])
 
 
 def _short(study: StudyProgress) -> str:
     best = f", best {study.best:.2f}" if study.best is not None else ""
-    return f"{study.name} {study.decided}/{study.target}{best}"
+    state = f", {study.state}" if study.state != "active" else ""
+    return f"{study.name} {study.decided}/{study.target}{best}{state}"
 
 
 def _table(progress: SweepProgress, clock: Clock, title: str) -> Group:

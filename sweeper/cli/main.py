@@ -23,6 +23,9 @@ FAULT = 2
 COMMANDS = MappingProxyType(
     {
         "launch": "Start a sweep, add methods or budget to it, or go on with it.",
+        "watch": "Follow a sweep live, from anywhere.",
+        "pause": "Let a sweep's driver save and end; the same launch goes on.",
+        "cancel": "End a sweep or one of its methods for good; what is finished stays.",
         "status": "Show how far every sweep is, who drives it, and what is wrong.",
         "query": "Print leaderboard, trials, curves or ledger, or run SQL.",
         "show": "Show a sweep, a method or one trial; export its weights.",

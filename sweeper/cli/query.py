@@ -17,6 +17,7 @@ from sweeper.cli.reading import choose_sweep, opened
 from sweeper.cli.tables import decimals, echo_table, short_params
 from sweeper.names import search_name
 from sweeper.queries import ORDERS, check_query, select_rows
+from sweeper.steering import CANCELLED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,11 +145,18 @@ def _method(row: Row) -> str:
     return search_name(row["method"], row["repeat"])
 
 
+def _named_with_state(row: Row) -> str:
+    """Return the method; one that did not run to its end says so."""
+    return _method(row) if row["state"] == "active" else f"{_method(row)} ({row['state']})"
+
+
 def _trial(row: Row) -> str:
     return f"{_method(row)}#{row['number']}"
 
 
 def _state(row: Row) -> str:
+    if (row.get("reason") or "").startswith(CANCELLED):
+        return "cancelled"
     return "diverged" if row.get("diverged") else STATES[row["state"]]
 
 
@@ -158,7 +166,7 @@ def _column(name: str) -> Callable[[Row], object]:
 
 TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
     "leaderboard": {
-        "method": _method,
+        "method": _named_with_state,
         "mIoU": _column("miou"),
         "published": _column("published"),
         "best": lambda row: None if row["best_trial"] is None else f"#{row['best_trial']}",

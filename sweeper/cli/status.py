@@ -52,26 +52,31 @@ def _echo(overview: SweepOverview) -> None:
         f"{overview.name}: task {overview.task}, seed {overview.seed}, "
         f"first launched {overview.launched_at}"
     )
-    click.echo(f"  {_who(overview)}")
+    click.echo(f"  {driver_line(overview)}")
     click.echo()
     echo_table(HEADERS, [_row(study) for study in overview.studies])
     click.echo()
     echo_table(STEP_HEADERS, [_steps(study) for study in overview.studies])
     click.echo()
-    for line in (*_facts(overview), *(_flight(flight) for flight in overview.in_flight)):
+    for line in (*_facts(overview), *(flight_line(flight) for flight in overview.in_flight)):
         click.echo(f"  {line}")
     for warning in overview.warnings:
         click.echo(f"  warning: {warning}")
 
 
-def _who(overview: SweepOverview) -> str:
+def driver_line(overview: SweepOverview) -> str:
+    """Return who drives a sweep, or why nobody does and the command that goes on."""
     silent = duration(overview.driver_silent_s or 0.0)
     if overview.state == "driven":
-        return f"driven by {overview.driver}, heard of {silent} ago"
+        ending = f"; paused by {overview.paused_by}: it is about to end"
+        who = f"driven by {overview.driver}, heard of {silent} ago"
+        return who + (ending if overview.paused_by else "")
     if overview.state == "done":
         return "done"
     lost = f" (its driver {overview.driver} was last heard of {silent} ago)"
     again = overview.last_command or "sweeper launch ..."
+    if overview.state == "paused":
+        return f"paused by {overview.paused_by}: go on with `{again}`"
     return f"interrupted{lost if overview.driver else ''}: go on with `{again}`"
 
 
@@ -113,7 +118,8 @@ def _repeats(overview: SweepOverview) -> str:
     return "not deterministic: on a GPU a repeated trial may differ in the last digits"
 
 
-def _flight(flight: Flight) -> str:
+def flight_line(flight: Flight) -> str:
+    """Return where a segment is, and of which trials it is."""
     return (
         f"segment {flight.segment}: steps {flight.start_step} to {flight.stop_step}, at "
         f"{flight.at_step}, for {duration(flight.running_s)}, heard of {duration(flight.silent_s)} "

@@ -24,6 +24,7 @@ from sweeper.config import child_environment, without_database
 from sweeper.errors import ClusterError
 from sweeper.runners.staff import Premises, Staff
 from trainers.surroundings import Surroundings, differences, surroundings
+from trainers.worker import Introduction
 
 PACKAGES = ("torch", "torchvision", "ray")  # that decide on values, or on whether nodes can talk
 CONNECT_S = 5.0
@@ -93,6 +94,15 @@ def fault_of(there: Surroundings, cluster: Cluster) -> str | None:
             "folder that every node sees under the same path"
         )
     return None
+
+
+def fault_of_worker(introduction: Introduction, cluster: Cluster, premises: Premises) -> str | None:
+    """Return why a worker cannot be used: its place, or the data it finds there."""
+    there = introduction.surroundings
+    fault = fault_of(there, cluster)
+    if fault is None and introduction.fingerprint != premises.fingerprint:
+        return f"the data on node {there.host} are not those of this launch"
+    return fault
 
 
 @contextmanager

@@ -8,70 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
 from sweeper.errors import ClusterError
-from sweeper.runners.cluster import PACKAGES, Cluster, fault_of
+from sweeper.runners.cluster import PACKAGES, Cluster, fault_of_worker
+from sweeper.runners.jobs import HABITS, Habits, Job
+from sweeper.runners.losses import MAX_DEATHS, lost, reason_of
 from sweeper.runners.staff import Premises
-from trainers.segment import Ending, MemberOutcome, Outcome, Segment
+from trainers.segment import Outcome, Segment
 from trainers.worker import Introduction, Pulse, Worker
 
-SILENCE_STEPS = 50  # that a worker may be silent for, by the measured time of a step
-FIRST_SIGN = 5  # times the silence: a teacher may have to be loaded and a device set up
-MAX_DEATHS = 3  # of a worker, one after another, without an outcome between them
 THREADS_AT_ONCE = 3  # a segment, a question, a stop
 
-PLACE = re.compile(r"\bpid: (\d+) .*\bip: (\S+)")
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Habits:
-    """How closely workers are listened to."""
-
-    listen_s: float = 2.0  # between two questions how far a worker is
-    silence_s: float = 120.0  # without a sign of life that are always forgiven
-
-
-HABITS = Habits()
-
-
-@dataclass(kw_only=True)
-class Job:
-    """A segment that a worker has."""
-
-    number: int
-    segment: Segment
-    step: int
-    began: float = field(default_factory=time.monotonic)
-    signs: int = 0
-    alive: float = field(default_factory=time.monotonic)  # when its signs were last seen to rise
-    _is_news: bool = False
-
-    def hear(self, pulse: Pulse) -> None:
-        """Note what the worker said; it is alive if its signs have risen."""
-        if pulse.signs > self.signs:
-            self.step, self.signs, self.alive = pulse.step, pulse.signs, time.monotonic()
-            self._is_news = True
-
-    def news(self) -> int | None:
-        """Return the step that was heard of since the last call, if there was any."""
-        is_news, self._is_news = self._is_news, False
-        return self.step if is_news else None
-
-    def patience_s(self, shortest: float) -> float:
-        """Return how long the worker may be silent, judged by how long its steps took so far."""
-        if not self.signs:
-            return FIRST_SIGN * shortest
-        return max(shortest, SILENCE_STEPS * (self.alive - self.began) / self.signs)
 
 
 @dataclass(kw_only=True)
@@ -86,7 +41,7 @@ class _Seat:
     deaths: int = 0
 
 
-class Crew:
+class RayCrew:
     """The workers of one launch; use it in a `with` statement."""
 
     def __init__(
@@ -107,7 +62,7 @@ class Crew:
         for seat in self._seats:
             self._hire(seat)
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> RayCrew:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -142,10 +97,12 @@ class Crew:
 
         Raises ClusterError where no worker is left.
         """
-        self._forgive(time.monotonic() - self._polled)
+        for job in self.jobs:  # the driver may have waited for its database
+            job.forgive(time.monotonic() - self._polled)
         ended = self._hear_from_workers(timeout_s)
-        silent = [seat for seat in self._seats if self._is_silent(seat)]
-        ended += [self._give_up(seat) for seat in silent]
+        for seat in list(self._seats):
+            if seat.job is not None and seat.job.is_silent(self.habits):
+                ended.append(self._give_up(seat, seat.job))
         self._polled = time.monotonic()
         return ended
 
@@ -169,12 +126,6 @@ class Crew:
             self._listened = time.monotonic()
             self._listen()
         return ended
-
-    def _forgive(self, seconds: float) -> None:
-        """Count no silence while nobody listened: the driver may have waited for its database."""
-        for job in self.jobs:
-            job.began += seconds
-            job.alive += seconds
 
     def _hire(self, seat: _Seat) -> None:
         options = {"num_cpus": self._premises.threads, "num_gpus": self._cluster.gpus}
@@ -212,10 +163,7 @@ class Crew:
         except RayError as error:
             self._replace(seat, reason_of(error))
         else:
-            there = introduction.surroundings
-            fault = fault_of(there, self._cluster)
-            if fault is None and introduction.fingerprint != self._premises.fingerprint:
-                fault = f"the data on node {there.host} are not those of this launch"
+            fault = fault_of_worker(introduction, self._cluster, self._premises)
             if fault is None:
                 seat.is_ready = True
             else:
@@ -255,53 +203,7 @@ class Crew:
             if seat.job is not None and seat.question is None:
                 seat.question = seat.actor.pulse.remote(seat.job.number)
 
-    def _is_silent(self, seat: _Seat) -> bool:
-        job = seat.job
-        if job is None:
-            return False
-        return time.monotonic() - job.alive > job.patience_s(self.habits.silence_s)
-
-    def _give_up(self, seat: _Seat) -> tuple[Job, Outcome]:
-        job = seat.job
-        if job is None:
-            raise ValueError("a worker without a job cannot be given up")
+    def _give_up(self, seat: _Seat, job: Job) -> tuple[Job, Outcome]:
         reason = f"no progress at step {job.step} for {time.monotonic() - job.alive:.0f} s"
         self._replace(seat, reason)
         return job, lost(job, reason)
-
-
-def lost(job: Job, reason: str) -> Outcome:
-    """Return the outcome of a job that brought nothing back."""
-    wall = time.monotonic() - job.began
-    members = job.segment.members
-    return Outcome(
-        members=tuple(
-            MemberOutcome(
-                key=member.key,
-                ending=Ending.LOST,
-                step=job.segment.start,
-                seconds=wall / len(members),
-                reason=reason,
-            )
-            for member in members
-        ),
-        wall_seconds=wall,
-        device_name="unknown",
-    )
-
-
-def reason_of(error: RayError) -> str:
-    """Return why a worker brought no outcome: first a line, then the traceback if there is one.
-
-    Without Ray's list of what else it could have been.
-    """
-    if isinstance(error, RayTaskError):
-        cause = error.cause or error
-        return f"{type(cause).__name__}: {' '.join(str(cause).split())}\n{error}"
-    text = " ".join(str(error).split())
-    place = PLACE.search(text)
-    who = f"process {place[1]} on {place[2]}" if place else "before it began"
-    why = text.partition(" Some common causes")[0]
-    for beginning in ("The actor is dead because ", "Worker exit detail: "):
-        why = why.rpartition(beginning)[2]
-    return f"a worker died ({who}): {why}"

@@ -1,15 +1,21 @@
-"""A driver's sign of life: renews its lease and passes on how far running segments are."""
+"""A driver's sign of life: renews its lease, passes on how far segments are, hears what is asked.
+
+A pause, a cancellation or a limit reach the runner here, as a stop like a signal's.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import LeaseLost
+from sweeper.limits import NO_LIMITS, End, Limits
+from sweeper.steering import read_wishes
 from sweeper.store.lease import RENEWAL_S
 from sweeper.sweep import Assignment, Sweep
 from trainers.segment import Control
@@ -17,14 +23,31 @@ from trainers.segment import Control
 logger = logging.getLogger(__name__)
 
 
+def _ignore(line: str) -> None:
+    """Nobody wants to know."""
+
+
 class Heartbeat:
     """Runs beside a runner, in a thread of its own; a lost lease asks the runner to stop."""
 
-    def __init__(self, sweep: Sweep, stop: threading.Event, interval_s: float = RENEWAL_S) -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        stop: threading.Event,
+        interval_s: float = RENEWAL_S,
+        *,
+        limits: Limits = NO_LIMITS,
+        say: Callable[[str], None] = _ignore,
+    ) -> None:
         self.sweep = sweep
         self.stop = stop
         self.interval_s = interval_s
+        self.limits = limits
+        self.say = say
         self.lease_lost = False
+        self.end: End | None = None  # why `stop` was set, unless it was by a signal
+        self._unwanted: frozenset[int] = frozenset()  # segments
+        self._targets: Mapping[str, int] | None = None
         self._heard: dict[int, tuple[Assignment, int]] = {}  # since the last beat, by segment
         self._guard = threading.Lock()
         self._over = threading.Event()
@@ -49,8 +72,11 @@ class Heartbeat:
         def note(step: int) -> None:
             self.note(assignment, step)
 
+        def should_stop() -> bool:
+            return self.stop.is_set() or assignment.id in self._unwanted
+
         note(assignment.segment.start)
-        return Control(on_progress=note, should_stop=self.stop.is_set)
+        return Control(on_progress=note, should_stop=should_stop)
 
     def note(self, assignment: Assignment, step: int) -> None:
         """Note that a segment's worker was heard of at `step`; stored with the next beat."""
@@ -61,6 +87,15 @@ class Heartbeat:
         """Raise LeaseLost when another driver has taken the sweep over."""
         if self.lease_lost:
             raise LeaseLost("another driver took this sweep over; run the same command to watch it")
+
+    def look(self) -> None:
+        """Read what is asked of the driver, and set `stop` and `end` where it is to end."""
+        wishes = read_wishes(self.sweep.engine, self.sweep.id, self.limits)
+        self._unwanted = wishes.unwanted
+        self._tell_added(wishes.targets)
+        if wishes.end is not None and not self.stop.is_set():
+            self.end = wishes.end
+            self.stop.set()
 
     def _run(self) -> None:
         while not self._over.wait(self.interval_s):
@@ -80,3 +115,13 @@ class Heartbeat:
             heard, self._heard = self._heard, {}
         for assignment, step in heard.values():
             self.sweep.hear(assignment, step)
+        before = self.end
+        self.look()
+        if self.end is not before and self.end is not None:
+            self.say(f"{self.end.why}: finishing the running step and saving")
+
+    def _tell_added(self, targets: Mapping[str, int]) -> None:
+        before, self._targets = self._targets, targets
+        added = [f"{name} {target}" for name, target in targets.items() - (before or {}).items()]
+        if before is not None and added:
+            self.say(f"another launch adds trials, up to {', '.join(sorted(added))}")

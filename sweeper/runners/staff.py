@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,13 +10,14 @@ from sweeper.errors import ConfigError
 from sweeper.store.url import masked
 from trainers.tasks.schema import Data
 
-Kind = Literal["inline", "ray"]
+Kind = Literal["inline", "ray", "tune"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Staff:
     """The workers that a launch asks for."""
 
+    kind: Kind = "ray"  # who starts and keeps them
     workers: int = 1
     gpus_per_worker: float | None = None  # None: what there is, at most one each
     address: str | None = None  # of a running cluster; None: one on this machine, for this launch
@@ -37,7 +38,7 @@ class Premises:
 def choose_staff(
     kind: Kind | None, staff: Staff, *, database: str | None, checkpoints: Path | None
 ) -> Staff | None:
-    """Return the workers for the runner `ray`, None for `inline`; ConfigError for a contradiction.
+    """Return the workers on a cluster, None for `inline`; ConfigError for a contradiction.
 
     `database` and `checkpoints` are what the command line names, None where it names none.
     """
@@ -47,11 +48,11 @@ def choose_staff(
             "--runner inline trains in this process alone: leave --workers and --address out, "
             "or take --runner ray"
         )
-    if kind == "ray" or many:
+    if kind in ("ray", "tune") or many:
         _check_address(staff.address, checkpoints)
         _check_device(staff)
         _check_database(database)
-        return staff
+        return replace(staff, kind=kind or "ray")
     if staff.gpus_per_worker is not None:
         raise ConfigError(
             "--gpus-per-worker is for workers on Ray: add --runner ray or --workers N; "

@@ -14,6 +14,7 @@ from sweeper.search.trials import PastTrial, PlannedTrial
 from sweeper.store.schema import bracket, event, rung, segment, segment_member, study, trial
 
 TrialKey = tuple[int, int]  # study id, number
+FINAL_STATES = ("halted", "cancelled")  # of a study that no relaunch goes on with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +235,12 @@ def failures(connection: Connection, study_id: int, numbers: range) -> list[str]
     return [(reason or "no reason given").splitlines()[0] for reason in connection.scalars(query)]
 
 
+def count_complete(connection: Connection, study_ids: Iterable[int]) -> int:
+    """Return how many trials of some studies are complete."""
+    where = (trial.c.study_id.in_(list(study_ids)), trial.c.state == "COMPLETE")
+    return int(connection.scalar(select(func.count()).select_from(trial).where(*where)) or 0)
+
+
 def note(
     connection: Connection,
     sweep_id: int,
@@ -265,10 +272,8 @@ def count_losses(connection: Connection, key: TrialKey, epoch: int) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def set_study_state(
-    connection: Connection, study_id: int, state: str, reason: str | None = None
-) -> None:
-    """Make a study active, or park it: a relaunch goes on."""
+def set_study_state(connection: Connection, study_id: int, state: str, reason: str) -> None:
+    """Park a study, so that a relaunch goes on, or cancel it for good."""
     connection.execute(
         update(study).where(study.c.id == study_id).values(state=state, reason=reason)
     )
@@ -285,8 +290,8 @@ def calibrate(connection: Connection, study_id: int, calibration: Mapping[str, A
 
 
 def halt_study(connection: Connection, study_id: int, reason: str) -> bool:
-    """Halt a study for good; False where it was halted before."""
-    where = (study.c.id == study_id, study.c.state != "halted")
+    """Halt a study for good; False where it was halted or cancelled before."""
+    where = (study.c.id == study_id, study.c.state.not_in(FINAL_STATES))
     halted = connection.execute(update(study).where(*where).values(state="halted", reason=reason))
     return halted.rowcount == 1
 
@@ -310,11 +315,15 @@ def forget_checkpoint(connection: Connection, trials: Iterable[OpenTrial]) -> No
 
 
 def checkpoints(connection: Connection, sweep_id: int) -> set[tuple[str, str]]:
-    """Return folder name and file name of every checkpoint that a trial of the sweep has."""
+    """Return folder name and file name of every checkpoint that a trial of the sweep needs."""
     query = (
         select(trial.c.checkpoint)
         .join(study, study.c.id == trial.c.study_id)
-        .where(study.c.sweep_id == sweep_id, trial.c.checkpoint.is_not(None))
+        .where(
+            study.c.sweep_id == sweep_id,
+            trial.c.checkpoint.is_not(None),
+            trial.c.state != "FAIL",  # one that was cancelled in flight, when its driver died
+        )
     )
     paths = map(Path, connection.scalars(query))
     return {(path.parent.name, path.name) for path in paths}

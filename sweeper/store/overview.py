@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, text
 
 from sweeper.names import search_name, study_name, trial_name
 from sweeper.store.lease import Holder, holder_of
+from sweeper.store.log import FINAL_STATES
 from sweeper.store.logfiles import roots, sweep_file
 from sweeper.store.lookup import find_sweep, sweep_names
 
@@ -83,7 +84,7 @@ class StudyOverview:
     def is_over(self) -> bool:
         """Whether nothing of it is left to run."""
         finished = self.planned >= self.budget and self.undecided == 0
-        return self.state == "halted" or finished
+        return self.state in FINAL_STATES or finished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,8 @@ class SweepOverview:
     task: str
     seed: int
     launched_at: str  # ISO 8601, UTC
-    state: str  # driven, interrupted or done
+    state: str  # driven, paused, interrupted or done
+    paused_by: str | None  # its driver, if there is one, is about to end
     driver: str | None  # also one that was lost
     driver_silent_s: float | None
     last_command: str | None
@@ -139,7 +141,8 @@ def _overview(connection: Connection, row: Row[Any]) -> SweepOverview:
         task=task,
         seed=row.seed,
         launched_at=_iso(row.created_at),
-        state=_state(holder, studies),
+        state=_state(holder, studies, row.paused_by),
+        paused_by=row.paused_by,
         driver=holder.name if holder else None,
         driver_silent_s=holder.age_s if holder else None,
         last_command=launch.command if launch else None,
@@ -154,10 +157,12 @@ def _overview(connection: Connection, row: Row[Any]) -> SweepOverview:
     )
 
 
-def _state(holder: Holder | None, studies: Iterable[StudyOverview]) -> str:
+def _state(holder: Holder | None, studies: Iterable[StudyOverview], paused_by: str | None) -> str:
     if holder is not None and holder.alive:
         return "driven"
-    return "done" if all(study.is_over for study in studies) else "interrupted"
+    if all(study.is_over for study in studies):
+        return "done"
+    return "interrupted" if paused_by is None else "paused"
 
 
 def _folders(connection: Connection, sweep_id: int) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -66,6 +68,16 @@ def reader_url(url: str, application_name: str = "sweeper reader") -> str:
     else:
         settings["role"] = READER
     return rendered(with_settings(parsed, application_name, settings))
+
+
+@contextmanager
+def reader_engine(url: str, application_name: str) -> Iterator[Engine]:
+    """Yield an engine of the reader for as long as the block runs; see `reader_url`."""
+    engine = create_engine(reader_url(url, application_name), pool_pre_ping=True)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _fetch(

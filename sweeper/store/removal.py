@@ -86,7 +86,8 @@ def remove(store: Store, removal: Removal) -> None:
 def _refuse_driver(name: str, holder: Holder | None) -> None:
     if holder is not None and holder.alive:
         raise SweeperError(
-            f"{holder.name} drives sweep {name}; stop it there first (Ctrl-C), then delete"
+            f"{holder.name} drives sweep {name}; end that first (`sweeper pause {name}`), then "
+            "delete"
         )
 
 

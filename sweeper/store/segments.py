@@ -147,6 +147,22 @@ def heard_step(connection: Connection, segment_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def flights(connection: Connection, sweep_id: int) -> dict[int, bool]:
+    """Return id -> whether any of its members is still undecided, of every segment in flight."""
+    query = (
+        select(segment.c.id, func.bool_or(trial.c.state == "RUNNING").label("is_wanted"))
+        .join(segment_member, segment_member.c.segment_id == segment.c.id)
+        .join(
+            trial,
+            (trial.c.study_id == segment_member.c.study_id)
+            & (trial.c.number == segment_member.c.number),
+        )
+        .where(segment.c.sweep_id == sweep_id, segment.c.state == "in flight")
+        .group_by(segment.c.id)
+    )
+    return {row.id: row.is_wanted for row in connection.execute(query)}
+
+
 def lose_segments(
     connection: Connection, sweep_id: int, running: Collection[int] = ()
 ) -> list[int]:

@@ -41,7 +41,7 @@ GROUP BY s.name, y.id
 LEADERBOARD = """
 SELECT s.name AS sweep, y.method, y.repeat, b.number AS best_trial, b.value AS miou,
        p.value AS published, c.trials, c.complete,
-       c.pruned, c.diverged, c.failed, y.target AS budget, b.params
+       c.pruned, c.diverged, c.failed, y.target AS budget, b.params, y.state
 FROM sweeper.study y
 JOIN sweeper.sweep s ON s.id = y.sweep_id
 LEFT JOIN LATERAL (

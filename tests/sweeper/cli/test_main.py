@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 HEAVY = {"torch", "ray", "optuna", "pandas", "scipy"}
 LOOKING = [
     ("status",),
+    ("watch", "demo"),
     ("query", "trials"),
     ("show", "demo/kd#3"),
     ("show", "demo"),

@@ -22,12 +22,16 @@ from trainers.cohort import Trainer
 quieten_ray()
 
 from sweeper.runners.cluster import Cluster, open_cluster  # noqa: E402 - Ray reads what was set
-from sweeper.runners.crew import Habits  # noqa: E402
-from sweeper.runners.ray import RayRunner  # noqa: E402
+from sweeper.runners.crew import RayCrew  # noqa: E402
+from sweeper.runners.crewed import CrewRunner, Hire  # noqa: E402
+from sweeper.runners.jobs import Habits  # noqa: E402
+from sweeper.runners.tune_crew import TuneCrew  # noqa: E402
 
 SECRETS = {"SWEEPER_DATABASE_URL": "postgresql://u:secret@h/d", "PGPASSWORD": "secret"}
 ATTENTIVE = Habits(listen_s=0.1, silence_s=2.0)
-BOTH = ["inline", pytest.param("ray with 2 workers", marks=pytest.mark.ray)]
+CREWS: dict[str, Hire] = {"ray": RayCrew, "tune": TuneCrew}
+ON_RAY = [pytest.param(f"{name} with 2 workers", marks=pytest.mark.ray) for name in CREWS]
+ALL = ["inline", *ON_RAY]
 ONE_WORKER = pytest.param("ray with 1 worker", marks=pytest.mark.ray)
 RunnerOf = Callable[[bool], Runner]  # of slow trainers or of normal ones
 
@@ -69,25 +73,21 @@ def cluster(premises: Premises) -> Iterator[Cluster]:
     opened.__exit__(None, None, None)
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=ALL)
 def runner_of(request: pytest.FixtureRequest, premises: Premises) -> RunnerOf:
-    """Both runners in turn, or those that a test names."""
+    """All runners in turn, or those that a test names."""
     if request.param == "inline":
         return lambda slow: InlineRunner(SlowTrainer() if slow else Trainer(), "cpu")
     cluster = request.getfixturevalue("cluster")
-    workers = int(request.param.split()[2])
-    return lambda slow: ray_runner_on(replace(cluster, workers=workers), premises, slow)
+    crew, _, workers, _ = request.param.split()
+    place = replace(cluster, workers=int(workers))
+    return lambda slow: runner_on(place, premises, CREWS[crew], slow)
 
 
-@pytest.fixture
-def two_slow_workers(cluster: Cluster, premises: Premises) -> Runner:
-    return ray_runner_on(cluster, premises, slow=True)
-
-
-def ray_runner_on(cluster: Cluster, premises: Premises, slow: bool) -> Runner:
+def runner_on(cluster: Cluster, premises: Premises, crew: Hire, slow: bool) -> Runner:
     if slow:
-        return RayRunner(cluster, premises, worker=SlowWorker, habits=ATTENTIVE)
-    return RayRunner(cluster, premises)
+        return CrewRunner(crew, cluster, premises, worker=SlowWorker, habits=ATTENTIVE)
+    return CrewRunner(crew, cluster, premises)
 
 
 @pytest.fixture(scope="session")

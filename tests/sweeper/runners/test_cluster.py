@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from sweeper.runners.staff import Premises, Staff
 from sweeper.store.database import Store
 from tests.servers import free_port
 from tests.sweeper.driving import LEDGER, rows
-from tests.sweeper.runners.tiny import REQUEST, assert_complete
+from tests.sweeper.runners.tiny import REQUEST, assert_complete, log_of
 from trainers.surroundings import surroundings
 
 INTERRUPTED = 130
@@ -94,11 +94,17 @@ def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
     kept.close()
 
 
-def launch(store: Store, keeper: Keeper, *more: str) -> subprocess.Popen[str]:
+def launch(
+    store: Store,
+    keeper: Keeper,
+    *more: str,
+    methods: Sequence[str] = REQUEST.methods,
+    budget: int = REQUEST.budget,
+) -> subprocess.Popen[str]:
     task = Path(__file__).parents[1] / "tasks" / "tiny.toml"
     command = [sys.executable, "-m", "sweeper.cli.main", "launch", "--task", str(task)]
-    command += ["--sweep", "s", "--budget", str(REQUEST.budget), "--workers", "2"]
-    command += [part for method in REQUEST.methods for part in ("--method", method)]
+    command += ["--sweep", "s", "--budget", str(budget), "--workers", "2"]
+    command += [part for method in methods for part in ("--method", method)]
     command += ["--address", keeper.address, "--checkpoint-dir", str(keeper.folder / "checkpoints")]
     environment = os.environ | {"SWEEPER_DATABASE_URL": store.url}
     pipe = subprocess.PIPE
@@ -139,10 +145,25 @@ def test_a_launch_on_two_nodes_is_stopped_by_a_signal_and_gives_the_same_results
 
 
 @pytest.mark.ray
-def test_nodes_that_die_lose_nothing_and_one_that_is_added_gets_the_work(
+def test_a_second_launch_adds_a_method_to_the_running_driver(
     store: Store, keeper: Keeper, expected: list[list[tuple[Any, ...]]]
 ) -> None:
-    process = launch(store, keeper)
+    driver = launch(store, keeper, methods=("baseline",), budget=48)
+    wait_for_a_rung(store, driver)
+    second = launch(store, keeper, methods=("kd",))
+    assert "and will run this as well; watching" in finish(second)
+    assert "another launch adds trials, up to kd 8" in finish(driver)
+    assert rows(store.engine, "SELECT epoch FROM sweeper.lease") == [(1,)]
+    for part, whole in zip(log_of(store), expected, strict=True):
+        assert [row for row in part if row[0] == "kd"] == [row for row in whole if row[0] == "kd"]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("runner", ["ray", "tune"])
+def test_nodes_that_die_lose_nothing_and_one_that_is_added_gets_the_work(
+    store: Store, keeper: Keeper, expected: list[list[tuple[Any, ...]]], runner: str
+) -> None:
+    process = launch(store, keeper, "--runner", runner)
     wait_for_a_rung(store, process)
     keeper.kill_workers()
     keeper.add()

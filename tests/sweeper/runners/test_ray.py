@@ -1,4 +1,4 @@
-"""What can happen to workers on Ray, and what they must never get to know."""
+"""What can happen to workers on Ray, whoever keeps them, and what they must never get to know."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 import ray
 
 from sweeper.runners.cluster import Cluster
-from sweeper.runners.runner import Runner
 from sweeper.store.database import Store
 from sweeper.sweep_log import SweepLog
 from tests.sweeper.driving import rows
-from tests.sweeper.runners.conftest import SECRETS
+from tests.sweeper.runners.conftest import ON_RAY, SECRETS, RunnerOf
 from tests.sweeper.runners.tiny import assert_complete, open_tiny, run_tiny
 
 pytestmark = pytest.mark.ray
+AT_WORK = ("ray::SlowWorker", "ray::OneSegment")
 BUSY = """SELECT count(*) FROM sweeper.segment
           WHERE state = 'in flight' AND progress_step > start_step"""
 LOST = "SELECT DISTINCT reason FROM sweeper.segment_member WHERE ending = 'lost'"
@@ -34,19 +34,20 @@ def disturb(store: Store, number: signal.Signals, seen: list[int]) -> None:
     while time.monotonic() < deadline:
         if rows(store.engine, BUSY) == [(2,)]:
             mine = psutil.Process().children(recursive=True)
-            seen += [process.pid for process in mine if process.name() == "ray::SlowWorker"]
+            seen += [process.pid for process in mine if process.name().startswith(AT_WORK)]
             os.kill(seen[0], number)
             return
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize("runner_of", ON_RAY, indirect=True)
 @pytest.mark.parametrize(
     ("number", "why"), [(signal.SIGKILL, "a worker died"), (signal.SIGSTOP, "no progress")]
 )
 def test_a_worker_that_dies_or_falls_silent_is_replaced_and_nothing_is_lost(
     store: Store,
     tmp_path: Path,
-    two_slow_workers: Runner,
+    runner_of: RunnerOf,
     expected: list[list[tuple[Any, ...]]],
     number: signal.Signals,
     why: str,
@@ -55,8 +56,9 @@ def test_a_worker_that_dies_or_falls_silent_is_replaced_and_nothing_is_lost(
     sweep = open_tiny(store, tmp_path)
     thread = threading.Thread(target=disturb, args=(store, number, seen))
     thread.start()
-    with SweepLog(sweep, two_slow_workers.where, threading.Event()):
-        assert run_tiny(sweep, two_slow_workers)
+    runner = runner_of(True)
+    with SweepLog(sweep, runner.where, threading.Event()):
+        assert run_tiny(sweep, runner)
     thread.join()
     assert seen
     assert_complete(store, expected)

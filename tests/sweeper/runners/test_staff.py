@@ -37,6 +37,11 @@ def test_one_process_trains_alone_unless_more_is_asked_for(
     assert choose(kind, staff) == (staff if on_ray else None)
 
 
+@pytest.mark.parametrize("staff", [ONE, TWO, CLUSTER])
+def test_tune_keeps_the_workers_where_it_is_asked_for(staff: Staff) -> None:
+    assert choose("tune", staff) == replace(staff, kind="tune")
+
+
 @pytest.mark.parametrize(
     ("kind", "staff", "said"),
     [
@@ -62,6 +67,7 @@ def test_a_cluster_needs_a_folder_that_all_nodes_see() -> None:
 
 def test_a_password_on_the_command_line_is_refused_since_ray_would_keep_it() -> None:
     assert choose("ray", ONE, "postgresql://me@h/d") == ONE
-    with pytest.raises(ConfigError, match="SWEEPER_DATABASE_URL") as refused:
-        choose("ray", ONE, URL.format("secret"))
+    for kind in ("ray", "tune"):
+        with pytest.raises(ConfigError, match="SWEEPER_DATABASE_URL") as refused:
+            choose(kind, ONE, URL.format("secret"))
     assert "secret" not in str(refused.value)

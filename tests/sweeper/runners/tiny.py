@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweeper.declaring import MethodPlan, declare
 from sweeper.launching import Request, check, declaration
+from sweeper.readiness import Outfitter
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.runner import Runner
 from sweeper.store.database import Store
 from sweeper.store.lease import Lease, acquire
 from sweeper.store.projection import Projection
 from sweeper.sweep import Sweep, Workplace
-from sweeper.teachers import School, ensure_teacher
+from sweeper.teachers import School
 from tests.sweeper.driving import LEDGER, RUNGS, TRIALS, WHO, rows
 from trainers.cohort import Trainer
 from trainers.segment import Outcome, Runs
@@ -24,7 +24,8 @@ from trainers.tasks import load_task
 
 TASK = load_task(Path(__file__).parents[1] / "tasks" / "tiny.toml")
 REQUEST = Request(task=TASK, sweep="s", methods=("baseline", "kd"), budget=8)
-FINGERPRINT = Trainer().dataset(TASK.data, None).fingerprint
+DATASET = Trainer().dataset(TASK.data, None)
+FINGERPRINT = DATASET.fingerprint
 COUNTS = "SELECT method, planned, undecided FROM sweeper.progress ORDER BY method"
 IN_FLIGHT = "SELECT count(*) FROM sweeper.segment WHERE state = 'in flight'"
 
@@ -51,7 +52,7 @@ def run_tiny(
     """Run a sweep, its teacher included; `announce` may set the stop."""
     stop = threading.Event()
 
-    def make_teacher(trainer: Runs) -> None:
+    def make_ready(trainer: Runs) -> None:
         school = School(
             engine=sweep.engine,
             task=TASK,
@@ -60,12 +61,11 @@ def run_tiny(
             stop=stop,
             announce=[].append,
         )
-        teacher = ensure_teacher(school, trainer)
-        sweep.workplace = replace(sweep.workplace, teacher=teacher.path)
+        Outfitter(sweep=sweep, school=school, dataset=DATASET).make_ready(trainer)
 
     with Heartbeat(sweep, stop, interval_s=0.05) as heartbeat:
         try:
-            return runner.run(sweep, heartbeat, make_teacher, lambda _, o: announce(o, stop))
+            return runner.run(sweep, heartbeat, make_ready, lambda _, o: announce(o, stop))
         finally:
             sweep.lease.release(sweep.engine)
 

@@ -30,3 +30,10 @@ class SlowWorker(Worker):
     def __init__(self) -> None:
         super().__init__()
         self._trainer = SlowTrainer()
+
+
+class IdleWorker(Worker):
+    """Does nothing."""
+
+    def run(self, job: int, segment: Segment) -> Outcome:  # noqa: ARG002 - as a worker's
+        return Outcome(members=(), wall_seconds=0.0, device_name="none")

@@ -1,0 +1,77 @@
+"""`sweeper watch`: the live view of a sweep that somebody else drives, from anywhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import click
+from sqlalchemy import Engine
+
+from sweeper.cli.db import database_option
+from sweeper.cli.live import live_view
+from sweeper.cli.reading import opened
+from sweeper.cli.status import driver_line, flight_line
+from sweeper.progress import read_progress
+from sweeper.protocol import plan_of
+from sweeper.store.lookup import find_sweep
+from sweeper.store.overview import SweepOverview, read_overviews
+from sweeper.store.reader import reader_engine
+from sweeper.store.retry import with_patience
+
+EXAMPLES = """\b
+Examples:
+  sweeper watch shapes
+  sweeper watch shapes --wait
+"""
+
+POLL_S = 1.0
+MOST_FLIGHTS = 12  # that are shown one by one
+
+
+@click.command(name="watch", epilog=EXAMPLES)
+@click.argument("sweep")
+@click.option("--wait", is_flag=True, help="Stay while nobody drives it, until it is done.")
+@database_option
+def command(sweep: str, wait: bool, database: str | None) -> None:
+    """Follow SWEEP until it is done, or nobody drives it any more; Ctrl-C ends the watching only.
+
+    It changes nothing. The rate is what was seen since it began to watch.
+    """
+    with opened(database) as store, reader_engine(store.url, "sweeper watch") as engine:
+        last = _follow(engine, sweep, wait)
+    click.echo(f"sweep {sweep}: {driver_line(last)}")
+
+
+def _follow(engine: Engine, name: str, wait: bool) -> SweepOverview:
+    """Show the sweep until there is nothing to wait for; return how it was at last."""
+    with engine.connect() as connection:
+        row = find_sweep(connection, name)
+    plan, task = plan_of(row.protocol), row.protocol["task"]["name"]
+
+    def read() -> SweepOverview:
+        with engine.connect() as connection:
+            [overview] = read_overviews(connection, name)
+        return overview
+
+    def about() -> Sequence[str]:
+        overview = read()
+        return _lines(overview) if _goes_on(overview, wait) else ()  # else it is said at the end
+
+    title = f"sweep {name}, task {task}"
+    with live_view(lambda: read_progress(engine, row.id, plan), title, about, stderr=False):
+        while _goes_on(overview := with_patience(read), wait):
+            time.sleep(POLL_S)
+    return overview
+
+
+def _goes_on(overview: SweepOverview, wait: bool) -> bool:
+    return overview.state == "driven" or (wait and overview.state != "done")
+
+
+def _lines(overview: SweepOverview) -> Sequence[str]:
+    flights = overview.in_flight
+    members = sum(len(flight.trials) for flight in flights)
+    first = f"{driver_line(overview)}; in flight: {members} trials in {len(flights)} segments"
+    more = [f"... and {len(flights) - MOST_FLIGHTS} more"] if len(flights) > MOST_FLIGHTS else []
+    return [first, *map(flight_line, flights[:MOST_FLIGHTS]), *more]

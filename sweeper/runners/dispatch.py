@@ -1,0 +1,191 @@
+"""How segments are handed to workers and recorded, whoever starts and keeps the workers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from sweeper.errors import SweeperError
+from sweeper.runners.heartbeat import Heartbeat
+from sweeper.runners.jobs import Habits, Job
+from sweeper.runners.runner import Announce, MakeReady, foreign_segment
+from sweeper.store.retry import with_patience
+from sweeper.sweep import Assignment, Idle, Sweep
+from trainers.segment import Control, Ending, Outcome, Segment
+
+POLL_S = 0.5
+ASK_S = 2.0  # between two questions for work while nothing has changed here: another launch may add
+GATHER_S = 15.0  # for one more worker, at first: whoever comes first would take what is for all
+TRIES = 3  # of a segment that is not a trial's
+
+logger = logging.getLogger(__name__)
+
+
+class Crew(Protocol):
+    """The workers of one launch."""
+
+    @property
+    def habits(self) -> Habits:
+        """How closely the workers are listened to."""
+        ...
+
+    @property
+    def free(self) -> int:
+        """How many workers could start at once."""
+        ...
+
+    @property
+    def starting(self) -> int:
+        """How many workers are not there yet."""
+        ...
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """What is being trained."""
+        ...
+
+    def start(self, segment: Segment) -> Job:
+        """Give a segment to a free worker; there must be one."""
+        ...
+
+    def poll(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
+        """Return the jobs that ended, after `timeout_s` or as soon as there is one.
+
+        Raises ClusterError where no worker is left.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Ask every worker, also one that comes later, to end its job after the running step."""
+        ...
+
+
+def run_with_crew(
+    sweep: Sweep,
+    crew: Crew,
+    heartbeat: Heartbeat,
+    make_ready: MakeReady,
+    announce: Announce | None = None,
+) -> bool:
+    """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
+
+    `make_ready` is called, with who can train, when something is lacking: a teacher, say. On a stop every worker ends its segment after the running step, and all of them are
+    recorded. Raises LeaseLost when another driver has taken over, ClusterError when no worker is
+    left.
+    """
+    return _Dispatcher(sweep, crew, heartbeat, announce).drive(make_ready)
+
+
+class _Dispatcher:
+    """Hands segments to a crew and records what comes back; lends a worker to the teacher."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        crew: Crew,
+        heartbeat: Heartbeat,
+        announce: Announce | None = None,
+    ) -> None:
+        self.sweep, self.crew, self.heartbeat, self.announce = sweep, crew, heartbeat, announce
+        self._flights: dict[int, Assignment] = {}  # by number of the job
+        self._answers: dict[int, Outcome] = {}  # of jobs that are not the sweep's
+        self._told = False
+        self._ask_at = 0.0
+
+    def drive(self, make_ready: MakeReady) -> bool:
+        """Run the sweep; see `run_with_crew`."""
+        self._gather()
+        while not self.heartbeat.stop.is_set():
+            if self._hand_out(make_ready):
+                return True
+            self._collect()
+        while self._flights:
+            self._collect()
+        self.heartbeat.check_lease()
+        return False
+
+    def run(self, segment: Segment, control: Control) -> Outcome:
+        """Train a segment that is not the sweep's, while the sweep's go on.
+
+        One that is lost is repeated; SweeperError when it is lost again and again.
+        """
+        for left in reversed(range(TRIES)):
+            outcome = self._run_once(segment, control)
+            reasons = [m.reason for m in outcome.members if m.ending is Ending.LOST]
+            if not reasons:
+                return outcome
+            reason = (reasons[0] or "no reason given").partition("\n")[0]
+            if not left or self.heartbeat.stop.is_set():
+                break
+        raise SweeperError(f"{segment.members[0].key} was lost, {TRIES - left} times: {reason}")
+
+    def _run_once(self, segment: Segment, control: Control) -> Outcome:
+        while not self.crew.free:
+            self._collect()
+        job = self.crew.start(segment)
+        while job.number not in self._answers:
+            self._collect()
+            control.on_progress(job.step)
+        return self._answers.pop(job.number)
+
+    def _gather(self) -> None:
+        """Wait for the workers, so that the work is divided among all of them."""
+        there, since, told = 0, time.monotonic(), False
+        while self.crew.starting and not self.heartbeat.stop.is_set():
+            self._collect()
+            if self.crew.free > there:
+                there, since = self.crew.free, time.monotonic()
+            if time.monotonic() - since > GATHER_S and not told:
+                told = True
+                logger.warning("%d workers wait for room on the cluster", self.crew.starting)
+            if told and there:
+                return
+
+    def _hand_out(self, make_ready: MakeReady) -> bool:
+        """Give segments to the free workers; return whether the sweep is done."""
+        while self.crew.free and time.monotonic() >= self._ask_at:
+            assignment = with_patience(
+                lambda: self.sweep.next_segment(self.crew.free), before_retry=self._recover
+            )
+            if isinstance(assignment, Assignment):
+                self._flights[self.crew.start(assignment.segment).number] = assignment
+                self.heartbeat.note(assignment, assignment.segment.start)
+            elif assignment is Idle.UNREADY:
+                make_ready(self)
+                if self.heartbeat.stop.is_set():
+                    return False
+            elif self._flights:
+                self._ask_at = time.monotonic() + ASK_S
+            elif assignment is Idle.DONE:
+                return True
+            else:
+                raise foreign_segment()
+        return False
+
+    def _recover(self) -> None:
+        self.sweep.recover({assignment.id for assignment in self._flights.values()})
+
+    def _collect(self) -> None:
+        """Record what has ended, note how far the rest is, pass a stop on."""
+        self.heartbeat.check_lease()
+        if self.heartbeat.stop.is_set() and not self._told:
+            self._told = True
+            self.crew.stop()
+        for job, outcome in self.crew.poll(min(POLL_S, self.crew.habits.listen_s)):
+            self._settle(job, outcome)
+        for job in self.crew.jobs:
+            assignment, step = self._flights.get(job.number), job.news()
+            if assignment is not None and step is not None:
+                self.heartbeat.note(assignment, step)
+
+    def _settle(self, job: Job, outcome: Outcome) -> None:
+        self._ask_at = 0.0
+        assignment = self._flights.pop(job.number, None)
+        if assignment is None:
+            self._answers[job.number] = outcome
+            return
+        with_patience(lambda: self.sweep.record(assignment, outcome))
+        if self.announce is not None:
+            self.announce(assignment, outcome)

@@ -1,0 +1,100 @@
+"""What is Tune's own: its runs, its files, and what it is given to send."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray
+
+from sweeper.errors import ClusterError
+from sweeper.runners import tune_crew
+from sweeper.runners.cluster import Cluster
+from sweeper.runners.crewed import Hire
+from sweeper.runners.jobs import HABITS
+from sweeper.runners.mailbox import Mailbox
+from sweeper.runners.staff import Premises
+from sweeper.runners.tune import OneSegment, send_as_code
+from sweeper.runners.tune_crew import TuneCrew
+from tests.sweeper.runners.conftest import CREWS, SECRETS
+from tests.sweeper.runners.tiny import TASK
+from tests.sweeper.runners.workers import IdleWorker
+from trainers.segment import Member, Segment
+from trainers.worker import Worker
+
+SEGMENTS = 5
+UNPICKLE = """
+import sys
+sys.modules["sweeper"] = None
+from ray import cloudpickle
+print(cloudpickle.load(sys.stdin.buffer).__name__)
+"""
+
+
+def segment_in(folder: Path) -> Segment:
+    member = Member(key="a", method="baseline", params={})
+    return Segment(
+        task=TASK, seed=0, start=0, stop=1, evaluate=False, members=(member,), folder=folder
+    )
+
+
+@pytest.mark.ray
+def test_a_run_of_tune_that_is_used_up_is_followed_by_another_and_leaves_nothing_behind(
+    cluster: Cluster, premises: Premises, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tune_crew, "TRIALS", 3)
+    monkeypatch.setattr(tune_crew, "TRIALS_A_WORKER", 1)
+    ended: list[int] = []
+    with TuneCrew(replace(cluster, workers=1), premises, worker=IdleWorker) as crew:
+        while len(ended) < SEGMENTS:
+            if crew.free:
+                crew.start(segment_in(tmp_path))
+            ended += [job.number for job, _ in crew.poll(0.5)]
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert {path.relative_to(tmp_path).parts[1] for path in files} == {"2"}
+        assert not [path for path in files if b"secret" in path.read_bytes()]
+    assert ended == list(range(1, SEGMENTS + 1))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.ray
+def test_where_tune_itself_fails_a_launch_ends_with_the_reason(
+    cluster: Cluster, premises: Premises, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNE_RESULT_DIR", "/anywhere")  # which Tune refuses
+    with (
+        TuneCrew(replace(cluster, workers=1), premises) as crew,
+        pytest.raises(ClusterError, match="Tune failed: .*TUNE_RESULT_DIR"),
+    ):
+        while True:
+            crew.poll(0.1)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("crew", CREWS)
+def test_a_worker_that_finds_other_data_is_not_used(
+    cluster: Cluster, premises: Premises, crew: str
+) -> None:
+    hire: Hire = CREWS[crew]
+    other = replace(premises, fingerprint="other")
+    with (
+        hire(replace(cluster, workers=1), other, worker=Worker, habits=HABITS) as hired,
+        pytest.raises(ClusterError, match="the data on node"),
+    ):
+        while True:
+            hired.poll(0.5)
+
+
+@pytest.mark.parametrize("sent", [OneSegment, Mailbox])
+def test_what_tune_sends_to_a_node_needs_no_sweeper_there(sent: type) -> None:
+    send_as_code()
+    pickled = ray.cloudpickle.dumps(sent)
+    answer = subprocess.run([sys.executable, "-c", UNPICKLE], input=pickled, capture_output=True)
+    assert answer.stdout.decode().strip() == sent.__name__, answer.stderr
