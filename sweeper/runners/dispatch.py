@@ -71,9 +71,9 @@ def run_with_crew(
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
-    `make_ready` is called, with who can train, when something is lacking: a teacher, say. On a stop every worker ends its segment after the running step, and all of them are
-    recorded. Raises LeaseLost when another driver has taken over, ClusterError when no worker is
-    left.
+    `make_ready` is called, with who can train, when something is lacking: a teacher, say. On a stop
+    every worker ends its segment after the running step, and all of them are recorded. Raises
+    LeaseLost when another driver has taken over, ClusterError when no worker is left.
     """
     return _Dispatcher(sweep, crew, heartbeat, announce).drive(make_ready)
 
