@@ -6,13 +6,13 @@ Segmentation", 2023 (arXiv 2308.04243). B images, K classes, h w positions.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from trainers.methods.base import Hyperparameters, Method, Step
 from trainers.methods.checks import require_positive
 from trainers.methods.choices import require_choices
 from trainers.methods.grid import on_one_grid
-from trainers.methods.ickd import normalised_rows
 from trainers.methods.pixel_kl import pixel_kl
 from trainers.models.outputs import Shape
 
@@ -30,7 +30,7 @@ def aicsd(
     """
     matrices_of = released_divergences if form == "released" else divergences
     maps = on_one_grid(student_BKhw, teacher_BKhw.detach())
-    student_BKK, teacher_BKK = (normalised_rows(matrices_of(x, temperature), LEAST) for x in maps)
+    student_BKK, teacher_BKK = (_normalised_rows(matrices_of(x, temperature)) for x in maps)
     distance = (student_BKK - teacher_BKK).square().mean()
     return distance / len(student_BKhw) if form == "released" else distance
 
@@ -58,6 +58,13 @@ def released_divergences(logits_BKhw: Tensor, temperature: float = 1.0) -> Tenso
     inverse_entropy_B1K = (p_BKN * logs_BKN).sum(2).unsqueeze(1)
     matrix_1KK = (inverse_entropy_B1K - p_BKN @ p_BKN.mT).mean(0, keepdim=True)
     return matrix_1KK.triu() + matrix_1KK.triu(1).mT
+
+
+def _normalised_rows(matrix_BKK: Tensor) -> Tensor:
+    """Return rows of norm 1; a row of rounding alone becomes 0 and takes no gradient."""
+    norm_BK1 = torch.linalg.vector_norm(matrix_BKK, dim=-1, keepdim=True)
+    rows_BKK: Tensor = (matrix_BKK / norm_BK1.clamp(min=LEAST)).where(norm_BK1 > LEAST, 0)
+    return rows_BKK
 
 
 class InterClassSimilarity(Method):

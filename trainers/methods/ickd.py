@@ -50,15 +50,18 @@ def gram(feature_BChw: Tensor, grid: int) -> Tensor:
 
 
 def gram_distance(student_BPCC: Tensor, teacher_BPCC: Tensor) -> Tensor:
-    """Return the squared distance of matrices whose rows are normalised, over their rows."""
-    difference_BPCC = normalised_rows(student_BPCC) - normalised_rows(teacher_BPCC)
-    return difference_BPCC.square().sum(-1).mean()
+    """Return the squared distance of matrices whose rows are normalised, over their rows.
 
-
-def normalised_rows(matrix_BPCC: Tensor, least: float = EPSILON) -> Tensor:
-    """Return rows of norm 1; rows with a norm up to `least` become 0 and take no gradient."""
-    norm_BPC1: Tensor = torch.linalg.vector_norm(matrix_BPCC, dim=-1, keepdim=True)
-    return (matrix_BPCC / norm_BPC1.clamp(min=least)).where(norm_BPC1 > least, 0)
+    A row of a silent channel counts as 0 and takes no gradient. Of rows of norm 1 the squared
+    distance is 2 - 2 x cosine, which rounding may take below 0.
+    """
+    student_BPC = torch.linalg.vector_norm(student_BPCC, dim=-1)
+    teacher_BPC = torch.linalg.vector_norm(teacher_BPCC, dim=-1)
+    one_BPC, other_BPC = student_BPC > EPSILON, teacher_BPC > EPSILON
+    product_BPC: Tensor = (student_BPCC * teacher_BPCC).sum(-1) / student_BPC.clamp(min=EPSILON)
+    cosine_BPC = product_BPC / teacher_BPC.clamp(min=EPSILON)
+    lengths_BPC = one_BPC.to(cosine_BPC.dtype) + other_BPC
+    return (lengths_BPC - 2 * cosine_BPC.where(one_BPC & other_BPC, 0)).mean()
 
 
 class InterChannelCorrelation(Method):
