@@ -55,10 +55,10 @@ def gram_distance(student_BPCC: Tensor, teacher_BPCC: Tensor) -> Tensor:
     A row of a silent channel counts as 0 and takes no gradient. Of rows of norm 1 the squared
     distance is 2 - 2 x cosine, which rounding may take below 0.
     """
-    student_BPC = torch.linalg.vector_norm(student_BPCC, dim=-1)
-    teacher_BPC = torch.linalg.vector_norm(teacher_BPCC, dim=-1)
+    student_BPC: Tensor = torch.linalg.vector_norm(student_BPCC, dim=-1)
+    teacher_BPC: Tensor = torch.linalg.vector_norm(teacher_BPCC, dim=-1)
     one_BPC, other_BPC = student_BPC > EPSILON, teacher_BPC > EPSILON
-    product_BPC: Tensor = (student_BPCC * teacher_BPCC).sum(-1) / student_BPC.clamp(min=EPSILON)
+    product_BPC = (student_BPCC * teacher_BPCC).sum(-1) / student_BPC.clamp(min=EPSILON)
     cosine_BPC = product_BPC / teacher_BPC.clamp(min=EPSILON)
     lengths_BPC = one_BPC.to(cosine_BPC.dtype) + other_BPC
     return (lengths_BPC - 2 * cosine_BPC.where(one_BPC & other_BPC, 0)).mean()
