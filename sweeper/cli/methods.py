@@ -2,39 +2,100 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import click
 
+from sweeper.cli.method_path import method_path_option
 from sweeper.cli.tables import echo_table
-from trainers.methods import MethodSpace, method_names, read_space
+from trainers.methods import MethodSpace, all_names, read_space
 
 EXAMPLES = """\b
 Examples:
   sweeper methods
   sweeper methods rdd
+  sweeper methods new mine --folder my_methods
+  sweeper methods --method-path my_methods check mine
 """
 
 
-@click.command(name="methods", epilog=EXAMPLES)
-@click.argument("name", required=False)
-def command(name: str | None) -> None:
-    """List the distillation methods, or explain the one called NAME."""
-    if name is not None:
-        _explain(read_space(name))
-        return
-    headers = ("method", "terms", "own hyperparameters", "baseline", "year", "paper", "venue")
-    echo_table(headers, [_row(read_space(each)) for each in method_names()])
+class MethodsGroup(click.Group):
+    """A group whose unknown commands are names of methods, to be explained."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a subcommand, or one that explains the method of that name."""
+        found = super().get_command(ctx, cmd_name)
+        if found is not None:
+            return found
+        return click.Command(cmd_name, callback=lambda: _explain(read_space(cmd_name)))
+
+
+@click.group(
+    name="methods",
+    cls=MethodsGroup,
+    invoke_without_command=True,
+    epilog=EXAMPLES,
+    subcommand_metavar="[NAME | new NAME | check NAME]",
+)
+@method_path_option
+@click.pass_context
+def command(context: click.Context) -> None:
+    """List the distillation methods, explain the one called NAME, make or check one of your own.
+
+    NAME may be a combination, WEIGHTING+METHOD, or one term, term:TERM.
+    """
+    if context.invoked_subcommand is None:
+        _list()
+
+
+@command.command(name="new")
+@click.argument("name")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("methods"),
+    show_default=True,
+    help="Where its two files are written.",
+)
+def new(name: str, folder: Path) -> None:
+    """Write a pair of files that works, to begin a method with."""
+    from trainers.contract.template import write_pair
+
+    code, space = write_pair(name, folder)
+    click.echo(f"{code}: the terms\n{space}: published values and ranges")
+    click.echo(f"check it:  sweeper methods --method-path {folder} check {name}")
+    click.echo(f"tune it:   sweeper launch --method-path {folder} --method {name} --budget 16")
+
+
+@command.command(name="check")
+@click.argument("name")
+def check(name: str) -> None:
+    """Review a method: what each has to do, and what this one costs; exit code 1 on faults."""
+    from sweeper.cli.review import review
+
+    sys.exit(review(name))
+
+
+def _list() -> None:
+    headers = ("method", "terms", "own", "needs", "baseline", "year", "paper", "venue")
+    echo_table(headers, [_row(read_space(each)) for each in all_names()])
     click.echo(
-        "\nbaseline: yes where the method can act as the baseline does, somewhere in its space.\n"
+        "\nown: how many hyperparameters of its own it has, of which one is in the primary space.\n"
+        "baseline: yes where the method can act as the baseline does, somewhere in its space.\n"
         "Each is tuned over the shared hyperparameters, one multiplier on the weights of its\n"
-        "terms, and its first own one; the others in --space full only."
+        "terms, and its first own one; the others in --space full only. * unverified: no public\n"
+        "code has confirmed its numbers."
     )
 
 
 def _row(space: MethodSpace) -> tuple[object, ...]:
+    weighting = [f"({space.weighting})"] if space.weighting else []
     return (
-        space.name,
-        ", ".join(space.terms),
-        ", ".join(space.own),
+        space.name + ("*" if space.unverified else ""),
+        ", ".join([*space.terms, *weighting]),
+        len(space.own),
+        ", ".join(space.needs),
         space.contains_baseline,
         str(space.year),
         space.paper,

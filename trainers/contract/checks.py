@@ -15,7 +15,8 @@ import torch
 from trainers.contract.stand import STUDENT, Fault, Scene, Stand, leaves, mapped, squared_gradient
 from trainers.errors import MethodError
 from trainers.methods.base import Method, Step
-from trainers.methods.spec import values_of
+from trainers.methods.derived import JOINT
+from trainers.methods.spec import Need, values_of
 
 STAGES = (0.0, 0.05, 0.5, 0.99)  # of training
 SIZES = (((5, 7), (5, 7)), ((3, 4), (6, 9)), ((7, 9), (4, 5)))
@@ -38,7 +39,24 @@ def the_pair_agrees(stand: Stand) -> str:
         except MethodError:
             continue
         raise Fault(f"{name} = 0 must be refused with a MethodError")
+    found = needs_of(stand)
+    if JOINT not in stand.name and set(found) != set(space.needs):
+        raise Fault(f"its file says needs = {list(space.needs)}, the class needs {list(found)}")
     return f"{len(space.terms)} terms, {len(space.of)} hyperparameters"
+
+
+def needs_of(stand: Stand) -> tuple[Need, ...]:
+    """Return what a method needs beside a teacher's logits, as its class shows."""
+    method, step = stand.method(), Scene().step()
+    torch.autograd.backward(stand.total(method, step))
+    given: dict[Need, bool] = {
+        "features": any(x.grad is not None for x in step.student.features.values()),
+        "auxiliary head": method.needs_teacher_aux,
+        "preparation": method.preparation is not None,
+        "second optimiser": bool(method.companions()),
+        "memory": method.memory() is not None,
+    }
+    return tuple(need for need, is_needed in given.items() if is_needed)
 
 
 def losses_are_finite_scalars(stand: Stand) -> str:
@@ -113,8 +131,10 @@ def terms_vanish_at_equality(stand: Stand) -> str:
         return "none promises to"
     losses = stand.losses(method, replace(step, teacher=step.student))
     for term in method.vanishing:
-        if not abs(float(losses[term])) < 1e-12:
-            raise Fault(f"{term} is {float(losses[term]):g} where student and teacher are equal")
+        if not abs(float(losses[term].detach())) < 1e-12:
+            raise Fault(
+                f"{term} is {float(losses[term].detach()):g} where student and teacher are equal"
+            )
     return ", ".join(method.vanishing)
 
 

@@ -6,7 +6,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictStr, ValidationError, model_validator
 
@@ -15,6 +15,7 @@ from trainers.errors import MethodError, near_miss
 from trainers.tasks.schema import Frozen, Range, Schedule
 
 MULTIPLIER = "multiplier"
+Need = Literal["features", "auxiliary head", "preparation", "second optimiser", "memory"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = Annotated[int, Field(strict=True)] | Number | StrictStr
 
@@ -42,6 +43,7 @@ class MethodSpace(Frozen):
     published: dict[str, Value] = {}  # weights of terms under the terms' names, and the rest
     sources: dict[str, str] = {}  # where each published value was read
     of: dict[str, str] = {}  # hyperparameter -> the term, or the weighting, that it belongs to
+    needs: tuple[Need, ...] = ()  # beside a teacher's logits
     unverified: str = ""  # why no public code could confirm the numbers
     note: str = ""  # what a reader should know: departures from paper or released code
     publication: Publication | None = None
