@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from trainers.methods.fingerprint import file_hash
+from trainers.methods.sources import BUILT_IN, pairs
+
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """A place where segments could be run."""
 
     host: str
-    versions: Mapping[str, str]  # of Python and of packages, without build labels
+    versions: Mapping[str, str]  # of Python, packages without build labels, users' own methods
     sees_marker: bool  # True where none was asked for
 
 
@@ -23,7 +26,7 @@ def surroundings(packages: Sequence[str], marker: Path | None = None) -> Surroun
     """Return what this process sees; `marker` is a file that it should see."""
     return Surroundings(
         host=socket.gethostname(),
-        versions={"python": _python()} | {name: _version(name) for name in packages},
+        versions={"python": _python()} | {name: _version(name) for name in packages} | _methods(),
         sees_marker=marker is None or marker.is_file(),
     )
 
@@ -35,6 +38,12 @@ def differences(there: Surroundings, here: Surroundings) -> list[str]:
         for name, mine in here.versions.items()
         if there.versions.get(name) != mine
     ]
+
+
+def _methods() -> dict[str, str]:
+    """Return the code of every method that does not come with the package."""
+    foreign = [pair for pair in pairs().values() if pair.origin != BUILT_IN]
+    return {f"method {pair.name}": file_hash(pair.code)[:12] for pair in foreign}
 
 
 def _python() -> str:

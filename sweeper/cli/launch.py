@@ -12,13 +12,13 @@ from typing import Any
 import click
 
 from sweeper.cli.db import database_option
+from sweeper.cli.method_path import method_path_option
 from sweeper.config import Config, load_config
 from sweeper.errors import PlanError
 from sweeper.launching import Request
 from sweeper.limits import NO_LIMITS, Limits, parse_limits
 from sweeper.runners.staff import Staff, choose_staff
-from trainers.errors import near_miss
-from trainers.methods import method_names
+from trainers.methods import read_space
 from trainers.tasks import load_task
 
 EXAMPLES = """
@@ -59,7 +59,13 @@ class Options:
 
 
 @click.command(name="launch", epilog=EXAMPLES)
-@click.option("--method", "methods", multiple=True, help="A method to tune; may be repeated.")
+@method_path_option
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    help="A method to tune, a combination A+B, or one term:TERM; may be repeated.",
+)
 @click.option("--all", "every", is_flag=True, help="Every method that the task's teacher allows.")
 @click.option("--budget", type=int, help="Trials each method is to have in the end: a target.")
 @click.option("--task", help=f"Data, nets, schedule [default: {DEFAULT_TASK}]; see sweeper tasks.")
@@ -187,10 +193,8 @@ def _staff(given: dict[str, Any], device: str | None) -> Staff | None:
 
 
 def _methods(given: dict[str, Any], task: Any) -> tuple[str, ...]:
-    known = method_names()
     for name in given["methods"]:
-        if name not in known:
-            raise PlanError(f"no method {name!r}{near_miss(name, known)}; see sweeper methods")
+        read_space(name)  # refuses what is no method
     if given["every"]:
         from sweeper.launching import all_methods
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ import trainers
 from sweeper.config import child_environment, without_database
 from sweeper.errors import ClusterError
 from sweeper.runners.staff import Premises, Staff
+from trainers.methods.sources import VARIABLE
 from trainers.surroundings import Surroundings, differences, surroundings
 from trainers.worker import Introduction
 
@@ -137,7 +139,10 @@ def _setting(staff: Staff, threads: int) -> dict[str, Any]:
         }
     _knock(staff.address)
     packages = [str(Path(str(package.__file__)).parent) for package in (trainers, search_spaces)]
-    return {"address": staff.address, "runtime_env": {"py_modules": packages}}
+    # Folders of users' own methods are not sent: every node must see them, which is checked.
+    folders = {name: os.environ[name] for name in (VARIABLE,) if name in os.environ}
+    environment = {"py_modules": packages, "env_vars": folders}
+    return {"address": staff.address, "runtime_env": environment}
 
 
 def _knock(address: str) -> None:

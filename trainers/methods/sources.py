@@ -20,6 +20,7 @@ from trainers.errors import MethodError
 
 FOLDER = Path(__file__).parent
 GROUP = "sweeper.methods"  # of entry points: NAME = "package.module", beside it module.toml
+BUILT_IN = "sweeper"  # the origin of the methods of this package
 PREFIX = "sweeper_method_"  # of the modules that are imported from a user's folder
 VARIABLE = "SWEEPER_METHOD_PATH"  # folders with pairs of files; read by every process of a sweep
 
@@ -72,9 +73,7 @@ def _built_in() -> Iterator[Pair]:
         code = FOLDER / f"{name}.py"
         if code.is_file():
             module = f"{__package__}.{name}"
-            yield Pair(
-                name=name, code=code, space=space_file(name), module=module, origin="sweeper"
-            )
+            yield Pair(name=name, code=code, space=space_file(name), module=module, origin=BUILT_IN)
 
 
 def _entry_points() -> Iterator[Pair]:
