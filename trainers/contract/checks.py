@@ -84,7 +84,9 @@ def every_term_pulls(stand: Stand) -> str:
     """Every term alone has a gradient."""
     for term in stand.kind.terms:
         step = Scene().step()
-        torch.autograd.backward(stand.losses(stand.method(), step)[term])
+        loss = stand.losses(stand.method(), step)[term]
+        if loss.requires_grad:
+            torch.autograd.backward(loss)
         if not squared_gradient(step.student) > 0:
             raise Fault(f"{term} has no gradient with respect to the student")
     return ", ".join(stand.kind.terms) or "it has no terms"
@@ -173,7 +175,8 @@ def _compare(stand: Stand, method: Method, step: Step, progress: float) -> None:
             place: (x + sign * DISTANCE * d).detach()
             for place, (x, d) in enumerate(zip(student, directions, strict=True))
         }
-        ends.append(float(stand.total(method, replace(step, student=mapped(step.student, moved)))))
+        student_moved = mapped(step.student, moved)
+        ends.append(stand.total(method, replace(step, student=student_moved)).item())
     risen = (ends[0] - ends[1]) / (2 * DISTANCE)
     pairs = zip(student, directions, strict=True)
     expected = sum(float((x.grad * d).sum()) for x, d in pairs if x.grad is not None)

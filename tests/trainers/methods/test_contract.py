@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from trainers.cohort import Trainer
 from trainers.contract.checks import CHECKS
-from trainers.contract.stand import Stand
+from trainers.contract.stand import Scene, Stand
 from trainers.contract.training import COURSES, Course
-from trainers.methods import all_names
+from trainers.methods import all_names, load_method
+from trainers.methods.base import Step
+from trainers.models.outputs import Outputs
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -26,3 +29,44 @@ def test_a_method_trains_the_same_whatever_its_cohort_and_its_interruptions(
     name: str, course: Callable[[Course], str], trainer: Trainer, tmp_path: Path
 ) -> None:
     assert course(Course(name=name, folder=tmp_path, trainer=trainer))
+
+
+def on_gpu(outputs: Outputs) -> Outputs:
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.detach().float().cuda().requires_grad_()
+
+    return Outputs(
+        logits=moved(outputs.logits),
+        aux_logits=None if outputs.aux_logits is None else moved(outputs.aux_logits),
+        features={name: moved(feature) for name, feature in outputs.features.items()},
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("progress", [0.0, 0.5])
+@pytest.mark.parametrize("name", all_names())
+def test_a_gpu_repeats_every_bit_in_deterministic_mode(name: str, progress: float) -> None:
+    def gradient() -> torch.Tensor:
+        scene = Scene(progress=progress).step()
+        student = on_gpu(scene.student)
+        step = Step(
+            student=student,
+            teacher=on_gpu(scene.teacher_outputs),
+            labels=scene.labels.cuda(),
+            progress=progress,
+        )
+        method = Stand(name).method().float().cuda()
+        if method.preparation is not None:
+            method.prepared.float().cuda()
+        torch.autograd.backward(method.total(step, 0.4))
+        assert student.logits.grad is not None
+        return student.logits.grad
+
+    if load_method(name).memory is not Stand("baseline").kind.memory:
+        pytest.skip("its memory is filled on the CPU here")
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert torch.equal(gradient(), gradient())
+    finally:
+        torch.use_deterministic_algorithms(False)
