@@ -3,7 +3,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 BENCHMARKS := $(wildcard tests/benchmarks/*.py)
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench methods clean
 
 demo: $(INSTALLED) ## search baseline, kd and rdd on generated scenes, then show who leads
 	$(BIN)/sweeper launch --task shapes --method baseline --method kd --method rdd --budget 24
@@ -20,6 +20,9 @@ check: $(INSTALLED) ## style and types only
 bench: $(INSTALLED) ## measure; a figure passes or fails nothing
 	@status=0; for file in $(BENCHMARKS); do \
 		echo "== $$file"; $(BIN)/python "$$file" || status=1; done; exit $$status
+
+methods: $(INSTALLED) ## write METHODS.md anew from the methods' files
+	$(BIN)/sweeper methods --markdown > METHODS.md
 
 clean: ## remove the environment and what tools cached; sweeps and databases stay
 	rm -rf .venv build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache

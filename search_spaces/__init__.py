@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent
 SHARED = "shared"
+MEASURED = "measured"
 
 
 def space_names() -> list[str]:
     """Return the names of the methods that have a search space, in alphabetical order."""
-    return sorted(file.stem for file in FOLDER.glob("*.toml") if file.stem != SHARED)
+    return sorted({file.stem for file in FOLDER.glob("*.toml")} - {SHARED, MEASURED})
 
 
 def space_file(name: str) -> Path:
@@ -23,3 +26,9 @@ def space_file(name: str) -> Path:
 def shared_file() -> Path:
     """Return the file of the dimensions that every method shares."""
     return FOLDER / f"{SHARED}.toml"
+
+
+def measured() -> dict[str, Any]:
+    """Return what methods were measured to cost and to pull; empty where nothing was measured."""
+    file = FOLDER / f"{MEASURED}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -18,7 +18,10 @@ MAY_IMPORT = {
     "sweeper": {"search_spaces", "trainers"},
 }
 LOG = {f"sweeper.{name}" for name in ("store", "queries", "sweep", "declaring", "settling")}
-LOG |= {f"sweeper.{name}" for name in ("progress", "teachers", "steering", "runners.heartbeat")}
+LOG |= {
+    f"sweeper.{name}"
+    for name in ("artifacts", "progress", "teachers", "steering", "runners.heartbeat")
+}
 BELONGS_IN = {  # library -> the modules (with all below them) that may import it
     "torch": {"trainers"},
     "torchvision": {"trainers.models"},

@@ -6,16 +6,14 @@ import re
 import shlex
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
-import torch
 
+from sweeper.cli import catalogue
 from sweeper.cli.main import main
-from trainers.methods import method_names, parse_space
-from trainers.methods.base import Step
-from trainers.models.outputs import Outputs, Shape
+from trainers.contract.template import write_pair
+from trainers.methods import all_names
 from trainers.tasks import task_names
 
 ROOT = Path(__file__).parents[1]
@@ -116,12 +114,13 @@ def test_every_command_stands_in_the_readme() -> None:
     assert set(main.list_commands(click.Context(main))) <= documented
 
 
-@pytest.mark.parametrize(("kind", "names"), [("task", task_names()), ("method", method_names())])
+@pytest.mark.parametrize(("kind", "names"), [("task", task_names()), ("method", all_names())])
 def test_tasks_and_methods_are_named_as_they_are(kind: str, names: list[str]) -> None:
     given = [n for page in PAGES for n in re.findall(rf"--{kind} ([a-z][\w+-]*)", text_of(page))]
-    assert set(given) <= set(names)
-    rows = set(re.findall(r"^\| `([\w-]+)` \|", text_of(README), re.MULTILINE))
-    assert set(names) <= rows, f"not in a table of the README: {sorted(set(names) - rows)}"
+    assert set(given) <= {*names, "mine", "term"}
+    pages = text_of(README) + text_of(ROOT / "METHODS.md")
+    rows = set(re.findall(r"^\| `([\w+-]+)`\S* \|", pages, re.MULTILINE))
+    assert set(names) <= rows, f"in no table: {sorted(set(names) - rows)}"
 
 
 def test_the_file_tree_lists_what_is_there() -> None:
@@ -134,17 +133,18 @@ def test_the_file_tree_lists_every_package() -> None:
     assert names - set(tree_entries()) <= {n for n in names if "/migrations/" in n}
 
 
-def test_the_method_that_the_readme_adds_works_as_printed(tmp_path: Path) -> None:
+def test_the_method_that_the_readme_adds_is_the_templates(tmp_path: Path) -> None:
     example = text_of(README).partition("## Adding a method")[2]
-    (tmp_path / "cwd.toml").write_text(block(example, "toml"), encoding="utf-8")
-    space = parse_space(tmp_path / "cwd.toml")
-    defined: dict[str, Any] = {"__name__": "cwd"}
-    exec(compile(block(example, "python"), "cwd.py", "exec", dont_inherit=True), defined)
-    shape = Shape(num_classes=3, channels={}, auxiliary=False)
-    method = defined["ChannelWiseDistillation"](space.published, shape, shape)
-    student, teacher = (Outputs(logits=torch.randn(2, 3, 4, 5)) for _ in range(2))
-    labels = torch.zeros(2, 8, 10, dtype=torch.int64)
-    assert method.terms == space.terms
-    for taught_by, is_zero in ((teacher, False), (student, True)):
-        step = Step(student=student, teacher=taught_by, labels=labels, progress=0.0)
-        assert (abs(float(method.losses(step)["channel_kl"])) < 1e-5) is is_zero
+    code, _ = write_pair("mine", tmp_path)
+    assert block(example, "python") == code.read_text(encoding="utf-8")
+
+
+def test_the_page_of_methods_is_up_to_date() -> None:
+    assert text_of(ROOT / "METHODS.md") == "".join(catalogue.markdown()), "run `make methods`"
+
+
+def test_the_page_of_methods_holds_what_a_comparison_must_hold() -> None:
+    methods, terms, papers = map(int, re.findall(r"\d+", text_of(ROOT / "METHODS.md"))[:3])
+    assert methods == len(all_names()) >= 27
+    assert terms >= 30
+    assert papers >= 20

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from trainers.errors import CheckpointError
+from trainers.errors import CODE_ERRORS, CheckpointError, UserError
 from trainers.member import Classroom, Learner, forward_raw, in_float32
 from trainers.memory import is_out_of_memory
 from trainers.methods import load_method, resolve
@@ -104,7 +104,7 @@ class _Subject:
             action()
         except torch.AcceleratorError:
             raise
-        except Exception as error:  # noqa: BLE001 - a method is anybody's code: it may raise anything
+        except (UserError, *CODE_ERRORS) as error:
             if is_out_of_memory(error):
                 raise
             last = traceback.format_exception_only(error)[-1].strip()

@@ -6,6 +6,22 @@ import difflib
 from collections.abc import Iterable
 
 
+# What a method's file may raise when it is imported, measured or reviewed: it is anybody's code.
+CODE_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
 class UserError(Exception):
     """Something the user gave cannot be used: on a command line one line, exit code 2."""
 

@@ -109,5 +109,7 @@ def equip(method: Method, files: Mapping[str, Path], teacher: LoadedTeacher) -> 
 
     preparation = kind(teacher.net.shape)
     preparation.load_state_dict(read(files[name])["student"])
-    method.equip(preparation)
-    return weights_hash(preparation.state_dict())
+    digest = weights_hash(preparation.state_dict())
+    # It is no part of the method, so it does not go where that goes.
+    method.equip(preparation.to(next(teacher.net.parameters()).device))
+    return digest

@@ -39,14 +39,21 @@ class MethodsGroup(click.Group):
     subcommand_metavar="[NAME | new NAME | check NAME]",
 )
 @method_path_option
+@click.option("--markdown", is_flag=True, help="Print METHODS.md: every method and every term.")
 @click.pass_context
-def command(context: click.Context) -> None:
+def command(context: click.Context, markdown: bool) -> None:
     """List the distillation methods, explain the one called NAME, make or check one of your own.
 
     NAME may be a combination, WEIGHTING+METHOD, or one term, term:TERM.
     """
-    if context.invoked_subcommand is None:
-        _list()
+    if context.invoked_subcommand is not None:
+        return
+    if markdown:
+        from sweeper.cli import catalogue
+
+        click.echo("".join(catalogue.markdown()), nl=False)
+        return
+    _list()
 
 
 @command.command(name="new")

@@ -14,6 +14,7 @@ from trainers.contract.checks import CHECKS
 from trainers.contract.cost import relative_cost
 from trainers.contract.stand import Fault, Stand
 from trainers.contract.training import COURSES, Course
+from trainers.errors import CODE_ERRORS, UserError
 from trainers.methods import load_method
 
 FAULTY = 1  # exit code
@@ -51,5 +52,5 @@ def _row(rule: str | None, check: Callable[[], str]) -> tuple[str, str, str]:
         return "ok", title, check()
     except Fault as fault:
         return "FAULT", title, str(fault)
-    except Exception as error:  # noqa: BLE001 - a method is anybody's code: it may raise anything
+    except (UserError, *CODE_ERRORS) as error:
         return "FAULT", title, f"{type(error).__name__}: {error}".partition("\n")[0]

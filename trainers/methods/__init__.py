@@ -14,7 +14,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from trainers.errors import MethodError, near_miss
+from trainers.errors import CODE_ERRORS, MethodError, near_miss
 from trainers.methods.derived import (
     COMBINATIONS,
     JOINT,
@@ -158,6 +158,6 @@ def _from_file(pair: Pair) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except CODE_ERRORS as error:
         raise MethodError(f"{pair.code}: {type(error).__name__}: {error}") from error
     return module

@@ -30,8 +30,13 @@ COUNTS = "SELECT method, planned, undecided FROM sweeper.progress ORDER BY metho
 IN_FLIGHT = "SELECT count(*) FROM sweeper.segment WHERE state = 'in flight'"
 
 
-def open_tiny(store: Store, folder: Path, plans: list[MethodPlan] | None = None) -> Sweep:
-    row = declare(store.engine, declaration(REQUEST, plans or check(REQUEST), FINGERPRINT), WHO)
+def open_tiny(
+    store: Store,
+    folder: Path,
+    plans: list[MethodPlan] | None = None,
+    request: Request = REQUEST,
+) -> Sweep:
+    row = declare(store.engine, declaration(request, plans or check(request), FINGERPRINT), WHO)
     lease = acquire(store.engine, row.id)
     assert isinstance(lease, Lease)
     place = Workplace(checkpoints=folder, cohort=3)
@@ -44,6 +49,21 @@ def ignore(outcome: Outcome, stop: threading.Event) -> None:
     """Go on."""
 
 
+def outfitter(
+    sweep: Sweep, stop: threading.Event, announce: Callable[[str], None] = str
+) -> Outfitter:
+    """Return what makes a sweep ready."""
+    school = School(
+        engine=sweep.engine,
+        task=TASK,
+        fingerprint=FINGERPRINT,
+        workplace=sweep.workplace,
+        stop=stop,
+        announce=announce,
+    )
+    return Outfitter(sweep=sweep, school=school, dataset=DATASET)
+
+
 def run_tiny(
     sweep: Sweep,
     runner: Runner,
@@ -53,15 +73,7 @@ def run_tiny(
     stop = threading.Event()
 
     def make_ready(trainer: Runs) -> None:
-        school = School(
-            engine=sweep.engine,
-            task=TASK,
-            fingerprint=FINGERPRINT,
-            workplace=sweep.workplace,
-            stop=stop,
-            announce=[].append,
-        )
-        Outfitter(sweep=sweep, school=school, dataset=DATASET).make_ready(trainer)
+        outfitter(sweep, stop).make_ready(trainer)
 
     with Heartbeat(sweep, stop, interval_s=0.05) as heartbeat:
         try:

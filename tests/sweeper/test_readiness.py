@@ -1,0 +1,143 @@
+"""What trials need is made once, found again, and frozen with the method's first launch."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from sweeper.readiness import equal_effect
+from sweeper.runners.inline import InlineRunner
+from sweeper.store.database import Store
+from sweeper.sweep import Assignment, Sweep
+from tests.sweeper.driving import RUNGS, TRIALS, rows
+from tests.sweeper.runners.tiny import REQUEST, open_tiny, outfitter, run_tiny
+from trainers.cohort import Trainer
+from trainers.contract.template import write_pair
+from trainers.methods.sources import VARIABLE
+
+CALIBRATIONS = "SELECT method, calibration FROM sweeper.study ORDER BY method"
+ARTIFACTS = "SELECT kind, origin FROM sweeper.artifact ORDER BY kind"
+STATES = "SELECT method, state, reason FROM sweeper.study ORDER BY method"
+
+
+@pytest.fixture(scope="module")
+def trainer() -> Trainer:
+    return Trainer()
+
+
+def make_ready(sweep: Sweep, trainer: Trainer) -> list[str]:
+    said: list[str] = []
+    outfitter(sweep, threading.Event(), said.append).make_ready(trainer)
+    return said
+
+
+def own_method(folder: Path, factor: float) -> None:
+    """Write a method whose term is so many times as large and its weight so many times smaller."""
+    code, space = write_pair("mine", folder)
+    code.write_text(
+        code.read_text().replace("    return (student", f"    return {factor} * (student")
+    )
+    space.write_text(space.read_text().replace("logit_mse = 1.0", f"logit_mse = {1 / factor}"))
+
+
+def test_a_range_follows_from_the_measured_effect(
+    store: Store, tmp_path: Path, trainer: Trainer
+) -> None:
+    sweep = open_tiny(store, tmp_path)
+    assert [study.method for study in sweep.lacking().calibrations] == ["kd"]
+    said = make_ready(sweep, trainer)
+    assert not sweep.lacking()
+    assert any("measuring how strongly the terms pull: kd" in line for line in said)
+    (_, none), (_, measured) = rows(store.engine, CALIBRATIONS)
+    assert none is None
+    assert len(measured["shares"]) == 16
+    assert measured["share"] == median(measured["shares"])
+    assert measured["equal"] == equal_effect(measured["shares"])
+    assert isinstance(sweep.next_segment(), Assignment)
+    tried = [p["multiplier"] for m, _, p, *_ in rows(store.engine, TRIALS) if m == "kd"]
+    low, high = 0.01 * measured["equal"], 10 * measured["equal"]
+    assert tried[0] == 1
+    assert all(min(low, 1) <= value <= max(high, 1) for value in tried)
+
+
+def test_nothing_is_made_twice(store: Store, tmp_path: Path, trainer: Trainer) -> None:
+    ka = replace(REQUEST, methods=("ka",))
+    make_ready(open_tiny(store, tmp_path, request=ka), trainer)
+    assert rows(store.engine, ARTIFACTS) == [
+        ("calibration", "trained"),
+        ("preparation", "trained"),
+        ("teacher", "trained"),
+    ]
+    other = open_tiny(store, tmp_path, request=replace(ka, sweep="other"))
+    said = make_ready(other, trainer)
+    assert not [line for line in said if "training it" in line]
+    first, second = (calibration for _, calibration in rows(store.engine, CALIBRATIONS))
+    assert first == second
+    assert make_ready(other, trainer) == []
+
+
+def test_a_later_search_takes_the_calibration_of_an_earlier_one(
+    store: Store, tmp_path: Path, trainer: Trainer
+) -> None:
+    sweep = open_tiny(store, tmp_path)
+    make_ready(sweep, trainer)
+    sweep.lease.release(store.engine)
+    assert (
+        not open_tiny(store, tmp_path, request=replace(REQUEST, repeats=2)).lacking().calibrations
+    )
+
+
+def test_a_scale_that_moves_from_term_to_weight_changes_nothing(
+    store: Store,
+    other_store: Store,
+    tmp_path: Path,
+    trainer: Trainer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+    for place, factor in ((store, 1.0), (other_store, 1024.0)):
+        folder = tmp_path / str(factor)
+        monkeypatch.delenv(VARIABLE, raising=False)
+        own_method(folder, factor)
+        monkeypatch.setenv(VARIABLE, str(folder))
+        sweep = open_tiny(
+            place, folder / "checkpoints", request=replace(REQUEST, methods=("mine",))
+        )
+        assert run_tiny(sweep, InlineRunner(trainer, "here"))
+        seen.append([rows(place.engine, query) for query in (TRIALS, RUNGS, CALIBRATIONS)])
+    assert seen[0] == seen[1]
+
+
+def test_a_term_without_effect_parks_its_method_alone(
+    store: Store, tmp_path: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _ = write_pair("inert", tmp_path)
+    code.write_text(code.read_text().replace("    return (student", "    return 0 * (student"))
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    sweep = open_tiny(store, tmp_path, request=replace(REQUEST, methods=("inert", "kd")))
+    said = make_ready(sweep, trainer)
+    (_, state, reason), (_, other, _) = rows(store.engine, STATES)
+    assert (state, other) == ("parked", "active")
+    assert reason.startswith(
+        "blocked: its terms cannot be calibrated: the gradient of its terms is 0"
+    )
+    assert any(line.startswith("inert is parked") for line in said)
+    assert isinstance(sweep.next_segment(), Assignment)
+
+
+def test_a_stop_while_measuring_leaves_the_rest_for_later(
+    store: Store, tmp_path: Path, trainer: Trainer
+) -> None:
+    sweep = open_tiny(store, tmp_path)
+    stop = threading.Event()
+    stop.set()
+    said: list[str] = []
+    outfitter(sweep, stop, said.append).make_ready(trainer)
+    assert sweep.lacking()
+    assert "stopped at step" in said[-1]
+    make_ready(sweep, trainer)
+    assert not sweep.lacking()
