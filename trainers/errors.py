@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 # What a method's file may raise when it is imported, measured or reviewed: it is anybody's code.
 CODE_ERRORS = (
     ArithmeticError,
