@@ -178,10 +178,10 @@ class Sweep:
                 log.note(connection, self.id, "calibrated", (study_id, None), **calibration)
 
     def park(self, study_id: int, reason: str) -> None:
-        """Let a study wait for the next launch."""
+        """Let a study wait for the next launch; one that was cancelled meanwhile stays so."""
         with self._transaction() as connection:
-            log.set_study_state(connection, study_id, "parked", reason)
-            log.note(connection, self.id, "parked", (study_id, None), why=reason)
+            if log.park_study(connection, study_id, reason):
+                log.note(connection, self.id, "parked", (study_id, None), why=reason)
 
     def _lacks(self, active: Iterable[log.Study]) -> Lack:
         open_ = [s for s in active if s.undecided or s.planned < s.target]

@@ -109,6 +109,16 @@ def test_one_search_of_a_method_may_be_cancelled_alone(store: Store, tmp_path: P
     assert rows(store.engine, states) == [("kd", 1), ("kd", 2)]
 
 
+def test_a_cancelled_method_is_not_parked_by_what_its_driver_finds_out_later(
+    store: Store, tmp_path: Path
+) -> None:
+    sweep = open_sweep(store, tmp_path)
+    kd = rows(store.engine, "SELECT id FROM sweeper.study WHERE method = 'kd'")[0][0]
+    cancel_named(store, "s/kd")
+    sweep.park(kd, "blocked: its terms cannot be calibrated")
+    assert rows(store.engine, STUDIES)[1][1] == "cancelled"
+
+
 def test_a_cancelled_method_is_not_launched_again(store: Store, tmp_path: Path) -> None:
     open_sweep(store, tmp_path)
     cancel_named(store, "s/kd")
