@@ -185,7 +185,11 @@ def _fault_of(member: MemberOutcome) -> str | None:
     """Return why a measurement is of no use."""
     if member.ending is not Ending.REACHED:
         return member.reason or str(member.ending)
+    broken = sum(not math.isfinite(share) for share in member.shares)
+    if broken:
+        total = len(member.shares)
+        return f"the gradient of its terms is not finite on {broken} of {total} image batches"
     share = median(member.shares)
-    if not math.isfinite(share) or share <= 0:
+    if share <= 0:
         return f"the gradient of its terms is {share:g} of the task loss's at {member.feature}"
     return None

@@ -129,6 +129,19 @@ def test_a_term_without_effect_parks_its_method_alone(
     assert isinstance(sweep.next_segment(), Assignment)
 
 
+def test_a_term_whose_gradient_is_not_finite_on_one_batch_parks_its_method(
+    store: Store, tmp_path: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _ = write_pair("frail", tmp_path)
+    seldom = "    return float('inf' if 0.4 < step.progress < 0.45 else 1) * logit_mse("
+    code.write_text(code.read_text().replace("    return logit_mse(", seldom))
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    make_ready(open_tiny(store, tmp_path, request=replace(REQUEST, methods=("frail",))), trainer)
+    [(_, state, reason)] = rows(store.engine, STATES)
+    assert state == "parked"
+    assert "is not finite on 1 of 16 image batches" in reason
+
+
 def test_a_stop_while_measuring_leaves_the_rest_for_later(
     store: Store, tmp_path: Path, trainer: Trainer
 ) -> None:
