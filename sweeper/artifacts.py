@@ -28,6 +28,10 @@ class Interrupted(SweeperError):
     """A stop was asked for; what was done is saved."""
 
 
+class CannotBeTrained(SweeperError):
+    """Its training diverged or failed, and would do so again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
     """Something trained once."""

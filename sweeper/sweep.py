@@ -56,7 +56,7 @@ class Lack:
     """What has to be made before a sweep's next segment, in this order; false when nothing."""
 
     teacher: bool = False
-    preparations: tuple[str, ...] = ()  # of these methods
+    preparations: Mapping[str, tuple[log.Study, ...]] = field(default_factory=dict)  # who needs it
     calibrations: tuple[log.Study, ...] = ()
 
     def __bool__(self) -> bool:
@@ -185,10 +185,12 @@ class Sweep:
 
     def _lacks(self, active: Iterable[log.Study]) -> Lack:
         open_ = [s for s in active if s.undecided or s.planned < s.target]
-        needed = {s.preparation for s in open_ if s.preparation}
+        needed = {s.preparation for s in open_ if s.preparation} - self.workplace.preparations.keys()
         return Lack(
             teacher=self.workplace.teacher is None and any(s.needs_teacher for s in open_),
-            preparations=tuple(sorted(needed - self.workplace.preparations.keys())),
+            preparations={
+                name: tuple(s for s in open_ if s.preparation == name) for name in sorted(needed)
+            },
             calibrations=tuple(s for s in open_ if s.awaits_calibration),
         )
 

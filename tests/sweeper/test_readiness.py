@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +18,7 @@ from tests.sweeper.runners.tiny import REQUEST, open_tiny, outfitter, run_tiny
 from trainers.cohort import Trainer
 from trainers.contract.template import write_pair
 from trainers.methods.sources import VARIABLE
+from trainers.segment import Control, Ending, MemberOutcome, Outcome, Segment
 
 CALIBRATIONS = "SELECT method, calibration FROM sweeper.study ORDER BY method"
 ARTIFACTS = "SELECT kind, origin FROM sweeper.artifact ORDER BY kind"
@@ -140,6 +141,35 @@ def test_a_term_whose_gradient_is_not_finite_on_one_batch_parks_its_method(
     [(_, state, reason)] = rows(store.engine, STATES)
     assert state == "parked"
     assert "is not finite on 1 of 16 image batches" in reason
+
+
+@dataclass(frozen=True)
+class Diverging:
+    """Trains what it is given, but of one kind every training diverges."""
+
+    trainer: Trainer
+    key: str
+
+    def run(self, segment: Segment, control: Control) -> Outcome:
+        if segment.members[0].key != self.key:
+            return self.trainer.run(segment, control)
+        ended = MemberOutcome(key=self.key, ending=Ending.DIVERGED, step=1, seconds=0.0)
+        return Outcome(members=(ended,), wall_seconds=0.0, device_name="here")
+
+
+@pytest.mark.parametrize(
+    ("key", "parked"), [("preparation", {"ka"}), ("student", {"ka", "kd"})], ids=str
+)
+def test_what_cannot_be_trained_parks_those_who_need_it_and_others_go_on(
+    store: Store, tmp_path: Path, trainer: Trainer, key: str, parked: set[str]
+) -> None:
+    request = replace(REQUEST, methods=("baseline", "ka", "kd"))
+    sweep = open_tiny(store, tmp_path, request=request)
+    outfitter(sweep, threading.Event()).make_ready(Diverging(trainer, key))
+    found = {method: reason for method, state, reason in rows(store.engine, STATES) if reason}
+    assert found.keys() == parked
+    assert all("diverged at step 1: a loss was not finite" in why for why in found.values())
+    assert isinstance(sweep.next_segment(), Assignment)
 
 
 def test_a_stop_while_measuring_leaves_the_rest_for_later(
