@@ -185,12 +185,11 @@ class Sweep:
 
     def _lacks(self, active: Iterable[log.Study]) -> Lack:
         open_ = [s for s in active if s.undecided or s.planned < s.target]
-        needed = {s.preparation for s in open_ if s.preparation} - self.workplace.preparations.keys()
+        needed = {s.preparation for s in open_ if s.preparation}
+        unmade = sorted(needed - self.workplace.preparations.keys())
         return Lack(
             teacher=self.workplace.teacher is None and any(s.needs_teacher for s in open_),
-            preparations={
-                name: tuple(s for s in open_ if s.preparation == name) for name in sorted(needed)
-            },
+            preparations={n: tuple(s for s in open_ if s.preparation == n) for n in unmade},
             calibrations=tuple(s for s in open_ if s.awaits_calibration),
         )
 
