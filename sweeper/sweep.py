@@ -159,7 +159,7 @@ class Sweep:
         if is_news:
             _say_recorded(assignment, outcome)
         self.projection.update(self.id)
-        remove(needless)
+        remove(needless, self.folder)
 
     def hear(self, assignment: Assignment, step: int) -> None:
         """Note that a segment's worker is alive and has reached `step`."""

@@ -49,7 +49,7 @@ def record(sweep: Sweep, assignment: Assignment, trainer: FakeTrainer | None = N
 def cancel_named(store: Store, name: str, *, one_search: bool = False) -> None:
     with store.engine.connect() as connection:
         plan = plan_cancellation(connection, parse_target(name), one_search=one_search)
-    remove(cancel(store.engine, plan, "me@here"))
+    remove(cancel(store.engine, plan, "me@here"), plan.folder)
 
 
 def test_a_cancelled_method_is_left_and_the_other_ends_as_it_would_alone(
