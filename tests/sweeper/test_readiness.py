@@ -81,6 +81,21 @@ def test_nothing_is_made_twice(store: Store, tmp_path: Path, trainer: Trainer) -
     assert make_ready(other, trainer) == []
 
 
+def test_what_was_made_under_another_folder_is_brought_where_the_workers_see_it(
+    store: Store, tmp_path: Path, trainer: Trainer
+) -> None:
+    ka = replace(REQUEST, methods=("ka",))
+    make_ready(open_tiny(store, tmp_path / "a", request=ka), trainer)
+    other = open_tiny(store, tmp_path / "b", request=replace(ka, sweep="other"))
+    said = make_ready(other, trainer)
+    assert not [line for line in said if "training it" in line]
+    place = other.workplace
+    assert place.teacher is not None
+    for file in (place.teacher, *place.preparations.values()):
+        assert file.is_relative_to(tmp_path / "b")
+        assert file.is_file()
+
+
 def test_a_later_search_takes_the_calibration_of_an_earlier_one(
     store: Store, tmp_path: Path, trainer: Trainer
 ) -> None:
