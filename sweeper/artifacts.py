@@ -6,12 +6,14 @@ A teacher, a method's preparation, the student at which methods are calibrated. 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -26,6 +28,10 @@ Announce = Callable[[str], None]
 
 class Interrupted(SweeperError):
     """A stop was asked for; what was done is saved."""
+
+
+class CannotBeTrained(SweeperError):
+    """Its training diverged or failed, and would do so again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +80,7 @@ class Workshop:
     """Where artifacts are made: one process at a time makes the same one, others wait for it."""
 
     engine: Engine
+    folder: Path  # that every worker sees
     stop: threading.Event
     announce: Announce
 
@@ -84,13 +91,25 @@ class Workshop:
         """
         found = find_artifact(self.engine, identity)
         if found is not None:
-            return found
+            return self._brought_here(found)
         with self.alone(identity):
             found = find_artifact(self.engine, identity)
             if found is None:
                 found = make()
                 store_artifact(self.engine, found)
+            return self._brought_here(found)
+
+    def _brought_here(self, found: Artifact) -> Artifact:
+        """Return the artifact with a file below the folder: a launch with another one made it."""
+        if found.path.is_relative_to(self.folder):
             return found
+        here = self.folder / "artifacts" / f"{found.weights_hash}.pt"
+        if not here.is_file():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            aside = here.with_suffix(f".{uuid4().hex}.partial")
+            shutil.copyfile(found.path, aside)
+            aside.replace(here)
+        return replace(found, path=here)
 
     @contextmanager
     def alone(self, identity: str) -> Iterator[None]:

@@ -10,9 +10,12 @@ from sweeper.store.segments import folder_name
 from trainers.segment import memory_file
 
 
-def remove(files: Iterable[Path]) -> None:
-    """Remove files, and their folders when they are empty then."""
-    for file in files:
+def remove(files: Iterable[Path], folder: str) -> None:
+    """Remove the files below a sweep's `folder`, and their own folders when they are empty then.
+
+    What lies elsewhere stays: a sweep that came with a dump begins at the original's checkpoints.
+    """
+    for file in (file for file in files if folder in file.parts):
         file.unlink(missing_ok=True)
         memory_file(file).unlink(missing_ok=True)
         _remove_if_empty(file.parent)

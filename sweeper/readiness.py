@@ -7,13 +7,14 @@ it; a calibration is frozen with its study.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from sweeper.artifacts import Artifact, Interrupted
+from sweeper.artifacts import Artifact, CannotBeTrained, Interrupted
 from sweeper.errors import SweeperError
 from sweeper.search.seeds import training_seed
 from sweeper.store.log import Study
@@ -41,19 +42,35 @@ class Outfitter:
     def make_ready(self, trainer: Runs) -> None:
         """Make what is lacking now; a stop leaves the rest for later.
 
-        Raises SweeperError where something cannot be made at all. A method whose terms cannot be
-        calibrated is parked.
+        Raises SweeperError where there is no teacher to be had. A method whose preparation cannot
+        be trained, or whose terms cannot be calibrated, is parked.
         """
         lack = self.sweep.lacking()
         try:
             if lack.teacher:
                 self._teach(trainer)
-            for name in lack.preparations:
-                self._prepare(name, trainer)
-            if lack.calibrations:
-                self._calibrate(lack.calibrations, trainer)
+            for name, studies in lack.preparations.items():
+                with self._parking(studies):
+                    self._prepare(name, trainer)
+            lack = self.sweep.lacking()  # some are parked; another launch may have added methods
+            if lack.calibrations and not (lack.teacher or lack.preparations):
+                with self._parking(lack.calibrations):
+                    self._calibrate(lack.calibrations, trainer)
         except Interrupted as interruption:
             self.school.announce(str(interruption))
+
+    @contextmanager
+    def _parking(self, studies: Sequence[Study]) -> Iterator[None]:
+        """Park the studies where what they need cannot be trained: others go on without it."""
+        try:
+            yield
+        except CannotBeTrained as fault:
+            for study in studies:
+                self._park(study, str(fault))
+
+    def _park(self, study: Study, reason: str) -> None:
+        self.sweep.park(study.id, f"blocked: {reason}")
+        self.school.announce(f"{study.method} is parked: {reason.partition(chr(10))[0]}")
 
     def _teach(self, trainer: Runs) -> None:
         teacher = ensure_teacher(self.school, trainer)
@@ -85,8 +102,7 @@ class Outfitter:
             member = found[study.method]
             reason = _fault_of(member)
             if reason:
-                self.sweep.park(study.id, f"blocked: its terms cannot be calibrated: {reason}")
-                self.school.announce(f"{study.method} is parked: {reason.partition(chr(10))[0]}")
+                self._park(study, f"its terms cannot be calibrated: {reason}")
                 continue
             measured = _measured(member, segment.start, outcome.device_name)
             self.sweep.calibrate(study.id, measured)
@@ -114,7 +130,7 @@ class Outfitter:
             outcome = train(wanted, trainer, control)
             if outcome.ending is not Ending.REACHED or outcome.checkpoint is None:
                 why = outcome.reason or "a loss was not finite"
-                raise SweeperError(f"{title} {outcome.ending} at step {outcome.step}: {why}")
+                raise CannotBeTrained(f"{title} {outcome.ending} at step {outcome.step}: {why}")
             if outcome.step < wanted.last:
                 raise Interrupted(f"stopped at step {outcome.step} of {wanted.last}; it is saved")
             return Artifact(
@@ -185,7 +201,11 @@ def _fault_of(member: MemberOutcome) -> str | None:
     """Return why a measurement is of no use."""
     if member.ending is not Ending.REACHED:
         return member.reason or str(member.ending)
+    broken = sum(not math.isfinite(share) for share in member.shares)
+    if broken:
+        total = len(member.shares)
+        return f"the gradient of its terms is not finite on {broken} of {total} image batches"
     share = median(member.shares)
-    if not math.isfinite(share) or share <= 0:
+    if share <= 0:
         return f"the gradient of its terms is {share:g} of the task loss's at {member.feature}"
     return None

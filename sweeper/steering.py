@@ -48,6 +48,7 @@ class Cancellation:
     """What cancelling would end."""
 
     sweep_id: int
+    folder: str  # of the sweep's checkpoints
     studies: Mapping[int, str]  # id -> name, of those with something left to run
     undecided: int  # trials that are planned and would be FAIL
     complete: int  # trials that stay
@@ -99,6 +100,7 @@ def plan_cancellation(
     ids = [each.id for each in open_ones]
     return Cancellation(
         sweep_id=row.id,
+        folder=row.folder,
         studies={each.id: study_name(row.name, each.method, each.repeat) for each in open_ones},
         undecided=sum(states[each].undecided for each in ids),
         complete=log.count_complete(connection, ids),

@@ -56,7 +56,7 @@ class Lack:
     """What has to be made before a sweep's next segment, in this order; false when nothing."""
 
     teacher: bool = False
-    preparations: tuple[str, ...] = ()  # of these methods
+    preparations: Mapping[str, tuple[log.Study, ...]] = field(default_factory=dict)  # who needs it
     calibrations: tuple[log.Study, ...] = ()
 
     def __bool__(self) -> bool:
@@ -159,7 +159,7 @@ class Sweep:
         if is_news:
             _say_recorded(assignment, outcome)
         self.projection.update(self.id)
-        remove(needless)
+        remove(needless, self.folder)
 
     def hear(self, assignment: Assignment, step: int) -> None:
         """Note that a segment's worker is alive and has reached `step`."""
@@ -178,17 +178,18 @@ class Sweep:
                 log.note(connection, self.id, "calibrated", (study_id, None), **calibration)
 
     def park(self, study_id: int, reason: str) -> None:
-        """Let a study wait for the next launch."""
+        """Let a study wait for the next launch; one that was cancelled meanwhile stays so."""
         with self._transaction() as connection:
-            log.set_study_state(connection, study_id, "parked", reason)
-            log.note(connection, self.id, "parked", (study_id, None), why=reason)
+            if log.park_study(connection, study_id, reason):
+                log.note(connection, self.id, "parked", (study_id, None), why=reason)
 
     def _lacks(self, active: Iterable[log.Study]) -> Lack:
         open_ = [s for s in active if s.undecided or s.planned < s.target]
         needed = {s.preparation for s in open_ if s.preparation}
+        unmade = sorted(needed - self.workplace.preparations.keys())
         return Lack(
             teacher=self.workplace.teacher is None and any(s.needs_teacher for s in open_),
-            preparations=tuple(sorted(needed - self.workplace.preparations.keys())),
+            preparations={n: tuple(s for s in open_ if s.preparation == n) for n in unmade},
             calibrations=tuple(s for s in open_ if s.awaits_calibration),
         )
 

@@ -62,7 +62,12 @@ class School:
     @property
     def workshop(self) -> Workshop:
         """Where it is made."""
-        return Workshop(engine=self.engine, stop=self.stop, announce=self.announce)
+        return Workshop(
+            engine=self.engine,
+            folder=self.workplace.checkpoints,
+            stop=self.stop,
+            announce=self.announce,
+        )
 
     @property
     def folder(self) -> Path:

@@ -39,7 +39,7 @@ def restart_without_checkpoint(
     """
     trials = log.open_trials(connection, [study.id for study in studies])
     gone = [t for t in trials if t.checkpoint is not None and not t.checkpoint.is_file()]
-    if gone and not root.is_dir():
+    if gone and not any(folder.is_dir() for folder in (root, *map(_root_of, gone))):
         raise SweeperError(
             f"{len(gone)} unfinished trials have checkpoints, but there is no {root}; give the "
             "--checkpoint-dir of their launch, or make an empty folder of that name to train them "
@@ -48,3 +48,8 @@ def restart_without_checkpoint(
     log.forget_checkpoint(connection, gone)
     if gone:
         log.note(connection, sweep_id, "restarted", trials=len(gone), why="checkpoint is gone")
+
+
+def _root_of(trial: log.OpenTrial) -> Path:
+    """Return the folder of the sweep that wrote a trial's checkpoint: the original of a dump's."""
+    return (trial.checkpoint or Path()).parent.parent

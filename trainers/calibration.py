@@ -17,7 +17,7 @@ from torch import Tensor
 
 from trainers.errors import CODE_ERRORS, CheckpointError, UserError
 from trainers.member import Classroom, Learner, forward_raw, in_float32
-from trainers.memory import is_out_of_memory
+from trainers.memory import release_memory
 from trainers.methods import load_method, resolve
 from trainers.methods.base import Method, Step
 from trainers.methods.parts import Memory
@@ -38,7 +38,8 @@ FEATURES = ("head", "stage4", "stage3", "stage2", "stage1")  # from the deepest 
 def calibrate(room: Classroom, resources: Resources, control: Control) -> list[MemberOutcome]:
     """Return each member's gradient shares; its checkpoint is a baseline's at the segment's start.
 
-    A method that raises ends that member alone, as FAILED. Nothing is trained or written.
+    A method that raises, or that memory does not suffice for, ends that member alone, as FAILED.
+    Nothing is trained or written.
     """
     segment, teacher = room.segment, resources.lend_teacher()
     student = _student(room)
@@ -104,11 +105,12 @@ class _Subject:
             action()
         except torch.AcceleratorError:
             raise
-        except (UserError, *CODE_ERRORS) as error:
-            if is_out_of_memory(error):
-                raise
+        except (UserError, MemoryError, *CODE_ERRORS) as error:
             last = traceback.format_exception_only(error)[-1].strip()
             self.failure = "\n".join([last, *traceback.format_exception(error)])
+        if self.failure is not None:  # after the handler, in which its traceback held tensors
+            self._method = self._memory = None
+            release_memory()  # where it did not suffice, the others need it
 
     def build(self, student: Learner, teacher: LoadedTeacher | None) -> None:
         """Build the method as a trial at its start would."""

@@ -40,7 +40,7 @@ def command(name: str, yes: bool, database: str | None) -> None:
             return
         _echo(plan)
         confirm("cancel all this?", "cancelled", yes=yes)
-        remove(cancel(store.engine, plan, this_user()))
+        remove(cancel(store.engine, plan, this_user()), plan.folder)
         _show_in_optuna(store, plan.sweep_id)
     click.echo("cancelled")
 

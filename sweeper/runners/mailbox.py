@@ -39,14 +39,21 @@ class Offer:
     introduction: Introduction | str  # the text says why there is none
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A trial that has ended without an outcome."""
+
+    trial: str
+    reason: str
+
+
 @dataclass(kw_only=True)
 class News:
     """What the driver has not heard yet."""
 
-    offers: list[Offer] = field(default_factory=list)
+    turns: list[Offer | Loss] = field(default_factory=list)  # as they came: a trial may have both
     pulses: dict[int, Pulse] = field(default_factory=dict)  # by number of the job
     outcomes: dict[int, Outcome] = field(default_factory=dict)  # by number of the job
-    losses: list[tuple[str, str]] = field(default_factory=list)  # trial and reason
 
 
 class Mailbox:
@@ -68,7 +75,7 @@ class Mailbox:
             return None
         waiting: Waiting = asyncio.get_running_loop().create_future()
         self._waiting[offer.trial] = waiting
-        self._news.offers.append(offer)
+        self._news.turns.append(offer)
         self._is_news.set()
         return await waiting
 
@@ -97,7 +104,7 @@ class Mailbox:
 
     async def lose(self, trial: str, reason: str) -> None:
         """Note that a trial has ended without an outcome."""
-        self._news.losses.append((trial, reason))
+        self._news.turns.append(Loss(trial=trial, reason=reason))
         self._is_news.set()
 
     async def collect(self, timeout_s: float) -> News:

@@ -179,10 +179,11 @@ class TuneCrew:
                 del self._seats[seat.trial]
                 self._deaths = 0
                 ended.append((seat.job, news.outcomes[seat.job.number]))
-        for trial, reason in news.losses:
-            ended += self._lose(trial, reason)
-        for offer in news.offers:
-            self._welcome(offer)
+        for turn in news.turns:
+            if isinstance(turn, Offer):
+                self._welcome(turn)
+            else:
+                ended += self._lose(turn.trial, turn.reason)
         return ended
 
     def _welcome(self, offer: Offer) -> None:

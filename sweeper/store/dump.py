@@ -23,6 +23,14 @@ ENCRYPTED = {"require", "verify-ca", "verify-full"}
 UNKNOWN_BEFORE_17 = b"SET transaction_timeout = 0;"
 # A line of `pg_restore --list`: number; class and object id, kind, schema, name, owner.
 CONTENTS = re.compile(r"^\d+; \d+ \d+ (TABLE|TYPE) (?!DATA )(\S+) (\S+) ", re.MULTILINE)
+# The original may live on, and share a --checkpoint-dir: each sweep goes on in a folder of its own.
+NEW_FOLDERS = f"""
+DO $$ BEGIN
+  IF to_regclass('{SCHEMA}.sweep') IS NOT NULL THEN
+    UPDATE {SCHEMA}.sweep SET folder = name || '-' || left(gen_random_uuid()::text, 8);
+  END IF;
+END $$;
+"""
 NUM_TABLES = text(
     "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
 )
@@ -78,6 +86,7 @@ def _restore(url: str, file: Path, *, overwrite: bool) -> None:
             _run(url, read, plain.fileno(), connects=False)
             plain.seek(0)
             script.writelines(line for line in plain if line.strip() != UNKNOWN_BEFORE_17)
+        script.write(NEW_FOLDERS.encode())
         script.flush()
         psql = ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction"]
         _run(url, [*psql, f"--file={script.name}"], subprocess.DEVNULL)

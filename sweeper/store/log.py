@@ -279,6 +279,13 @@ def set_study_state(connection: Connection, study_id: int, state: str, reason: s
     )
 
 
+def park_study(connection: Connection, study_id: int, reason: str) -> bool:
+    """Park an active study; False where it is not active any more."""
+    where = (study.c.id == study_id, study.c.state == "active")
+    parked = connection.execute(update(study).where(*where).values(state="parked", reason=reason))
+    return parked.rowcount == 1
+
+
 def calibrate(connection: Connection, study_id: int, calibration: Mapping[str, Any]) -> bool:
     """Store a study's calibration; False where it has one."""
     stored = connection.execute(

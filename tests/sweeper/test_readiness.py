@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +18,7 @@ from tests.sweeper.runners.tiny import REQUEST, open_tiny, outfitter, run_tiny
 from trainers.cohort import Trainer
 from trainers.contract.template import write_pair
 from trainers.methods.sources import VARIABLE
+from trainers.segment import Control, Ending, MemberOutcome, Outcome, Segment
 
 CALIBRATIONS = "SELECT method, calibration FROM sweeper.study ORDER BY method"
 ARTIFACTS = "SELECT kind, origin FROM sweeper.artifact ORDER BY kind"
@@ -80,6 +81,21 @@ def test_nothing_is_made_twice(store: Store, tmp_path: Path, trainer: Trainer) -
     assert make_ready(other, trainer) == []
 
 
+def test_what_was_made_under_another_folder_is_brought_where_the_workers_see_it(
+    store: Store, tmp_path: Path, trainer: Trainer
+) -> None:
+    ka = replace(REQUEST, methods=("ka",))
+    make_ready(open_tiny(store, tmp_path / "a", request=ka), trainer)
+    other = open_tiny(store, tmp_path / "b", request=replace(ka, sweep="other"))
+    said = make_ready(other, trainer)
+    assert not [line for line in said if "training it" in line]
+    place = other.workplace
+    assert place.teacher is not None
+    for file in (place.teacher, *place.preparations.values()):
+        assert file.is_relative_to(tmp_path / "b")
+        assert file.is_file()
+
+
 def test_a_later_search_takes_the_calibration_of_an_earlier_one(
     store: Store, tmp_path: Path, trainer: Trainer
 ) -> None:
@@ -126,6 +142,48 @@ def test_a_term_without_effect_parks_its_method_alone(
         "blocked: its terms cannot be calibrated: the gradient of its terms is 0"
     )
     assert any(line.startswith("inert is parked") for line in said)
+    assert isinstance(sweep.next_segment(), Assignment)
+
+
+def test_a_term_whose_gradient_is_not_finite_on_one_batch_parks_its_method(
+    store: Store, tmp_path: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _ = write_pair("frail", tmp_path)
+    seldom = "    return float('inf' if 0.4 < step.progress < 0.45 else 1) * logit_mse("
+    code.write_text(code.read_text().replace("    return logit_mse(", seldom))
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    make_ready(open_tiny(store, tmp_path, request=replace(REQUEST, methods=("frail",))), trainer)
+    [(_, state, reason)] = rows(store.engine, STATES)
+    assert state == "parked"
+    assert "is not finite on 1 of 16 image batches" in reason
+
+
+@dataclass(frozen=True)
+class Diverging:
+    """Trains what it is given, but of one kind every training diverges."""
+
+    trainer: Trainer
+    key: str
+
+    def run(self, segment: Segment, control: Control) -> Outcome:
+        if segment.members[0].key != self.key:
+            return self.trainer.run(segment, control)
+        ended = MemberOutcome(key=self.key, ending=Ending.DIVERGED, step=1, seconds=0.0)
+        return Outcome(members=(ended,), wall_seconds=0.0, device_name="here")
+
+
+@pytest.mark.parametrize(
+    ("key", "parked"), [("preparation", {"ka"}), ("student", {"ka", "kd"})], ids=str
+)
+def test_what_cannot_be_trained_parks_those_who_need_it_and_others_go_on(
+    store: Store, tmp_path: Path, trainer: Trainer, key: str, parked: set[str]
+) -> None:
+    request = replace(REQUEST, methods=("baseline", "ka", "kd"))
+    sweep = open_tiny(store, tmp_path, request=request)
+    outfitter(sweep, threading.Event()).make_ready(Diverging(trainer, key))
+    found = {method: reason for method, state, reason in rows(store.engine, STATES) if reason}
+    assert found.keys() == parked
+    assert all("diverged at step 1: a loss was not finite" in why for why in found.values())
     assert isinstance(sweep.next_segment(), Assignment)
 
 

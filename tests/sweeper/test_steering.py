@@ -49,7 +49,7 @@ def record(sweep: Sweep, assignment: Assignment, trainer: FakeTrainer | None = N
 def cancel_named(store: Store, name: str, *, one_search: bool = False) -> None:
     with store.engine.connect() as connection:
         plan = plan_cancellation(connection, parse_target(name), one_search=one_search)
-    remove(cancel(store.engine, plan, "me@here"))
+    remove(cancel(store.engine, plan, "me@here"), plan.folder)
 
 
 def test_a_cancelled_method_is_left_and_the_other_ends_as_it_would_alone(
@@ -107,6 +107,16 @@ def test_one_search_of_a_method_may_be_cancelled_alone(store: Store, tmp_path: P
     assert rows(store.engine, states) == [("kd", 2)]
     cancel_named(store, "s/kd")
     assert rows(store.engine, states) == [("kd", 1), ("kd", 2)]
+
+
+def test_a_cancelled_method_is_not_parked_by_what_its_driver_finds_out_later(
+    store: Store, tmp_path: Path
+) -> None:
+    sweep = open_sweep(store, tmp_path)
+    kd = rows(store.engine, "SELECT id FROM sweeper.study WHERE method = 'kd'")[0][0]
+    cancel_named(store, "s/kd")
+    sweep.park(kd, "blocked: its terms cannot be calibrated")
+    assert rows(store.engine, STUDIES)[1][1] == "cancelled"
 
 
 def test_a_cancelled_method_is_not_launched_again(store: Store, tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ from torch import Tensor
 from trainers.calibration import BATCHES
 from trainers.checkpoints import read
 from trainers.cohort import Trainer
+from trainers.contract.template import write_pair
 from trainers.errors import CheckpointError
 from trainers.member import forward
 from trainers.methods.pixel_kl import pixel_kl
+from trainers.methods.sources import VARIABLE
 from trainers.methods.task_loss import cross_entropy
 from trainers.models import build_net
 from trainers.resources import Library
@@ -99,6 +101,23 @@ def test_a_method_that_raises_fails_alone(
     assert found["rdd"].ending is Ending.FAILED
     assert found["rdd"].reason is not None
     assert "threshold must lie in [0, 1]" in found["rdd"].reason.splitlines()[0]
+    assert len(found["kd"].shares) == BATCHES
+
+
+def test_a_method_that_memory_does_not_suffice_for_fails_alone(
+    trainer: Trainer,
+    baseline: Path,
+    teacher: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code, _ = write_pair("greedy", tmp_path)
+    greedy = "    raise MemoryError('tried to allocate 7 GiB')\n        return logit_mse("
+    code.write_text(code.read_text().replace("    return logit_mse(", greedy))
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    found = measure(trainer, calibration(tmp_path, baseline, teacher, "greedy", "kd"))
+    assert found["greedy"].ending is Ending.FAILED
+    assert (found["greedy"].reason or "").startswith("MemoryError: tried to allocate 7 GiB")
     assert len(found["kd"].shares) == BATCHES
 
 

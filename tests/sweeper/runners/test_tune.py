@@ -16,7 +16,7 @@ from sweeper.runners import tune_crew
 from sweeper.runners.cluster import Cluster
 from sweeper.runners.crewed import Hire
 from sweeper.runners.jobs import HABITS
-from sweeper.runners.mailbox import Mailbox
+from sweeper.runners.mailbox import Loss, Mailbox, News, Offer
 from sweeper.runners.staff import Premises
 from sweeper.runners.tune import OneSegment, send_as_code
 from sweeper.runners.tune_crew import TuneCrew
@@ -98,3 +98,14 @@ def test_what_tune_sends_to_a_node_needs_no_sweeper_there(sent: type) -> None:
     pickled = ray.cloudpickle.dumps(sent)
     answer = subprocess.run([sys.executable, "-c", UNPICKLE], input=pickled, capture_output=True)
     assert answer.stdout.decode().strip() == sent.__name__, answer.stderr
+
+
+@pytest.mark.ray
+def test_a_trial_that_is_lost_before_its_offer_was_heard_of_is_not_counted_on(
+    cluster: Cluster, premises: Premises
+) -> None:
+    with TuneCrew(replace(cluster, workers=1), premises, worker=IdleWorker) as crew:
+        offer = Offer(trial="gone", actor=None, introduction="there are no data")
+        crew._note(News(turns=[offer, Loss(trial="gone", reason="its node died")]))
+        while not crew.free:  # ClusterError where the only worker were one that cannot be used
+            crew.poll(0.1)

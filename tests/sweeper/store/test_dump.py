@@ -8,10 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from sweeper.errors import DatabaseError
-from sweeper.store.database import connect_engine, connect_storage
+from sweeper.store.database import Store, connect_engine, connect_storage, open_store
 from sweeper.store.dump import dump, psql_command, restore
 from sweeper.store.initialise import initialise
 from sweeper.store.reader import run_readonly
+from sweeper.sweep import Assignment
+from tests.sweeper.driving import LEDGER, declaration_of, open_sweep, results, rows, run_sweep
+from tests.sweeper.fakes import FakeTrainer
+from trainers.segment import Control
 
 ADD = """INSERT INTO sweeper.sweep (name, seed, protocol, protocol_hash, folder)
          VALUES (:n, 0, '{}', '', :n)"""
@@ -41,6 +45,27 @@ def test_a_dump_comes_back_whole(store_url: str, empty_url: str, tmp_path: Path)
     assert restore(empty_url, tmp_path / "all.dump") == []
     assert contents(empty_url) == contents(store_url) == ([("kept", 0)], [("kept/kd",)])
     assert initialise(empty_url) == []
+
+
+def test_a_copy_and_its_original_go_on_with_one_folder_for_checkpoints(
+    store: Store, empty_url: str, tmp_path: Path
+) -> None:
+    sweep = open_sweep(store, tmp_path, declaration_of(8), cohort=8)
+    assignment = sweep.next_segment()
+    assert isinstance(assignment, Assignment)
+    sweep.record(assignment, FakeTrainer(cut=lambda _: 10).run(assignment.segment, Control()))
+    sweep.lease.release(store.engine)
+    dump(store.url, tmp_path / "all.dump")
+    restore(empty_url, tmp_path / "all.dump")
+    copy = open_store(empty_url, "test")
+    assert run_sweep(open_sweep(copy, tmp_path, declaration_of(8)))
+    assert run_sweep(open_sweep(store, tmp_path, declaration_of(8)))
+    assert results(copy.engine) == results(store.engine)
+    assert rows(copy.engine, LEDGER) == rows(store.engine, LEDGER)
+    for each in (store, copy):
+        files = rows(each.engine, "SELECT checkpoint FROM sweeper.trial WHERE state = 'COMPLETE'")
+        assert all(Path(file).is_file() for (file,) in files)
+    copy.close()
 
 
 def test_a_dump_comes_back_on_an_older_server_with_a_password(
