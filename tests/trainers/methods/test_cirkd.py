@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainers.contract.stand import STUDENT, TEACHER
 from trainers.errors import MethodError
-from trainers.methods import similarity
+from trainers.methods import load_method, resolve, similarity
 from trainers.methods.base import Method, Step
 from trainers.methods.cross_image import (
     Projection,
@@ -281,3 +282,10 @@ def test_a_term_on_a_memory_refuses_a_step_without(
 ) -> None:
     with pytest.raises(MethodError, match="needs its memory"):
         make_method("cirkd").losses(make_step())
+
+
+@pytest.mark.parametrize("name", ["cirkd", "rdd+cirkd", "term:memory_pixel"])
+def test_a_value_out_of_bounds_is_said_to_be_cirkds(name: str) -> None:
+    values = {**resolve("cirkd", {}), **resolve(name, {}), "pixel_sample": 0}
+    with pytest.raises(MethodError, match=r"^method cirkd: pixel_sample must be > 0, got 0$"):
+        load_method(name)(values, STUDENT, TEACHER)
