@@ -176,6 +176,15 @@ def test_extreme_features_have_finite_losses_and_gradients(scale: float) -> None
     assert student.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-9])
+def test_a_position_without_a_feature_has_a_gradient_like_others(scale: float) -> None:
+    student, teacher = torch.randn(2, 2, 4, 3, 3)
+    student[1, :, 2, 1] *= scale
+    student.requires_grad_()
+    [gradient] = torch.autograd.grad(cross_image_pixel(student, teacher), student)
+    assert gradient[1, :, 2, 1].norm() < 100 * gradient[0].norm()
+
+
 def painted(labels: Tensor, classes: int) -> Outputs:
     """Return outputs whose feature at each pixel says its class, and nothing where ignored."""
     shown = functional.one_hot(labels.where(labels != 255, classes), classes + 1)
