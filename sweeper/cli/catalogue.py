@@ -47,7 +47,7 @@ def markdown() -> Iterator[str]:
 
 
 def _counts(spaces: Sequence[MethodSpace]) -> str:
-    papers = {space.paper for space in spaces if space.name not in COMBINATIONS}
+    papers = {space.paper for space in spaces if space.terms and space.name not in COMBINATIONS}
     return (
         f"There are {len(spaces)} methods with {len(all_terms())} terms and weightings, from "
         f"{len(papers)} publications."
@@ -79,7 +79,7 @@ def _method(space: MethodSpace) -> tuple[str, ...]:
         own,
         ", ".join(space.needs),
         "yes" if space.contains_baseline else "no",
-        f"{space.paper.partition('; task loss')[0]}. {space.venue}, {space.year}",
+        f"{space.paper.partition('; with the terms')[0]}. {space.venue}, {space.year}",
     )
 
 

@@ -60,7 +60,7 @@ class Scene:
 
 
 def random_outputs(shape: Shape, batch: int, size: Size, generator: torch.Generator) -> Outputs:
-    """Return outputs of a net as leaves that ask for a gradient; features are never negative."""
+    """Return outputs of a net as leaves that ask for a gradient; features may be negative."""
 
     def leaf(channels: int, scale: float) -> Tensor:
         values = torch.randn(batch, channels, *size, generator=generator, dtype=torch.float64)

@@ -69,14 +69,8 @@ def _contrast(
 
 
 def _pooled(maps: Tensor, pool: int) -> Tensor:
-    """Return maps max-pooled in cells of pool x pool, the last perhaps smaller.
-
-    In a formulation that a GPU can repeat: its kernel for pooling has none.
-    """
-    if pool == 1:
-        return maps
-    cells = _cells(maps, pool, float("-inf"))
-    return cells.amax((3, 5))
+    """Return maps max-pooled in cells of pool x pool, the last perhaps smaller."""
+    return functional.max_pool2d(maps, pool, ceil_mode=True) if pool > 1 else maps
 
 
 def _patches(maps_BChw: Tensor, groups: int, patch: int) -> Tensor:
@@ -88,16 +82,16 @@ def _patches(maps_BChw: Tensor, groups: int, patch: int) -> Tensor:
     num_groups = -(-maps_BChw.shape[1] // width)
     missing = num_groups * width - maps_BChw.shape[1]
     filled = functional.pad(maps_BChw, (0, 0, 0, 0, 0, missing))
-    cells = _cells(filled, patch, 0.0)
+    cells = _cells(filled, patch)
     cells = cells.reshape(len(cells), num_groups, width, *cells.shape[2:])
     # (B, M, C / M, rows, p, columns, p) -> (B, rows, columns, p, p, M, C / M)
     return cells.permute(0, 3, 5, 4, 6, 1, 2).reshape(-1, patch * patch * num_groups, width)
 
 
-def _cells(maps_BChw: Tensor, size: int, value: float) -> Tensor:
-    """Return maps as (B, C, rows, size, columns, size), filled up with `value`."""
+def _cells(maps_BChw: Tensor, size: int) -> Tensor:
+    """Return maps as (B, C, rows, size, columns, size), filled up with 0."""
     height, width = maps_BChw.shape[-2:]
-    filled = functional.pad(maps_BChw, (0, -width % size, 0, -height % size), value=value)
+    filled = functional.pad(maps_BChw, (0, -width % size, 0, -height % size))
     rows, columns = filled.shape[2] // size, filled.shape[3] // size
     return filled.reshape(*filled.shape[:2], rows, size, columns, size)
 

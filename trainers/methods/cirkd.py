@@ -43,6 +43,7 @@ class CrossImageDistillation(Method):
         "memory_region",
     )
     vanishing = ("pixel_kl", "cross_image_pixel")
+    label: ClassVar[str] = "cirkd"  # in messages; classes made from this one have no name of use
     above_zero: ClassVar[tuple[str, ...]] = (
         *("temperature", "contrast_temperature", "group", "pixel_memory", "region_memory"),
         *("pixels_per_class", "pixel_sample", "region_sample"),
@@ -50,7 +51,7 @@ class CrossImageDistillation(Method):
 
     def __init__(self, values: Hyperparameters, student: Shape, teacher: Shape | None) -> None:
         super().__init__(values, student, teacher)
-        require_positive(type(self).__module__.rpartition(".")[2], values, *self.above_zero)
+        require_positive(self.label, values, *self.above_zero)
         self.channels = (channels_of(student, "head"), channels_of(teacher, "head"))
         if {"memory_pixel", "memory_region"} & set(self.active):
             self.projection = Projection(*self.channels)

@@ -38,6 +38,7 @@ class CrossImageDistillationV2(CrossImageDistillation):
         *("cross_image_pixel", "memory_pixel", "memory_region"),
         *CHANNEL_TERMS,
     )
+    label = "cirkdv2"
     above_zero = (
         *CrossImageDistillation.above_zero,
         *("channel_group", "channel_memory", "channels_per_batch", "channel_sample"),

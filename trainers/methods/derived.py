@@ -29,9 +29,9 @@ def combined_space(weighting: MethodSpace, distilling: MethodSpace) -> MethodSpa
     own = {**distilling.own, **_renamed(weighting.own, renamed)}
     return MethodSpace(
         name=name,
-        paper=f"{distilling.paper}; task loss weighted as in {weighting.paper}",
-        venue=distilling.venue,
-        year=max(weighting.year, distilling.year),
+        paper=f"{weighting.paper}; with the terms of {distilling.paper}, {distilling.year}",
+        venue=weighting.venue,
+        year=weighting.year,
         terms=distilling.terms,
         weighting=weighting.weighting,
         primary=primary,

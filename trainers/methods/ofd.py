@@ -110,8 +110,9 @@ class OverhaulDistillation(Method):
     Departures: our nets give their features after the ReLU. The teacher's negative responses, which
     the publication keeps down to a margin, are hence lost, and each stands at the margin; its value
     is estimated (`margin = "estimated"`) or 0 (`margin = "zero"`, a ReLU's own). The student's
-    feature goes into the connector after its ReLU as well. The released code lets the connectors
-    learn alone for the first epoch, at ten times the learning rate; here all learn together.
+    feature goes into the connector after its ReLU as well. The released code has a sixth level, the
+    output of the ASPP, which our nets do not give. It lets the connectors learn alone for the first
+    epoch, and at ten times the learning rate; here all learn together, at one rate.
     """
 
     terms = ("overhaul",)

@@ -53,7 +53,8 @@ def hard_pixels(confidence_BHW: Tensor, threshold: float, min_kept: int = 0) -> 
     if min_kept == 0:
         return confidence_BHW <= threshold
     rank = min(min_kept, confidence_BHW.numel())
-    needed = confidence_BHW.flatten().kthvalue(rank).values
+    # Not kthvalue: torch refuses it on a GPU in deterministic mode, for the sake of its index.
+    needed = confidence_BHW.flatten().topk(rank, largest=False, sorted=False).values.amax()
     return confidence_BHW <= needed.clamp(min=threshold)
 
 

@@ -14,15 +14,19 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 CHUNK_CPU = 2**20  # similarities at a time: few enough to stay near the processor
 CHUNK_CUDA = 2**23  # enough work for each kernel
 
 
 def unit(vectors: Tensor, dim: int) -> Tensor:
-    """Return the vectors along `dim` at length 1; shorter ones than 1e-6 are divided by 1e-6."""
-    return functional.normalize(vectors, dim=dim, eps=1e-6)
+    """Return the vectors along `dim` at length 1; those of less than 1e-6 as they are.
+
+    Thus zeros, which a narrow feature has after its ReLU, get a gradient like others; divided by
+    1e-6 they would have one of a million times as much.
+    """
+    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=dim, keepdim=True)
+    return vectors / lengths.where(lengths >= 1e-6, 1)
 
 
 def similarity_kl(  # noqa: PLR0913

@@ -104,6 +104,15 @@ def test_pooling_keeps_the_largest_also_at_the_edges() -> None:
     torch.testing.assert_close(omni_contrast(made, teacher), omni_contrast(*pools, pool=1))
 
 
+@pytest.mark.parametrize("size", [(8, 8), (1, 2)])
+def test_of_equally_large_positions_the_pooled_gradient_goes_to_one(size: tuple[int, int]) -> None:
+    made = torch.ones(1, 4, *size).requires_grad_()
+    loss = omni_contrast(made, torch.randn(1, 4, *size), groups=2)
+    [gradient] = torch.autograd.grad(loss, made)
+    cells = 4 if size == (8, 8) else 1
+    assert (gradient != 0).any(1).sum() == cells
+
+
 def test_patches_taken_in_parts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     made, teacher = torch.randn(2, 2, 6, 9, 9)
     whole = omni_contrast(made, teacher, pool=1)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainers.contract.stand import STUDENT, TEACHER
 from trainers.errors import MethodError
-from trainers.methods import similarity
+from trainers.methods import load_method, resolve, similarity
 from trainers.methods.base import Method, Step
 from trainers.methods.cross_image import (
     Projection,
@@ -175,6 +176,15 @@ def test_extreme_features_have_finite_losses_and_gradients(scale: float) -> None
     assert student.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-9])
+def test_a_position_without_a_feature_has_a_gradient_like_others(scale: float) -> None:
+    student, teacher = torch.randn(2, 2, 4, 3, 3)
+    student[1, :, 2, 1] *= scale
+    student.requires_grad_()
+    [gradient] = torch.autograd.grad(cross_image_pixel(student, teacher), student)
+    assert gradient[1, :, 2, 1].norm() < 100 * gradient[0].norm()
+
+
 def painted(labels: Tensor, classes: int) -> Outputs:
     """Return outputs whose feature at each pixel says its class, and nothing where ignored."""
     shown = functional.one_hot(labels.where(labels != 255, classes), classes + 1)
@@ -281,3 +291,10 @@ def test_a_term_on_a_memory_refuses_a_step_without(
 ) -> None:
     with pytest.raises(MethodError, match="needs its memory"):
         make_method("cirkd").losses(make_step())
+
+
+@pytest.mark.parametrize("name", ["cirkd", "rdd+cirkd", "term:memory_pixel"])
+def test_a_value_out_of_bounds_is_said_to_be_cirkds(name: str) -> None:
+    values = {**resolve("cirkd", {}), **resolve(name, {}), "pixel_sample": 0}
+    with pytest.raises(MethodError, match=r"^method cirkd: pixel_sample must be > 0, got 0$"):
+        load_method(name)(values, STUDENT, TEACHER)

@@ -56,6 +56,14 @@ def test_a_combination_has_at_most_one_primary_hyperparameter_and_it_comes_first
     assert load_method("rdd+kd").last_switch(resolve("rdd+kd", {})) == 0.1
 
 
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_a_combination_appeared_where_its_weighting_did(name: str) -> None:
+    both, weighting = read_space(name), read_space("rdd")
+    assert (both.venue, both.year) == (weighting.venue, weighting.year)
+    assert both.paper.startswith(weighting.paper)
+    assert read_space(name.partition("+")[2]).paper in both.paper
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -63,6 +63,18 @@ def test_the_threshold_rises_until_enough_pixels_are_hard(min_kept: int, expecte
     assert hard_pixels(sure, 0.7, min_kept).sum() == expected
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_it_rises_on_a_gpu_in_deterministic_mode_too() -> None:
+    sure = torch.tensor([[[0.1, 0.8, 0.9, 1.0]]], device="cuda")
+    torch.use_deterministic_algorithms(True)
+    try:
+        hard = hard_pixels(sure, 0.7, min_kept=3)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert hard.sum() == 3
+
+
 @pytest.mark.parametrize(
     ("combination", "expected"),
     [("xor", [0, 1, 1, 0]), ("or", [0, 1, 1, 1]), ("and", [0, 0, 0, 1])],
