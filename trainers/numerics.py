@@ -38,4 +38,5 @@ def configure(device: torch.device, deterministic: bool, threads: int) -> None:
     torch.cuda.set_device(device.index or 0)  # events and streams are of the current device
     # cuBLAS repeats only with workspaces of fixed size; it reads this once, at its first product.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.allow_tf32 = False  # convolutions have a switch of their own
     torch.backends.cudnn.benchmark = not deterministic
