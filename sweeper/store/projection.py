@@ -19,7 +19,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import Connection, Engine, Row, bindparam, select, text, tuple_, update
+from sqlalchemy import Connection, Engine, Row, select, text, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.names import study_name
@@ -175,13 +175,12 @@ class Projection:
 
 
 def _mark(connection: Connection, rows: list[Row[Any]]) -> None:
-    """Note what was projected; a change made meanwhile keeps its higher revision."""
-    values = [{"study": row.study_id, "no": row.number, "seen": row.revision} for row in rows]
+    """Note what was projected, in one statement; what was changed meanwhile is projected again."""
+    seen = [(row.study_id, row.number, row.revision) for row in rows]
     connection.execute(
         update(trial)
-        .where(trial.c.study_id == bindparam("study"), trial.c.number == bindparam("no"))
-        .values(projected_revision=bindparam("seen")),
-        values,
+        .where(tuple_(trial.c.study_id, trial.c.number, trial.c.revision).in_(seen))
+        .values(projected_revision=trial.c.revision)
     )
 
 
