@@ -9,16 +9,17 @@ its place in it.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.artifacts import ArtifactMeta
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 from sqlalchemy import Connection, Engine, Row, select, text, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -115,19 +116,13 @@ class Projection:
     def _update_study(self, name: str, rows: list[Row[Any]], details: Details) -> None:
         study_id = self._study_id(name)
         space = distributions(Space.model_validate(rows[0].space))
-        identifiers = [self._trial_id(study_id, row, space) for row in rows]
-        # Read all at once: one by one each costs six statements.
-        running = self.storage.get_all_trials(
-            study_id, deepcopy=False, states=(TrialState.RUNNING,)
-        )
-        current = {frozen.number: frozen for frozen in running}
-        for row, identifier in zip(rows, identifiers, strict=True):
-            if row.number in current:
-                key = (row.study_id, row.number)
-                self._report(identifier, current[row.number], details.values.get(key, {}))
+        for row in rows:
+            identifier = self._trial_id(study_id, row, space)
+            with suppress(UpdateFinishedTrialError):  # by one who died before it could say so
+                self._report(identifier, row, details)
                 if row.state != "RUNNING":
-                    self._show_pictures(study_id, identifier, key, details.pictures.get(key))
-                    self._finish(name, identifier, current[row.number], row)
+                    self._show_pictures(study_id, identifier, row, details)
+                    self._finish(name, identifier, row)
 
     def _study_id(self, name: str) -> int:
         try:
@@ -135,28 +130,37 @@ class Projection:
         except KeyError:
             return self.storage.create_new_study([StudyDirection.MAXIMIZE], name)
 
-    def _report(self, identifier: int, current: FrozenTrial, values: dict[int, float]) -> None:
-        for step in sorted(values.keys() - current.intermediate_values.keys()):
+    def _report(self, identifier: int, row: Row[Any], details: Details) -> None:
+        """Write the values that may be new: every rung raised the revision, in rising order."""
+        values = details.values.get((row.study_id, row.number), {})
+        for step in sorted(values)[row.projected_revision - row.revision :]:
             self.storage.set_trial_intermediate_value(identifier, step, values[step])
 
     def _show_pictures(
-        self, study_id: int, identifier: int, key: TrialKey, prediction: ArtifactMeta | None
+        self, study_id: int, identifier: int, row: Row[Any], details: Details
     ) -> None:
         """Announce a trial's pictures while it may still be changed, and show them in its note."""
-        if prediction is not None:
-            self.storage.set_trial_system_attr(identifier, *attribute(prediction))
-        pictures = [curve_of(key)] + ([] if prediction is None else [prediction])
+        key = (row.study_id, row.number)
+        pictures = [curve_of(key)]
+        if key in details.pictures:
+            pictures.append(details.pictures[key])
+            self.storage.set_trial_system_attr(identifier, *attribute(details.pictures[key]))
         body = trial_note(study_id, identifier, pictures)
         write_trial_note(self.storage, study_id, identifier, body)
 
-    def _finish(self, name: str, identifier: int, current: FrozenTrial, row: Row[Any]) -> None:
+    def _finish(self, name: str, identifier: int, row: Row[Any]) -> None:
         if row.reason:
             self.storage.set_trial_user_attr(identifier, "reason", row.reason.splitlines()[0])
-        if row.diverged and "diverged" not in current.constraints:
-            projected = optuna.load_study(study_name=name, storage=self.storage)
-            optuna.Trial(projected, identifier).set_constraint("diverged", 1.0)
+        if row.diverged:
+            self._show_divergence(name, identifier)
         result = [row.value] if row.state != "FAIL" and row.value is not None else None
         self.storage.set_trial_state_values(identifier, TrialState[row.state], result)
+
+    def _show_divergence(self, name: str, identifier: int) -> None:
+        projected = optuna.load_study(study_name=name, storage=self.storage)
+        live = optuna.Trial(projected, identifier)
+        if "diverged" not in live.constraints:
+            live.set_constraint("diverged", 1.0)
 
     def _trial_id(self, study_id: int, row: Row[Any], space: dict[str, BaseDistribution]) -> int:
         """Return Optuna's id of a trial, added if it is not there yet."""
