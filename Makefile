@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-BENCHMARKS := $(wildcard tests/benchmarks/*.py)
+BENCHMARKS := $(basename $(notdir $(wildcard tests/benchmarks/*.py)))
 
 .PHONY: demo test check bench clean
 
@@ -18,8 +18,8 @@ check: $(INSTALLED) ## style and types only
 	$(BIN)/mypy
 
 bench: $(INSTALLED) ## measure; a figure passes or fails nothing
-	@status=0; for file in $(BENCHMARKS); do \
-		echo "== $$file"; $(BIN)/python "$$file" || status=1; done; exit $$status
+	@status=0; for name in $(BENCHMARKS); do \
+		echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || status=1; done; exit $$status
 
 clean: ## remove the environment and what tools cached; sweeps and databases stay
 	rm -rf .venv build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache
