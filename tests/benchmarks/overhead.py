@@ -10,7 +10,7 @@ begin to the end of the last one; the whole process, start-up included, is print
 is what Optuna's tables then hold.
 
 Targets: 15 times the trials a second of Tune's defaults, 2 times those of its best settings. Both
-are for cohorts of 8, as launches have by default; a segment a trial and rung is shown beside them.
+are judged for cohorts of 8, as launches have by default, and for one trial a segment.
 
 What differs: sweeper stores a log of its own besides (plan, segments, members, rungs, events), and
 its commits to Optuna's tables, a copy of that log, do not wait for the disk; Tune's do. Tune's best
