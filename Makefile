@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-BENCHMARKS := $(wildcard tests/benchmarks/*.py)
+BENCHMARKS := $(basename $(notdir $(wildcard tests/benchmarks/*.py)))
 
 .PHONY: demo test check bench methods clean
 
@@ -18,8 +18,8 @@ check: $(INSTALLED) ## style and types only
 	$(BIN)/mypy
 
 bench: $(INSTALLED) ## measure; a figure passes or fails nothing
-	@status=0; for file in $(BENCHMARKS); do \
-		echo "== $$file"; $(BIN)/python "$$file" || status=1; done; exit $$status
+	@status=0; for name in $(BENCHMARKS); do \
+		echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || status=1; done; exit $$status
 
 methods: $(INSTALLED) ## write METHODS.md anew from the methods' files
 	$(BIN)/sweeper methods --markdown > METHODS.md

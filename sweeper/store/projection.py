@@ -9,16 +9,17 @@ its place in it.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.artifacts import ArtifactMeta
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
-from optuna.study import Study
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
-from sqlalchemy import Connection, Engine, Row, bindparam, select, text, tuple_, update
+from sqlalchemy import Connection, Engine, Row, select, text, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.names import study_name
@@ -112,54 +113,56 @@ class Projection:
                 optuna.delete_study(study_name=name, storage=self.storage)
 
     def _update_study(self, name: str, rows: list[Row[Any]], details: Details) -> None:
-        projected = optuna.create_study(
-            study_name=name, storage=self.storage, direction="maximize", load_if_exists=True
-        )
+        study_id = self._study_id(name)
         space = known_space(rows[0].space, rows[0].calibration)
         for row in rows:
-            self._update_trial(projected, row, space, details)
+            identifier = self._trial_id(study_id, row, space)
+            with suppress(UpdateFinishedTrialError):  # by one who died before it could say so
+                self._report(identifier, row, details)
+                if row.state != "RUNNING":
+                    self._show_pictures(study_id, identifier, row, details)
+                    self._finish(name, identifier, row)
 
-    def _update_trial(
-        self,
-        projected: Study,
-        row: Row[Any],
-        space: Space,
-        details: Details,
-    ) -> None:
-        identifier = self._trial_id(projected, row, space)
-        current = self.storage.get_trial(identifier)
-        if current.state.is_finished():
-            return
-        key = (row.study_id, row.number)
-        values = details.values.get(key, {})
-        for step in sorted(values.keys() - current.intermediate_values.keys()):
+    def _study_id(self, name: str) -> int:
+        try:
+            return self.storage.get_study_id_from_name(name)
+        except KeyError:
+            return self.storage.create_new_study([StudyDirection.MAXIMIZE], name)
+
+    def _report(self, identifier: int, row: Row[Any], details: Details) -> None:
+        """Write the values that may be new: every rung raised the revision, in rising order."""
+        values = details.values.get((row.study_id, row.number), {})
+        for step in sorted(values)[row.projected_revision - row.revision :]:
             self.storage.set_trial_intermediate_value(identifier, step, values[step])
-        if row.state != "RUNNING":
-            self._show_pictures(projected, identifier, key, details.pictures.get(key))
-            self._finish(identifier, optuna.Trial(projected, identifier), row)
 
     def _show_pictures(
-        self, projected: Study, identifier: int, key: TrialKey, prediction: ArtifactMeta | None
+        self, study_id: int, identifier: int, row: Row[Any], details: Details
     ) -> None:
         """Announce a trial's pictures while it may still be changed, and show them in its note."""
-        if prediction is not None:
-            self.storage.set_trial_system_attr(identifier, *attribute(prediction))
-        study_id = self.storage.get_study_id_from_name(projected.study_name)
-        pictures = [curve_of(key)] + ([] if prediction is None else [prediction])
+        key = (row.study_id, row.number)
+        pictures = [curve_of(key)]
+        if key in details.pictures:
+            pictures.append(details.pictures[key])
+            self.storage.set_trial_system_attr(identifier, *attribute(details.pictures[key]))
         body = trial_note(study_id, identifier, pictures)
         write_trial_note(self.storage, study_id, identifier, body)
 
-    def _finish(self, identifier: int, live: optuna.Trial, row: Row[Any]) -> None:
+    def _finish(self, name: str, identifier: int, row: Row[Any]) -> None:
         if row.reason:
-            live.set_user_attr("reason", row.reason.splitlines()[0])
-        if row.diverged and "diverged" not in live.constraints:
-            live.set_constraint("diverged", 1.0)
+            self.storage.set_trial_user_attr(identifier, "reason", row.reason.splitlines()[0])
+        if row.diverged:
+            self._show_divergence(name, identifier)
         result = [row.value] if row.state != "FAIL" and row.value is not None else None
         self.storage.set_trial_state_values(identifier, TrialState[row.state], result)
 
-    def _trial_id(self, projected: Study, row: Row[Any], space: Space) -> int:
+    def _show_divergence(self, name: str, identifier: int) -> None:
+        projected = optuna.load_study(study_name=name, storage=self.storage)
+        live = optuna.Trial(projected, identifier)
+        if "diverged" not in live.constraints:
+            live.set_constraint("diverged", 1.0)
+
+    def _trial_id(self, study_id: int, row: Row[Any], space: Space) -> int:
         """Return Optuna's id of a trial, added if it is not there yet."""
-        study_id = self.storage.get_study_id_from_name(projected.study_name)
         try:
             return self.storage.get_trial_id_from_study_id_trial_number(study_id, row.number)
         except KeyError:
@@ -175,13 +178,12 @@ class Projection:
 
 
 def _mark(connection: Connection, rows: list[Row[Any]]) -> None:
-    """Note what was projected; a change made meanwhile keeps its higher revision."""
-    values = [{"study": row.study_id, "no": row.number, "seen": row.revision} for row in rows]
+    """Note what was projected, in one statement; what was changed meanwhile is projected again."""
+    seen = [(row.study_id, row.number, row.revision) for row in rows]
     connection.execute(
         update(trial)
-        .where(trial.c.study_id == bindparam("study"), trial.c.number == bindparam("no"))
-        .values(projected_revision=bindparam("seen")),
-        values,
+        .where(tuple_(trial.c.study_id, trial.c.number, trial.c.revision).in_(seen))
+        .values(projected_revision=trial.c.revision)
     )
 
 

@@ -15,6 +15,7 @@ from sweeper.errors import LeaseLost
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.store.database import Store
 from sweeper.store.lease import Holder, Lease, acquire
+from sweeper.store.projection import Projection
 from sweeper.sweep import Assignment, Idle
 from tests.sweeper.driving import (
     LEDGER,
@@ -22,12 +23,14 @@ from tests.sweeper.driving import (
     TRIALS,
     UNDISTURBED_STEPS,
     declaration_of,
+    failing,
     open_sweep,
     results,
     rows,
     run_sweep,
 )
 from tests.sweeper.fakes import FakeTrainer, Killed
+from trainers.segment import Ending
 
 
 def test_a_sweep_ends_with_exactly_its_budget_and_nothing_undecided(
@@ -134,11 +137,38 @@ def test_methods_take_turns_by_steps_begun(store: Store, tmp_path: Path) -> None
     ]
 
 
-def test_optunas_tables_show_what_the_log_says(store: Store, tmp_path: Path) -> None:
-    run_sweep(open_sweep(store, tmp_path))
-    study = optuna.load_study(study_name="s/kd", storage=store.storage)
-    shown = [(t.number, t.params, t.state.name, t.value) for t in study.trials]
-    assert shown == [row[1:5] for row in rows(store.engine, TRIALS) if row[0] == "kd"]
+class Behind(Projection):
+    """Projects nothing."""
+
+    def update(self, sweep_id: int) -> int:  # noqa: ARG002 - as a projection's
+        return 0
+
+
+@pytest.mark.parametrize("kind", [Projection, Behind], ids=["at once", "at the end"])
+def test_optunas_tables_show_what_the_log_says(
+    store: Store, tmp_path: Path, kind: type[Projection]
+) -> None:
+    sweep = open_sweep(store, tmp_path)
+    sweep.projection = kind(store.engine, store.storage)
+    run_sweep(sweep, FakeTrainer(fault=failing(Ending.DIVERGED, "s/kd#9")))
+    Projection(store.engine, store.storage).update(sweep.id)
+    trials = optuna.load_study(study_name="s/kd", storage=store.storage).trials
+    shown = [("kd", t.number, t.params, t.state.name, t.value) for t in trials]
+    assert shown == [row[:5] for row in rows(store.engine, TRIALS) if row[0] == "kd"]
+    values = [(t.number, *pair) for t in trials for pair in t.intermediate_values.items()]
+    assert values == [row[1:4] for row in rows(store.engine, RUNGS) if row[0] == "kd"]
+    assert [t.number for t in trials if t.constraints] == [9]
+
+
+def test_projecting_again_changes_nothing(store: Store, tmp_path: Path) -> None:
+    sweep = open_sweep(store, tmp_path)
+    run_sweep(sweep, FakeTrainer(fault=failing(Ending.DIVERGED, "s/kd#9")))
+    before = optuna.load_study(study_name="s/kd", storage=store.storage).trials
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE sweeper.trial SET projected_revision = 0"))
+    assert sweep.projection.update(sweep.id) == 48
+    assert sweep.projection.update(sweep.id) == 0
+    assert optuna.load_study(study_name="s/kd", storage=store.storage).trials == before
 
 
 def test_a_projection_that_went_wrong_is_made_anew(store: Store, tmp_path: Path) -> None:
