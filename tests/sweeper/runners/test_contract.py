@@ -35,7 +35,7 @@ def stop_at_once(outcome: Outcome, stop: threading.Event) -> None:
 def broken_kd() -> list[MethodPlan]:
     """Return plans whose second method is one that no worker has."""
     baseline, kd = check(REQUEST)
-    space = kd.space.model_copy(update={"method": "broken"})
+    space = kd.space.calibrated(1.0).model_copy(update={"method": "broken"})
     plan = MethodPlan(
         space=space, code_hash=kd.code_hash, last_switch=kd.last_switch, needs_teacher=False
     )
