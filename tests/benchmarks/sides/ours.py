@@ -161,6 +161,8 @@ def open_timed(store: Store, request: Request, folder: Path, cohort: int, clock:
     sweep = TimedSweep(store.engine, row, lease, place, projection)
     sweep.clock = projection.clock = clock
     sweep.recover()
+    for study in sweep.lacking().calibrations:
+        sweep.calibrate(study.id, {"equal": 1.0})
     return sweep
 
 
