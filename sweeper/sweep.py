@@ -59,6 +59,11 @@ class Lack:
     preparations: Mapping[str, tuple[log.Study, ...]] = field(default_factory=dict)  # who needs it
     calibrations: tuple[log.Study, ...] = ()
 
+    def concerns(self, study: log.Study) -> bool:
+        """Whether the study has to wait for any of it."""
+        awaited = (*self.calibrations, *(s for each in self.preparations.values() for s in each))
+        return (self.teacher and study.needs_teacher) or study in awaited
+
     def __bool__(self) -> bool:
         return bool(self.teacher or self.preparations or self.calibrations)
 
@@ -127,12 +132,17 @@ class Sweep:
         tidy(self.root, needed, running)
         return len(lost)
 
-    def next_segment(self, slots: int = 1) -> Assignment | Idle:
-        """Return the next segment, stored as in flight; `slots` = workers that are free now."""
+    def next_segment(self, slots: int = 1, *, is_making: bool = False) -> Assignment | Idle:
+        """Return the next segment, stored as in flight; `slots` = workers that are free now.
+
+        `is_making`: what is lacking is being made, so only studies that lack nothing are asked for.
+        """
         with self._decision() as connection:
             active = self._active(connection)
-            if self._lacks(active):
+            lack = self._lacks(active)
+            if lack and not is_making:
                 return Idle.UNREADY
+            active = [study for study in active if not lack.concerns(study)]
             planned = self._plan_due_brackets(connection, active)
             assignment = self._issue(connection, slots, {study.id: study for study in active})
         if planned:

@@ -126,6 +126,7 @@ class _Dispatcher:
             self._collect()
         job = self.crew.start(segment)
         while job.number not in self._answers:
+            self._keep_busy()
             self._collect()
             control.on_progress(job.step)
         return self._answers.pop(job.number)
@@ -143,19 +144,37 @@ class _Dispatcher:
             if told and there:
                 return
 
+    def _keep_busy(self) -> None:
+        """Give the other workers what lacks nothing while one of them makes what is lacking."""
+        while self._may_ask():
+            assignment = with_patience(
+                lambda: self.sweep.next_segment(self.crew.free, is_making=True),
+                before_retry=self._recover,
+            )
+            if not isinstance(assignment, Assignment):
+                self._ask_at = time.monotonic() + ASK_S
+                return
+            self._start(assignment)
+
+    def _may_ask(self) -> bool:
+        is_wanted = not self.heartbeat.stop.is_set() and time.monotonic() >= self._ask_at
+        return is_wanted and bool(self.crew.free)
+
+    def _start(self, assignment: Assignment) -> None:
+        self._flights[self.crew.start(assignment.segment).number] = assignment
+        self.heartbeat.note(assignment, assignment.segment.start)
+
     def _hand_out(self, make_ready: MakeReady) -> bool:
         """Give segments to the free workers; return whether the sweep is done."""
-        while self.crew.free and time.monotonic() >= self._ask_at:
+        while self._may_ask():
             assignment = with_patience(
                 lambda: self.sweep.next_segment(self.crew.free), before_retry=self._recover
             )
             if isinstance(assignment, Assignment):
-                self._flights[self.crew.start(assignment.segment).number] = assignment
-                self.heartbeat.note(assignment, assignment.segment.start)
+                self._start(assignment)
             elif assignment is Idle.UNREADY:
                 make_ready(self)
-                if self.heartbeat.stop.is_set():
-                    return False
+                self._ask_at = 0.0
             elif self._flights:
                 self._ask_at = time.monotonic() + ASK_S
             elif assignment is Idle.DONE:

@@ -188,6 +188,21 @@ def test_a_method_that_needs_a_teacher_waits_for_one(store: Store, tmp_path: Pat
     assert isinstance(sweep.next_segment(), Assignment)
 
 
+def test_what_lacks_nothing_goes_on_while_the_rest_is_made_ready(
+    store: Store, tmp_path: Path
+) -> None:
+    sweep = open_sweep(store, tmp_path, teacher=None)
+    issued = [sweep.next_segment(1, is_making=True) for _ in range(3)]
+    methods = {
+        member.method
+        for assignment in issued
+        if isinstance(assignment, Assignment)
+        for member in assignment.segment.members
+    }
+    assert methods == {"baseline"}
+    assert sweep.next_segment() is Idle.UNREADY
+
+
 def test_a_baseline_needs_no_teacher(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path, declaration_of(methods=("baseline",)), teacher=None)
     assert run_sweep(sweep)
