@@ -46,15 +46,14 @@ def _echo_spaces(plans: Sequence[MethodPlan]) -> None:
         (
             method.space.method if place == 0 else "",
             d.name,
-            f"{d.low:g}",
-            f"{d.high:g}",
+            d.limits,
             "log" if d.log else "linear",
             f"{d.published:g}",
         )
         for method in plans
         for place, d in enumerate(method.space.dimensions)
     ]
-    headings = ("method", "dimension", "low", "high", "scale", "trial 0")
+    headings = ("method", "dimension", "range", "scale", "trial 0")
     echo_table(headings, rows, title="search spaces")
 
 
