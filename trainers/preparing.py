@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from trainers.checkpoints import Owner, State, load, save
+from trainers.checkpoints import Owner, State, load, read, save, weights_hash
 from trainers.errors import MethodError
 from trainers.methods import load_method
 from trainers.methods.base import Method
@@ -33,7 +33,7 @@ class Preparer:
 
     def __init__(self, member: Member, room: Classroom, teacher: LoadedTeacher | None) -> None:
         """Build its state at the segment's start; MethodError without a teacher or preparation."""
-        kind = preparation_of(load_method(member.method))
+        kind = load_method(member.method).preparation
         if kind is None or teacher is None:
             lack = "a teacher" if kind else "a preparation to train"
             raise MethodError(f"method {member.method}: there is no {lack}")
@@ -85,28 +85,20 @@ class Preparer:
         )
 
 
-def preparation_of(kind: type[Method]) -> type[Preparation] | None:
-    """Return the class of the preparation that a method needs, if it needs one."""
-    return kind.preparation
-
-
 def preparation_name(kind: type[Method]) -> str | None:
     """Return the name of the method whose preparation this one needs: methods may share one."""
-    found = preparation_of(kind)
-    if found is None:
+    if kind.preparation is None:
         return None
-    return found.__module__.rpartition(".")[2].removeprefix(PREFIX)
+    return kind.preparation.__module__.rpartition(".")[2].removeprefix(PREFIX)
 
 
 def equip(method: Method, files: Mapping[str, Path], teacher: LoadedTeacher) -> str | None:
     """Give a method its trained preparation, if it needs one; return the hash of its weights."""
-    kind, name = preparation_of(type(method)), preparation_name(type(method))
+    kind, name = type(method).preparation, preparation_name(type(method))
     if kind is None or name is None:
         return None
     if name not in files:
         raise MethodError(f"method {name} needs its preparation, and there is none: train it first")
-    from trainers.checkpoints import read, weights_hash
-
     preparation = kind(teacher.net.shape)
     preparation.load_state_dict(read(files[name])["student"])
     digest = weights_hash(preparation.state_dict())

@@ -97,30 +97,31 @@ class Stand:
             method.equip(method.preparation(teacher).double())
         return method
 
-    def complete(self, method: Method, step: Step) -> Step:
-        """Return the step as the method is to see it: with its memory, after that very batch."""
-        if not method.needs_teacher:
-            return replace(step, teacher=None)
-        memory = method.memory()
-        if memory is None:
-            return step
-        torch.manual_seed(0)
-        memory = memory.double()
-        with torch.no_grad():
-            memory.update(step.teacher_outputs, step.labels)
-        return replace(step, memory=memory)
-
     def losses(self, method: Method, step: Step) -> dict[str, Tensor]:
         """Return its terms, always with the same random draws."""
-        complete = self.complete(method, step)
+        seen = complete(method, step)
         torch.manual_seed(1)
-        return method.losses(complete)
+        return method.losses(seen)
 
     def total(self, method: Method, step: Step) -> Tensor:
         """Return its whole loss, always with the same random draws."""
-        complete = self.complete(method, step)
+        seen = complete(method, step)
         torch.manual_seed(1)
-        return method.total(complete, AUXILIARY_WEIGHT)
+        return method.total(seen, AUXILIARY_WEIGHT)
+
+
+def complete(method: Method, step: Step) -> Step:
+    """Return the step as the method is to see it: with its memory, after that very batch."""
+    if not method.needs_teacher:
+        return replace(step, teacher=None)
+    memory = method.memory()
+    if memory is None:
+        return step
+    torch.manual_seed(0)
+    memory = memory.double()
+    with torch.no_grad():
+        memory.update(step.teacher_outputs, step.labels)
+    return replace(step, memory=memory)
 
 
 def leaves(outputs: Outputs) -> list[Tensor]:
