@@ -19,7 +19,7 @@ from trainers.methods.parts import Memory
 from trainers.models import SegmentationNet, build_net
 from trainers.models.outputs import Outputs
 from trainers.numerics import derive_seed, seed_generators
-from trainers.optimisation import build_optimizer, learning_rate, rate_left, with_params
+from trainers.optimisation import build_optimizer, clip, learning_rate, rate_left, with_params
 from trainers.preparing import equip
 from trainers.remembering import Memories
 from trainers.resources import LoadedTeacher
@@ -196,6 +196,7 @@ class Learner:
         loss.backward()  # type: ignore[no-untyped-call]
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(self._schedule, step)
+        clip(self._optimizer, self._schedule)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._companions.learn(seen, rate_left(self._schedule, step))

@@ -38,6 +38,16 @@ def build_optimizer(parameters: Iterable[nn.Parameter], schedule: Schedule) -> O
     return SGD(chosen, lr=rate, momentum=schedule.momentum, weight_decay=decay, fused=True)
 
 
+def clip(optimizer: Optimizer, schedule: Schedule) -> None:
+    """Scale the gradients to the schedule's norm where theirs, taken together, is greater.
+
+    Shorter gradients keep every bit: they are multiplied by 1.
+    """
+    if schedule.gradient_norm is not None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, schedule.gradient_norm)
+
+
 def rate_left(schedule: Schedule, step: int) -> float:
     """Return which part of a rate is left at `step` (counted from 0): polynomial, 0 at the end."""
     return float((1 - step / schedule.steps) ** schedule.power)

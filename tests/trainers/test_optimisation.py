@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from trainers.errors import MethodError
-from trainers.optimisation import build_optimizer, learning_rate, with_params
+from trainers.optimisation import build_optimizer, clip, learning_rate, with_params
 from trainers.tasks import Schedule
 
 SCHEDULE = Schedule(steps=100, image_batch=2, learning_rate=0.5, power=0.9, weight_decay=0.01)
@@ -61,3 +61,23 @@ def test_what_needs_no_gradient_is_left_alone() -> None:
     frozen = nn.Parameter(torch.zeros(1), requires_grad=False)
     optimizer = build_optimizer([nn.Parameter(torch.zeros(1)), frozen], SCHEDULE)
     assert len(optimizer.param_groups[0]["params"]) == 1
+
+
+@pytest.mark.parametrize(("norm", "factor"), [(10.0, 1.0), (5.1, 1.0), (2.5, 0.5)])
+def test_gradients_longer_than_the_schedules_norm_are_cut_and_others_keep_every_bit(
+    norm: float, factor: float
+) -> None:
+    parameters = [nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))]
+    for parameter, gradient in zip(parameters, (3.0, 4.0), strict=True):
+        parameter.grad = torch.tensor([gradient])
+    schedule = SCHEDULE.model_copy(update={"gradient_norm": norm})
+    clip(build_optimizer(parameters, SCHEDULE), schedule)
+    gradients = [p.grad.item() for p in parameters if p.grad is not None]
+    assert gradients == pytest.approx([3 * factor, 4 * factor], rel=0 if factor == 1 else 1e-6)
+
+
+def test_gradients_are_left_alone_where_the_schedule_says_nothing() -> None:
+    parameter = nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.tensor([1e9])
+    clip(build_optimizer([parameter], SCHEDULE), SCHEDULE)
+    assert parameter.grad.item() == 1e9

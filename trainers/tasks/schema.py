@@ -75,6 +75,7 @@ class Schedule(Frozen):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     power: float = Field(default=0.9, ge=0)  # of the polynomial decay to 0 at `steps`
     auxiliary_weight: float = Field(default=0.4, ge=0)
+    gradient_norm: float | None = Field(default=None, gt=0)  # longer gradients are cut to it
 
 
 class Teacher(Frozen):
