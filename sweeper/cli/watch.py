@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import click
@@ -18,6 +17,7 @@ from sweeper.store.lookup import find_sweep
 from sweeper.store.overview import SweepOverview, read_overviews
 from sweeper.store.reader import reader_engine
 from sweeper.store.retry import with_patience
+from trainers.terminal import stop_on_signal
 
 EXAMPLES = """\b
 Examples:
@@ -59,10 +59,19 @@ def _follow(engine: Engine, name: str, wait: bool) -> SweepOverview:
         return _lines(overview) if _goes_on(overview, wait) else ()  # else it is said at the end
 
     title = f"sweep {name}, task {task}"
-    with live_view(lambda: read_progress(engine, row.id, plan), title, about, stderr=False):
+    # A signal only sets the event: raised in the midst of a query, SQLAlchemy would log it.
+    with (
+        stop_on_signal(_say_nothing) as stop,
+        live_view(lambda: read_progress(engine, row.id, plan), title, about, stderr=False),
+    ):
         while _goes_on(overview := with_patience(read), wait):
-            time.sleep(POLL_S)
+            if stop.wait(POLL_S):
+                raise KeyboardInterrupt
     return overview
+
+
+def _say_nothing(line: str) -> None:
+    """Watching has nothing to finish and nothing to save."""
 
 
 def _goes_on(overview: SweepOverview, wait: bool) -> bool:

@@ -138,12 +138,17 @@ def watch_driver(store: Store, folder: Path) -> tuple[subprocess.Popen[str], sub
     """Return a driver, and a watcher that has said who drives."""
     driver = launch(store, folder, "--cohort", "4", budget=16)
     wait_for(store, driver, RUNGS, 1)
+    return driver, started_watcher(store)
+
+
+def started_watcher(store: Store) -> subprocess.Popen[str]:
+    """Return a watcher that has said who drives."""
     watcher = sweeper(store, "watch", "s")
     assert watcher.stdout is not None
     first = watcher.stdout.readline()
     assert "; driven by " in first
     assert "in flight: " in first
-    return driver, watcher
+    return watcher
 
 
 def test_a_watcher_ends_with_the_sweep(store: Store, tmp_path: Path) -> None:
@@ -160,10 +165,15 @@ def test_a_watcher_ends_when_the_driver_dies(store: Store, tmp_path: Path) -> No
 
 
 def test_an_interrupt_ends_the_watching_and_not_the_driver(store: Store, tmp_path: Path) -> None:
-    driver, watcher = watch_driver(store, tmp_path)
-    watcher.send_signal(signal.SIGINT)
-    assert "Traceback" not in finish(watcher, 130)
-    finish(driver)
+    driver = launch(store, tmp_path, "--cohort", "4", budget=400)
+    wait_for(store, driver, RUNGS, 1)
+    for delay_s in (0.0, 0.97, 1.0, 1.03):  # while it sleeps, and while it reads
+        watcher = started_watcher(store)
+        time.sleep(delay_s)
+        watcher.send_signal(signal.SIGINT)
+        assert "Traceback" not in finish(watcher, 130)
+    driver.send_signal(signal.SIGINT)
+    finish(driver, 130)
 
 
 def test_a_watcher_that_waits_stays_until_the_sweep_is_done(store: Store, tmp_path: Path) -> None:
