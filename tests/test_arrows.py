@@ -23,7 +23,10 @@ LOG = {
 }
 LOG |= {
     f"sweeper.{name}"
-    for name in ("artifacts", "progress", "teachers", "steering", "runners.heartbeat")
+    for name in (
+        *("artifacts", "progress", "teachers", "steering", "confirming"),
+        *("runners.heartbeat", "comparison.evidence"),
+    )
 }
 BELONGS_IN = {  # library -> the modules (with all below them) that may import it
     "torch": {"trainers"},
@@ -33,7 +36,7 @@ BELONGS_IN = {  # library -> the modules (with all below them) that may import i
     "optuna_dashboard": {"sweeper.dashboard"},
     "ray": {"sweeper.runners"},
     "ray.tune": {"sweeper.runners.tune"},
-    "pandas": {"sweeper.queries"},
+    "pandas": {"sweeper.queries", "sweeper.comparison"},
     "pyarrow": {"sweeper.queries"},
     "sqlalchemy": LOG,
     "alembic": {"sweeper.store"},
