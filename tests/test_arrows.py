@@ -37,6 +37,7 @@ BELONGS_IN = {  # library -> the modules (with all below them) that may import i
     "ray": {"sweeper.runners"},
     "ray.tune": {"sweeper.runners.tune"},
     "pandas": {"sweeper.queries", "sweeper.comparison"},
+    "plotly": {"sweeper.comparison", "sweeper.report"},
     "pyarrow": {"sweeper.queries"},
     "sqlalchemy": LOG,
     "alembic": {"sweeper.store"},

@@ -1,0 +1,231 @@
+"""Figures of the searches: curves, shared points, slices, importances, and the check of rungs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from sweeper.comparison.replay import AXES
+from sweeper.comparison.rung_check import LEAST_AGREEMENT
+from sweeper.comparison.slice_figures import draw_slices
+from sweeper.comparison.theme import (
+    BLUE,
+    DASHES,
+    GREY,
+    PALETTE,
+    figure,
+    height_of,
+    lines,
+    methods_axis,
+    rounded,
+    segments,
+    significant,
+    upright,
+)
+from sweeper.declaring import BASELINE
+
+if TYPE_CHECKING:
+    from sweeper.comparison.comparison import Comparison
+
+SHOWN = 6  # methods whose curves are shown at first, beside the baseline: more is a thicket
+SHARED = ("learning_rate", "weight_decay", "multiplier")
+OWN = "its own"
+
+
+def draw_searches(comparison: Comparison, order: Sequence[str]) -> dict[str, go.Figure]:
+    """Return the figures of the searches by name; methods stand in the order given."""
+    drawn = {
+        f"curves_{axis}": draw_curves(rows, str(axis), order)
+        for axis, rows in comparison.curves.groupby("axis", sort=False)
+    }
+    if len(comparison.shared):
+        drawn["shared"] = draw_shared(comparison.shared, comparison.shared_points)
+    if comparison.importances["importance"].notna().any():
+        drawn["importances"] = draw_importances(comparison.importances, order)
+    if comparison.rung_checks["tau"].notna().any():
+        drawn["rungs"] = draw_rungs(comparison.rung_checks, comparison.rung_summary)
+    return drawn | draw_slices(comparison.slices, order)
+
+
+def draw_curves(curves: pd.DataFrame, axis: str, order: Sequence[str]) -> go.Figure:
+    """Return the best value so far along an axis, with 90 % bands.
+
+    The baseline and the first methods of `order` are shown, the others wait in the legend.
+    """
+    present = set(curves["method"])
+    names = [name for name in order if name in present]
+    names.sort(key=lambda name: name != BASELINE)
+    traces = [
+        trace
+        for place, name in enumerate(names)
+        for trace in _curve(curves[curves["method"] == name], place)
+    ]
+    ends = curves.dropna(subset=["observed"]).groupby("method")["observed"].last()
+    said = f" {ends.idxmax()} ends highest, at {ends.max():.2f}." if len(ends) else ""
+    return figure(
+        traces,
+        f"Best value so far of {len(names)} methods by {axis}, on the selection split.{said}",
+        xaxis={"title": {"text": AXES[axis]}, "rangemode": "tozero"},
+        yaxis={"title": {"text": "best mIoU so far, percent"}},
+        height=460,
+        legend={"orientation": "h", "y": -0.22, "yanchor": "top"},
+        margin={"t": 16},
+        hovermode="closest",
+    )
+
+
+def draw_shared(shared: pd.DataFrame, points: pd.DataFrame) -> go.Figure:
+    """Return mean differences to the baseline at equal shared points, every point a tick."""
+    rows = shared.sort_values("mean", ascending=False)
+    names = list(rows["method"])
+    cloud = go.Scatter(
+        x=rounded(points["difference"]),
+        y=list(points["method"]),
+        customdata=[int(number) for number in points["number"]],
+        mode="markers",
+        opacity=0.45,
+        name="one shared point",
+        marker={"color": GREY, "symbol": "line-ns-open", "size": 9},
+        hovertemplate="%{y}, trial %{customdata}: %{x:+.2f}<extra></extra>",
+    )
+    band = go.Scatter(
+        x=segments(rounded(rows["low"]), rounded(rows["high"])),
+        y=segments(names, names),
+        mode="lines",
+        line={"color": BLUE, "width": 2},
+        hoverinfo="skip",
+        name="95 % over points",
+    )
+    means = go.Scatter(
+        x=rounded(rows["mean"]),
+        y=names,
+        mode="markers",
+        name="mean",
+        marker={"color": BLUE, "symbol": "circle", "size": 10},
+        customdata=[
+            f"{p} of {n} above" for p, n in zip(rows["n_positive"], rows["n"], strict=True)
+        ],
+        hovertemplate="%{y}: %{x:+.2f} mIoU, %{customdata}<extra></extra>",
+    )
+    above = int((shared["mean"] > 0).sum())
+    return figure(
+        [cloud, band, means],
+        f"At equal shared hyperparameters {above} of {len(names)} methods lie above the baseline "
+        "on average.",
+        yaxis=methods_axis(names),
+        xaxis={"title": {"text": "difference to the baseline at the same point, mIoU"}},
+        height=height_of(len(names)),
+        **lines([upright(0.0, "baseline")]),
+    )
+
+
+def draw_importances(importances: pd.DataFrame, order: Sequence[str]) -> go.Figure:
+    """Return each hyperparameter's share in being among the best, a row a method."""
+    column = importances["hyperparameter"].where(importances["hyperparameter"].isin(SHARED), OWN)
+    sums = importances.assign(column=column).groupby(["method", "repeat", "column"])["importance"]
+    wide = sums.sum(min_count=1).groupby(["method", "column"]).mean().unstack()
+    names = [name for name in order if name in wide.index and wide.loc[name].notna().any()]
+    columns = [name for name in (*SHARED, OWN) if name in wide.columns]
+    wide = wide.reindex(index=names, columns=columns)
+    first = wide.mean().idxmax()
+    heat = go.Heatmap(
+        z=[rounded(row, 2) for row in wide.to_numpy()],
+        x=[str(name).replace("_", " ") for name in columns],
+        y=names,
+        zmin=0,
+        zmax=1,
+        xgap=1,
+        ygap=1,
+        texttemplate="%{z:.2f}",
+        hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
+        colorbar={"title": {"text": "share"}, "thickness": 12},
+    )
+    return figure(
+        [heat],
+        f"Of all hyperparameters, {str(first).replace('_', ' ')} decides most on average: "
+        f"{wide[first].mean():.0%} of being among the best trials.",
+        yaxis=methods_axis(names),
+        xaxis={"side": "top", "showgrid": False},
+        height=height_of(len(names)),
+    )
+
+
+def draw_rungs(checks: pd.DataFrame, summary: pd.DataFrame) -> go.Figure:
+    """Return how each rung agrees with the end: a tick a search, the mean over methods with 95 %."""
+    labels = {row["rung"]: f"step {row['step']:,}" for row in summary.to_dict("records")}
+    names = list(labels.values())
+    cloud = go.Scatter(
+        x=rounded(checks["tau"]),
+        y=[labels[rung] for rung in checks["rung"]],
+        customdata=list(checks["method"]),
+        mode="markers",
+        opacity=0.5,
+        name="one search",
+        marker={"color": GREY, "symbol": "line-ns-open", "size": 12},
+        hovertemplate="%{customdata}, %{y}: τ = %{x:.2f}<extra></extra>",
+    )
+    band = go.Scatter(
+        x=segments(rounded(summary["tau_low"]), rounded(summary["tau_high"])),
+        y=segments(names, names),
+        mode="lines",
+        line={"color": BLUE, "width": 3},
+        hoverinfo="skip",
+        name="95 % over methods",
+    )
+    means = go.Scatter(
+        x=rounded(summary["tau"]),
+        y=names,
+        mode="markers",
+        name="mean over methods",
+        marker={"color": BLUE, "symbol": "circle", "size": 11},
+        hovertemplate="%{y}: τ = %{x:.2f}<extra></extra>",
+    )
+    said = ", ".join(
+        f"{row['tau']:.2f} at step {row['step']:,}" for row in summary.to_dict("records")
+    )
+    return figure(
+        [cloud, band, means],
+        f"Agreement of each rung's ranking with the final one (Kendall's tau): {said}.",
+        yaxis=methods_axis(names),
+        xaxis={"title": {"text": "Kendall's τ between rung and end"}, "range": [-1.05, 1.05]},
+        height=height_of(len(names)) + 40,
+        **lines([upright(LEAST_AGREEMENT, "least that is trusted", "dash")]),
+    )
+
+
+def _curve(rows: pd.DataFrame, place: int) -> Iterator[Any]:
+    """Yield a method's band and its curve; those after the first few are hidden until asked for."""
+    name = str(rows["method"].iloc[0])
+    is_baseline = name == BASELINE
+    colour = GREY if is_baseline else PALETTE[(place - 1) % len(PALETTE)]
+    dash = "solid" if is_baseline else DASHES[(place - 1) % len(DASHES)]
+    visible = True if place <= SHOWN else "legendonly"
+    banded = rows.dropna(subset=["low", "high"])
+    at = significant(banded["at"])
+    edge = [*rounded(banded["low"], 2), *rounded(banded["high"], 2)[::-1]]
+    yield go.Scatter(
+        x=[*at, *at[::-1]],
+        y=edge,
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.13,
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        legendgroup=name,
+        showlegend=False,
+        visible=visible,
+    )
+    yield go.Scatter(
+        x=significant(rows["at"]),
+        y=rounded(rows["observed"], 2),
+        mode="lines",
+        name=name,
+        legendgroup=name,
+        visible=visible,
+        line={"color": colour, "dash": dash, "width": 4 if is_baseline else 2, "shape": "hv"},
+        hovertemplate=f"{name}: %{{y:.2f}} at %{{x}}<extra></extra>",
+    )
