@@ -31,7 +31,7 @@ LOG |= {
 BELONGS_IN = {  # library -> the modules (with all below them) that may import it
     "torch": {"trainers"},
     "torchvision": {"trainers.models"},
-    "PIL": {"trainers.data"},
+    "PIL": {"trainers.data", "trainers.panels"},
     "optuna": {"sweeper.search.sampling", "sweeper.store", "sweeper.comparison.importances"},
     "optuna_dashboard": {"sweeper.dashboard"},
     "ray": {"sweeper.runners"},

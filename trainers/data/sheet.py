@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from trainers.data.dataset import IGNORE, Colour
+from trainers.panels import Box, columns_note
 
 Bytes = NDArray[np.uint8]
 
@@ -38,7 +39,10 @@ class Sheet:
         self._palette += tones.getpalette() or []
 
     def png(self, columns: Mapping[str, Bytes]) -> bytes:
-        """Return the images, then a column for each named stack of labels (N, H, W), as a PNG."""
+        """Return the images, then a column for each named stack of labels (N, H, W), as a PNG.
+
+        Where the columns and the legend stand is noted in it: `trainers.panels.columns_of`.
+        """
         panels = {"image": self._photos}
         panels |= {name: self._coloured(labels) for name, labels in columns.items()}
         width = GAP + len(panels) * self._pitch[0]
@@ -53,13 +57,24 @@ class Sheet:
                 sheet.paste(Image.fromarray(panel), (left, LINE + row * self._pitch[1]))
         for number, (x, line) in enumerate(legend):
             self._draw_class(sheet, (x, bottom + line * LINE), number)
+        note = columns_note(self._boxes(list(panels)) | {"legend": (0, bottom, *sheet.size)})
         file = io.BytesIO()
-        sheet.save(file, "PNG", compress_level=6)  # 9: a tenth smaller, in triple the time
+        # Level 9 is a tenth smaller, in triple the time.
+        sheet.save(file, "PNG", compress_level=6, pnginfo=note)
         return file.getvalue()
 
     @property
     def _pitch(self) -> tuple[int, int]:
         return self._size[0] + GAP, self._size[1] + GAP
+
+    def _boxes(self, names: Sequence[str]) -> dict[str, Box]:
+        """Return where each column's panels stand, without its name."""
+        lefts = [GAP + place * self._pitch[0] for place in range(len(names))]
+        bottom = LINE + len(self._photos) * self._pitch[1] - GAP
+        return {
+            name: (left, LINE, left + self._size[0], bottom)
+            for name, left in zip(names, lefts, strict=True)
+        }
 
     def _resized(self, image: Bytes) -> Bytes:
         smaller = self._size[0] < image.shape[1]

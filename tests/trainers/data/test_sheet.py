@@ -10,6 +10,7 @@ from PIL import Image
 
 from trainers.data import IGNORE
 from trainers.data.sheet import GAP, LINE, VOID, WIDTH, Sheet
+from trainers.panels import columns_of
 
 CLASSES = {"road": (128, 64, 128), "tree": (128, 128, 0)}
 
@@ -46,3 +47,18 @@ def test_a_long_legend_goes_on_in_the_next_line() -> None:
     few, more = (opened(drawn((48, 64), classes, "labels")) for classes in (CLASSES, many))
     assert more.width == few.width
     assert (more.height - few.height) % LINE == 0 and more.height > few.height + LINE
+
+
+def test_a_sheet_knows_where_its_columns_are() -> None:
+    columns = columns_of(drawn((30, 40), CLASSES, "labels", "student"))
+    assert list(columns) == ["image", "labels", "student", "legend"]
+    labels = opened(columns["labels"])
+    assert labels.size == (40 * 5, 2 * 30 * 5 + GAP)
+    middles = [(100, 75), (100, 75 + 150 + GAP)]
+    assert [labels.getpixel(place) for place in middles] == list(CLASSES.values())
+
+
+def test_a_picture_that_is_no_sheet_has_no_columns() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "PNG")
+    assert columns_of(file.getvalue()) == {}
