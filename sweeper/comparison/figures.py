@@ -32,7 +32,7 @@ RUN_OPACITY = 0.4
 TEXT_ROWS = 60  # methods up to which a heat map also prints its numbers
 
 
-def draw_figures(comparison: Comparison) -> dict[str, go.Figure]:
+def figures_of(comparison: Comparison) -> dict[str, go.Figure]:
     """Return every figure that there is data for, by name, in the order in which to look at them.
 
     `slices/METHOD/HYPERPARAMETER` are one a method and hyperparameter. Each figure says in

@@ -154,7 +154,7 @@ def draw_importances(importances: pd.DataFrame, order: Sequence[str]) -> go.Figu
 
 
 def draw_rungs(checks: pd.DataFrame, summary: pd.DataFrame) -> go.Figure:
-    """Return how each rung agrees with the end: a tick a search, the mean over methods with 95 %."""
+    """Return how each rung agrees with the end: every search, and the mean over methods."""
     labels = {row["rung"]: f"step {row['step']:,}" for row in summary.to_dict("records")}
     names = list(labels.values())
     cloud = go.Scatter(
