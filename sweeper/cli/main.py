@@ -29,6 +29,7 @@ COMMANDS = MappingProxyType(
         "status": "Show how far every sweep is, who drives it, and what is wrong.",
         "confirm": "Train what a sweep has chosen again, with fresh seeds.",
         "compare": "Say which methods are better than the equally tuned baseline.",
+        "report": "Write the comparison as one page, with every figure and table.",
         "query": "Print leaderboard, trials, curves or ledger, or run SQL.",
         "show": "Show a sweep, a method or one trial; export its weights.",
         "dashboard": "Look at the trials in a browser (read only).",

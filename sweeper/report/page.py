@@ -1,0 +1,105 @@
+"""The page: sections in the order in which one looks at them, and all that they need, in one file."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from sweeper.report.headline import headline
+from sweeper.report.html import Html, element, joined, paragraph
+from sweeper.report.material import Material
+from sweeper.report.pictures import pictures_section
+from sweeper.report.plots import library, payload
+from sweeper.report.records import costs_section, provenance_section
+from sweeper.report.searches import (
+    curves_section,
+    importances_section,
+    rungs_section,
+    shared_section,
+    slices_section,
+    widening_section,
+)
+from sweeper.report.verdicts import classes_section, published_section, verdicts_section
+
+NAVIGATION = {
+    "verdicts": "Verdicts",
+    "published": "Published",
+    "classes": "Classes",
+    "pictures": "Pictures",
+    "curves": "Progress",
+    "shared": "Shared points",
+    "slices": "Slices",
+    "importances": "Importances",
+    "rungs": "Rungs",
+    "widening": "Search on",
+    "costs": "Cost",
+    "audit": "Audit",
+    "provenance": "Provenance",
+}
+
+
+def render_page(material: Material, audit: Html | None = None) -> str:
+    """Return the whole page; nothing in it asks for a network."""
+    sections = [
+        headline(material),
+        verdicts_section(material),
+        published_section(material),
+        classes_section(material),
+        pictures_section(material),
+        curves_section(material),
+        shared_section(material),
+        slices_section(material),
+        importances_section(material),
+        rungs_section(material),
+        widening_section(material),
+        costs_section(material),
+        audit,
+        provenance_section(material),
+    ]
+    body = element(
+        "body",
+        element("a", "Skip to the findings", href="#found", class_="skip"),
+        _header(material),
+        _navigation(with_audit=audit is not None),
+        element("main", *sections, id="main"),
+        payload(material.figures),
+        library(),
+        element("script", _asset("page.js")),
+    )
+    return f"<!doctype html>\n{element('html', _head(material), body, lang='en')}\n"
+
+
+def _head(material: Material) -> Html:
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name_="viewport", content_="width=device-width, initial-scale=1"),
+        element("meta", name_="color-scheme", content_="light dark"),
+        element("title", f"{material.comparison.evidence.name}: comparison"),
+        element("link", rel="icon", href="data:,"),
+        element("style", _asset("page.css")),
+    )
+
+
+def _header(material: Material) -> Html:
+    evidence = material.comparison.evidence
+    searches = len(evidence.studies)
+    about = f"task {evidence.task}, {searches} searches, {evidence.budget} trials each compared"
+    toggle = element("button", "Dark", type="button", id="mode", aria_pressed="false")
+    stamps = [element("li", stamp) for stamp in material.stamps]
+    return element(
+        "header",
+        element("div", element("h1", evidence.name), toggle, class_="bar"),
+        paragraph(about),
+        element("ul", *stamps, class_="stamps", aria_label="Stamps") if stamps else None,
+        element("noscript", paragraph("Figures need JavaScript; tables and text do not.")),
+    )
+
+
+def _navigation(*, with_audit: bool) -> Html:
+    shown = {name: title for name, title in NAVIGATION.items() if name != "audit" or with_audit}
+    links = [element("a", title, href=f"#{name}") for name, title in shown.items()]
+    return element("nav", joined(links), aria_label="Sections")
+
+
+def _asset(name: str) -> Html:
+    return Html(files("sweeper.report").joinpath(name).read_text(encoding="utf-8"))

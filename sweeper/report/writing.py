@@ -1,0 +1,65 @@
+"""Writing a report: the page, and every table beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweeper import __version__
+from sweeper.comparison.comparison import Comparison
+from sweeper.errors import SweeperError
+from sweeper.queries import as_csv
+from sweeper.report.html import Html
+from sweeper.report.material import Material
+from sweeper.report.page import render_page
+
+PAGE = "index.html"
+
+
+def write_report(
+    comparison: Comparison, folder: Path, stamps: Sequence[str] = (), audit: Html | None = None
+) -> Path:
+    """Write the page and `data/NAME.csv` of every table into a folder, and return the page.
+
+    Raises SweeperError where no trial has ended yet, or the folder cannot be written.
+    """
+    evidence = comparison.evidence
+    if not (evidence.trials["state"] != "RUNNING").any():
+        raise SweeperError(
+            f"no trial of {evidence.name} has ended yet, so there is nothing to report; see how "
+            f"far it is with `sweeper status {evidence.name}`"
+        )
+    material = Material(
+        comparison=comparison,
+        figures=comparison.figures(),
+        stamps=(*stamps, *teacher_stamps(comparison)),
+        version=__version__,
+    )
+    contents = {Path(PAGE): render_page(material, audit)}
+    contents |= {
+        Path("data", f"{name}.csv"): as_csv(frame) for name, frame in comparison.tables().items()
+    }
+    try:
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            _write(folder / name, content)
+    except OSError as error:
+        raise SweeperError(f"--output {folder} cannot be written: {error.strerror}") from error
+    return folder / PAGE
+
+
+def teacher_stamps(comparison: Comparison) -> list[str]:
+    """Return what must be said of the teacher with every result."""
+    teacher = comparison.evidence.teacher
+    stamps = [line for line in comparison.warnings if line.startswith("weak teacher")]
+    if teacher is not None and teacher.origin != "trained":
+        stamps.append(f"teacher from a file: {teacher.origin}")
+    return stamps
+
+
+def _write(file: Path, content: str) -> None:
+    """Write a file aside and rename it: whoever opens it sees the old one or the new one."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside.write_text(content, encoding="utf-8")
+    aside.replace(file)
