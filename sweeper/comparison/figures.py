@@ -19,8 +19,10 @@ from sweeper.comparison.theme import (
     kind_of,
     lines,
     methods_axis,
+    room_for,
     rounded,
     segments,
+    table_axes,
     upright,
 )
 from sweeper.declaring import BASELINE
@@ -60,12 +62,15 @@ def draw_verdicts(verdicts: pd.DataFrame, delta: float) -> go.Figure:
         for trace in _intervals(shown[kinds == kind], kind, mark)
     ]
     counts = ", ".join(f"{(kinds == kind).sum()} {kind}" for kind in MARKS if (kinds == kind).any())
-    marked = [upright(0.0, "baseline"), upright(delta, f"δ = {delta:g}", "dash")]
+    marked = [upright(0.0, "baseline", side="left"), upright(delta, f"δ = {delta:g}", "dash")]
     return figure(
         traces,
         f"Differences of {len(shown)} methods to the equally tuned baseline, in mIoU: {counts}.",
         yaxis=methods_axis(list(shown["method"])),
-        xaxis={"title": {"text": "difference to the tuned baseline, mIoU"}},
+        xaxis={
+            "title": {"text": "mIoU above the tuned baseline"},
+            "range": room_for(shown["low_simultaneous"], shown["high_simultaneous"], [delta]),
+        },
         height=height_of(len(shown)),
         **lines(marked),
     )
@@ -92,13 +97,13 @@ def draw_published(verdicts: pd.DataFrame, confirmed: pd.DataFrame) -> go.Figure
     dots = [_means(means[style[0]], order, style) for style in styles]
     gains = np.array([tuned[name] - published[name] for name in order], dtype=float)
     mean = tuned.get(BASELINE, float("nan"))
-    marked = [upright(round(mean, 3), "tuned baseline", "dot")] if np.isfinite(mean) else []
+    marked = [upright(round(mean, 3), "tuned baseline", "dot", "left")] if np.isfinite(mean) else []
     return figure(
         [link, *clouds, *dots],
         f"Published and tuned configurations of {len(order)} methods on the reported split; tuning "
         f"changed mIoU by {np.nanmedian(gains):+.2f} in the median.",
         yaxis=methods_axis(order),
-        xaxis={"title": {"text": "mIoU on the reported split, percent"}},
+        xaxis={"title": {"text": "mIoU, reported split, percent"}},
         height=height_of(len(order)),
         **lines(marked),
     )
@@ -122,6 +127,7 @@ def draw_classes(differences: pd.DataFrame, order: list[str]) -> go.Figure:
         z=values,
         x=[str(name) for name in wide.columns],
         y=names,
+        autocolorscale=True,
         zmin=-most,
         zmax=most,
         xgap=1,
@@ -133,9 +139,7 @@ def draw_classes(differences: pd.DataFrame, order: list[str]) -> go.Figure:
     return figure(
         [heat],
         f"Differences to the baseline's IoU in {len(wide.columns)} classes.{said}",
-        yaxis=methods_axis(names),
-        xaxis={"side": "top", "tickangle": -40, "showgrid": False},
-        height=height_of(len(names)) + 40,
+        **table_axes(names, -40),
     )
 
 
@@ -163,9 +167,14 @@ def _intervals(rows: pd.DataFrame, kind: str, mark: Mark) -> list[Any]:
         x=rounded(rows["difference"]),
         y=names,
         mode="markers",
-        name=f"{mark.sign} {kind}",
+        name=kind,
         legendgroup=kind,
-        marker={"color": mark.colour, "symbol": mark.symbol, "size": 11, "line": {"width": 2}},
+        marker={
+            "color": mark.colour,
+            "symbol": mark.symbol,
+            "size": 12,
+            "line": {"width": 2, "color": mark.colour},
+        },
         customdata=said,
         hovertemplate="%{y}: %{x:+.2f} mIoU<br>%{customdata}<extra></extra>",
     )
@@ -199,6 +208,11 @@ def _means(means: dict[str, float], order: list[str], style: tuple[str, str, str
         mode="markers",
         name=f"{name} (mean)",
         legendgroup=name,
-        marker={"color": colour, "symbol": symbols, "size": 11, "line": {"width": 2}},
+        marker={
+            "color": colour,
+            "symbol": symbols,
+            "size": 15 if suffix else 10,  # the ring stays visible where both are one
+            "line": {"width": 2, "color": colour},
+        },
         hovertemplate=f"%{{y}}, {name}: %{{x:.2f}} mIoU<extra></extra>",
     )

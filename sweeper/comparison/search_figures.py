@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from sweeper.comparison.replay import AXES
 from sweeper.comparison.rung_check import LEAST_AGREEMENT
-from sweeper.comparison.slice_figures import draw_slices
+from sweeper.comparison.slice_figures import SHARED, draw_slices
 from sweeper.comparison.theme import (
     BLUE,
     DASHES,
@@ -23,6 +23,7 @@ from sweeper.comparison.theme import (
     rounded,
     segments,
     significant,
+    table_axes,
     upright,
 )
 from sweeper.declaring import BASELINE
@@ -30,16 +31,16 @@ from sweeper.declaring import BASELINE
 if TYPE_CHECKING:
     from sweeper.comparison.comparison import Comparison
 
-SHOWN = 6  # methods whose curves are shown at first, beside the baseline: more is a thicket
-SHARED = ("learning_rate", "weight_decay", "multiplier")
-OWN = "its own"
+SHOWN = 4  # methods whose curves are shown at first, beside the baseline: more is a thicket
+OWN = "own"
 
 
 def draw_searches(comparison: Comparison, order: Sequence[str]) -> dict[str, go.Figure]:
     """Return the figures of the searches by name; methods stand in the order given."""
     drawn = {
-        f"curves_{axis}": draw_curves(rows, str(axis), order)
-        for axis, rows in comparison.curves.groupby("axis", sort=False)
+        f"curves_{name}": draw_curves(rows, str(name), order)
+        for name, rows in comparison.curves.groupby("axis", sort=False)
+        if name in ("trials", "seconds")
     }
     if len(comparison.shared):
         drawn["shared"] = draw_shared(comparison.shared, comparison.shared_points)
@@ -116,7 +117,7 @@ def draw_shared(shared: pd.DataFrame, points: pd.DataFrame) -> go.Figure:
         f"At equal shared hyperparameters {above} of {len(names)} methods lie above the baseline "
         "on average.",
         yaxis=methods_axis(names),
-        xaxis={"title": {"text": "difference to the baseline at the same point, mIoU"}},
+        xaxis={"title": {"text": "mIoU above the baseline, same point"}},
         height=height_of(len(names)),
         **lines([upright(0.0, "baseline")]),
     )
@@ -135,6 +136,7 @@ def draw_importances(importances: pd.DataFrame, order: Sequence[str]) -> go.Figu
         z=[rounded(row, 2) for row in wide.to_numpy()],
         x=[str(name).replace("_", " ") for name in columns],
         y=names,
+        autocolorscale=True,
         zmin=0,
         zmax=1,
         xgap=1,
@@ -145,11 +147,9 @@ def draw_importances(importances: pd.DataFrame, order: Sequence[str]) -> go.Figu
     )
     return figure(
         [heat],
-        f"Of all hyperparameters, {str(first).replace('_', ' ')} decides most on average: "
-        f"{wide[first].mean():.0%} of being among the best trials.",
-        yaxis=methods_axis(names),
-        xaxis={"side": "top", "showgrid": False},
-        height=height_of(len(names)),
+        f"Over {len(names)} methods {str(first).replace('_', ' ')} has the largest share on "
+        f"average, {wide[first].mean():.2f}.",
+        **table_axes(names),
     )
 
 
@@ -192,7 +192,7 @@ def draw_rungs(checks: pd.DataFrame, summary: pd.DataFrame) -> go.Figure:
         yaxis=methods_axis(names),
         xaxis={"title": {"text": "Kendall's τ between rung and end"}, "range": [-1.05, 1.05]},
         height=height_of(len(names)) + 40,
-        **lines([upright(LEAST_AGREEMENT, "least that is trusted", "dash")]),
+        **lines([upright(LEAST_AGREEMENT, "least trusted", "dash", "left")]),
     )
 
 

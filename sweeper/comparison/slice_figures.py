@@ -13,6 +13,7 @@ from sweeper.comparison.theme import BLUE, GREY, PURPLE, VERMILION, figure, roun
 
 MOST_POINTS = 200  # of one kind in a slice: half of them the best, half evenly from the others
 OCHRE = "#c27c0e"
+SHARED = ("learning_rate", "weight_decay", "multiplier")
 
 
 def draw_slices(slices: pd.DataFrame, order: Sequence[str]) -> dict[str, go.Figure]:
@@ -22,8 +23,13 @@ def draw_slices(slices: pd.DataFrame, order: Sequence[str]) -> dict[str, go.Figu
         for (method, name), rows in slices.groupby(["method", "hyperparameter"], sort=False)
     }
     rank = {name: place for place, name in enumerate(order)}
-    keys = sorted(groups, key=lambda key: rank.get(key[0], len(rank)))
+    keys = sorted(groups, key=lambda key: (rank.get(key[0], len(rank)), parameter_place(key[1])))
     return {f"slices/{'/'.join(key)}": draw_slice(groups[key], *key) for key in keys}
+
+
+def parameter_place(name: str) -> int:
+    """Return where a hyperparameter stands: shared ones first, then the multiplier."""
+    return SHARED.index(name) if name in SHARED else len(SHARED)
 
 
 def draw_slice(rows: pd.DataFrame, method: str, name: str) -> go.Figure:
@@ -32,19 +38,25 @@ def draw_slice(rows: pd.DataFrame, method: str, name: str) -> go.Figure:
     published, label = float(about["published"]), name.replace("_", " ")
     values = rows["miou"].dropna()
     ends = (values.min(), values.max()) if len(values) else (0.0, 0.0)
-    line = go.Scatter(
-        x=[published, published],
-        y=rounded(ends, 2),
-        mode="lines",
-        line={"color": OCHRE, "dash": "dot", "width": 1.5},
-        hovertemplate=f"published: {published:g}<extra></extra>",
-    )
+    line = {
+        "type": "scatter",
+        "x": [published, published],
+        "y": rounded(ends, 2),
+        "mode": "lines",
+        "line": {"color": OCHRE, "dash": "dot", "width": 1.5},
+        "hovertemplate": f"published: {published:g}<extra></extra>",
+    }
     best = rows[rows["state"] == "COMPLETE"].nlargest(1, "miou").to_dict("records")
     said = f"; the best, {best[0]['miou']:.2f}, at {best[0]['value']:.3g}" if best else ""
     return figure(
         [line, *_points(rows, ends[0])],
         f"{method}: mIoU over {label}, published at {published:g}{said}.",
-        xaxis={"title": {"text": label}, "type": "log" if about["log"] else "linear"},
+        xaxis={
+            "title": {"text": label},
+            "type": "log" if about["log"] else "linear",
+            "tickformat": "~g",
+            **_decades(about),
+        },
         yaxis={"title": {"text": "mIoU, percent"}},
         height=280,
         showlegend=False,
@@ -52,7 +64,13 @@ def draw_slice(rows: pd.DataFrame, method: str, name: str) -> go.Figure:
     )
 
 
-def _points(rows: pd.DataFrame, floor: float) -> Iterator[Any]:
+def _decades(about: pd.Series[Any]) -> dict[str, Any]:
+    """Return a tick a power of ten for a logarithmic range that holds several."""
+    is_wide = bool(about["log"]) and about["high"] / about["low"] >= 50
+    return {"dtick": 1} if is_wide else {}
+
+
+def _points(rows: pd.DataFrame, floor: float) -> Iterator[dict[str, Any]]:
     """Yield a trace of every kind of trial that there is; a diverged one stands on the floor."""
     diverged = rows["diverged"].astype(bool)
     published = rows["is_published"].astype(bool)
@@ -67,14 +85,15 @@ def _points(rows: pd.DataFrame, floor: float) -> Iterator[Any]:
     for name, chosen, marker in kinds:
         part = _thinned(rows[chosen])
         if len(part):
-            yield go.Scatter(
-                x=significant(part["value"]),
-                y=rounded(part["miou"].fillna(floor), 2),
-                mode="markers",
-                marker={"size": 7, "opacity": 0.75} | marker,
-                customdata=[int(number) for number in part["number"]],
-                hovertemplate=f"trial %{{customdata}}, {name}: %{{y}} at %{{x}}<extra></extra>",
-            )
+            yield {
+                "type": "scatter",
+                "x": significant(part["value"]),
+                "y": rounded(part["miou"].fillna(floor), 2),
+                "mode": "markers",
+                "marker": {"size": 7, "opacity": 0.75} | marker,
+                "customdata": [int(number) for number in part["number"]],
+                "hovertemplate": f"trial %{{customdata}}, {name}: %{{y}} at %{{x}}<extra></extra>",
+            }
 
 
 def _thinned(rows: pd.DataFrame) -> pd.DataFrame:

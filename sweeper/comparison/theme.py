@@ -15,7 +15,7 @@ BLUE, VERMILION, GREY, PURPLE = "#2a86d1", "#d0581c", "#80868f", "#a2619f"
 PALETTE = (BLUE, "#c27c0e", "#0f9271", PURPLE, VERMILION, "#3b91b5", "#8f7a2e", "#c0527a")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # never colour alone
 ROW = 26  # pixels of a row of a figure that has one a method
-EDGE = 96  # pixels above and below the rows
+EDGE = 60  # pixels above and below the rows
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 CLEAR = "rgba(0,0,0,0)"
 
@@ -67,6 +67,8 @@ def theme(*, dark: bool = False) -> go.layout.Template:
         "gridcolor": paper.soft,
         "linecolor": paper.soft,
         "zeroline": False,
+        "ticks": "",
+        "exponentformat": "e",
         "automargin": True,
         "title": {"standoff": 8},
     }
@@ -95,9 +97,8 @@ def figure(traces: Sequence[Any], summary: str, **layout: Any) -> go.Figure:
 
     The sentence is `layout.meta["summary"]`: who cannot see the figure is told that.
     """
-    drawn = go.Figure(data=list(traces))
-    drawn.update_layout(template=theme(), meta={"summary": summary}, **layout)
-    return drawn
+    about = {"template": theme(), "meta": {"summary": summary}}
+    return go.Figure({"data": list(traces), "layout": layout | about})
 
 
 def methods_axis(names: Sequence[str]) -> dict[str, Any]:
@@ -114,18 +115,37 @@ def methods_axis(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def room_for(*columns: Iterable[float]) -> list[float]:
+    """Return the range of an axis with some room beside all finite values, and 0."""
+    values = [0.0, *(float(v) for column in columns for v in column if math.isfinite(v))]
+    room = 0.04 * (max(values) - min(values)) or 1.0
+    return [min(values) - room, max(values) + room]
+
+
 def height_of(rows: int) -> int:
     """Return the height in pixels of a figure with so many rows."""
     return 2 * EDGE + ROW * rows
 
 
-def upright(x: float, label: str, dash: str = "solid") -> dict[str, Any]:
-    """Return layout parts for a labelled vertical line through the whole figure."""
-    line = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
-    note = {"x": x, "y": 0, "yref": "paper", "yanchor": "bottom", "xanchor": "left"}
+def table_axes(names: Sequence[str], tilt: int = 0) -> dict[str, Any]:
+    """Return the layout of a heat map with a row for each name and its columns' names on top."""
     return {
-        "shape": line | {"line": {"dash": dash, "width": 1}, "layer": "below"},
-        "note": note | {"text": label, "showarrow": False, "xshift": 3},
+        "yaxis": methods_axis(names),
+        "xaxis": {"side": "top", "showgrid": False, "tickangle": tilt},
+        "height": height_of(len(names)) + 10,
+        "margin": {"b": 12},
+    }
+
+
+def upright(x: float, label: str, dash: str = "solid", side: str = "right") -> dict[str, Any]:
+    """Return layout parts for a vertical line through the whole figure, its label on one side."""
+    line = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
+    is_right = side == "right"
+    note = {"x": x, "y": 0, "yref": "paper", "yanchor": "bottom"}
+    note |= {"xanchor": "left" if is_right else "right", "xshift": 3 if is_right else -3}
+    return {
+        "shape": line | {"line": {"dash": dash, "width": 1.5}, "opacity": 0.7, "layer": "below"},
+        "note": note | {"text": label, "showarrow": False},
     }
 
 

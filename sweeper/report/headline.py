@@ -42,7 +42,7 @@ def _found(judged: list[Row], material: Material) -> str:
     best = better[0]
     text = (
         f"{best['method']} beats the equally tuned baseline by {best['difference']:.2f} mIoU "
-        f"(95 %: {best['low']:+.2f} to {best['high']:+.2f})"
+        f"(95\u00a0%: {best['low']:+.2f} to {best['high']:+.2f})"
     )
     rest = len(judged) - len(better)
     others = f"; {len(better) - 1} more do" if len(better) > 1 else ""

@@ -27,8 +27,9 @@ class Material:
         evidence = self.comparison.evidence
         if not evidence.stages:
             return (
-                "Nothing is confirmed yet, so nothing is claimed: values of a search favour whoever "
-                f"searched. Train the choices again with fresh seeds: sweeper confirm {evidence.name}"
+                "Nothing is confirmed yet, so nothing is claimed: values of a search favour who "
+                "searched. To train the choices again with fresh seeds: sweeper confirm "
+                f"{evidence.name}"
             )
         return f"The confirmation is not finished; go on with: sweeper confirm {evidence.name}"
 

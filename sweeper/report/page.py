@@ -1,4 +1,4 @@
-"""The page: sections in the order in which one looks at them, and all that they need, in one file."""
+"""The page: sections in the order in which one looks at them, with all that they need."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Strips = dict[str, bytes]
 
 
 def pictures_section(material: Material) -> Html:
-    """Return image, truth, baseline, methods and teacher as columns; the first seed's tuned runs."""
+    """Return image, truth, baseline, methods and teacher as columns: the first seed's runs."""
     sheets = _sheets(material.comparison)
     if not sheets:
         return material.section(

@@ -1,4 +1,4 @@
-"""Figures in the page: drawn when they come into view, each with a sentence for who cannot see it."""
+"""Figures in the page, drawn when they come into view; a sentence each says what they show."""
 
 from __future__ import annotations
 

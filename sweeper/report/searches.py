@@ -1,4 +1,4 @@
-"""The sections on the searches: curves, shared points, slices, importances, rungs, what to widen."""
+"""The sections on the searches: curves, shared points, slices, importances, rungs, edges."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ Row = dict[Any, Any]
 NOT_YET = "No search has finished a bracket that all methods have, so nothing can be drawn."
 CURVES = {
     "curves_trials": "By trials.",
-    "curves_steps": "By training steps.",
-    "curves_seconds": "By device-seconds.",
+    "curves_seconds": "By cost.",
 }
 
 
