@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sweeper.comparison.comparison import Comparison
 
 SHOWN = 4  # methods whose curves are shown at first, beside the baseline: more is a thicket
-OWN = "own"
+OWN = "own hyperparameters"
 
 
 def draw_searches(comparison: Comparison, order: Sequence[str]) -> dict[str, go.Figure]:
@@ -147,9 +147,9 @@ def draw_importances(importances: pd.DataFrame, order: Sequence[str]) -> go.Figu
     )
     return figure(
         [heat],
-        f"Over {len(names)} methods {str(first).replace('_', ' ')} has the largest share on "
-        f"average, {wide[first].mean():.2f}.",
-        **table_axes(names),
+        f"Over {len(names)} methods the largest mean share, {wide[first].mean():.2f}, is that of "
+        f"{str(first).replace('_', ' ')}.",
+        **table_axes(names, -20),
     )
 
 

@@ -101,14 +101,17 @@ def figure(traces: Sequence[Any], summary: str, **layout: Any) -> go.Figure:
     return go.Figure({"data": list(traces), "layout": layout | about})
 
 
-def methods_axis(names: Sequence[str]) -> dict[str, Any]:
-    """Return a vertical axis with a place for every method, the first on top."""
+def methods_axis(names: Sequence[str], room: float = 0.6) -> dict[str, Any]:
+    """Return a vertical axis with a place for every method, the first on top.
+
+    Below the last one there is room for what vertical lines are called.
+    """
     count = len(names)
     return {
         "type": "category",
         "categoryorder": "array",
         "categoryarray": list(names),
-        "range": [count - 0.4, -0.6],
+        "range": [count + room - 0.4, -0.6],
         "tickmode": "array",
         "tickvals": list(names),
         "showgrid": False,
@@ -130,7 +133,7 @@ def height_of(rows: int) -> int:
 def table_axes(names: Sequence[str], tilt: int = 0) -> dict[str, Any]:
     """Return the layout of a heat map with a row for each name and its columns' names on top."""
     return {
-        "yaxis": methods_axis(names),
+        "yaxis": methods_axis(names, 0.0),
         "xaxis": {"side": "top", "showgrid": False, "tickangle": tilt},
         "height": height_of(len(names)) + 10,
         "margin": {"b": 12},
