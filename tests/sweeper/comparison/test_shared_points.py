@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from sweeper.comparison.shared_points import shared_differences, shared_pairs
-from tests.comparison.finished import PLAN, Finished, carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import PLAN, Finished, carry_out, noise, shuffled
 
 GAIN = {"baseline": 0.0, "kd": 1.5, "rdd": -0.5}
 

@@ -10,7 +10,7 @@ import pytest
 from sweeper.comparison.importances import importances, importances_of
 from sweeper.search.plan import Plan
 from sweeper.search.space import Space
-from tests.comparison.finished import PLAN, SPACE, carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import PLAN, SPACE, carry_out, noise, shuffled
 
 ALL = Plan(bracket=16, rung_steps=(10, 90), keep=(16, 16), anchors=16)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweeper.comparison.cost import search_costs
-from tests.comparison.finished import carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import carry_out, noise, shuffled
 
 ENDED = {("kd", 1): ("diverged", 50), ("kd", 9): ("failed", 5)}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweeper.comparison.slices import COLUMNS, slices
-from tests.comparison.finished import SPACE, carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import SPACE, carry_out, noise, shuffled
 
 ENDED = {("kd", 1): ("diverged", 50), ("kd", 9): ("failed", 5), ("kd", 12): ("undecided", 0)}
 

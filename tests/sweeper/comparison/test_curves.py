@@ -13,7 +13,7 @@ import pytest
 from sweeper.comparison.curves import RESAMPLES, best_so_far, expected_maximum
 from sweeper.comparison.replay import AXES, Floats
 from sweeper.search.plan import Plan
-from tests.comparison.finished import PLAN, Finished, carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import PLAN, Finished, carry_out, noise, shuffled
 
 ENDED = {("kd", 1): ("diverged", 50), ("kd", 5): ("diverged", 4), ("kd", 9): ("failed", 20)}
 DRAWS = list(itertools.product(range(3), repeat=3))

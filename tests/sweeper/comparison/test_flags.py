@@ -10,7 +10,7 @@ import pytest
 
 from sweeper.comparison.flags import edges, improvements
 from sweeper.search.space import Dimension, Space
-from tests.comparison.finished import PLAN, SPACE, Finished, carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import PLAN, SPACE, Finished, carry_out, noise, shuffled
 
 LATE = 20  # a number in the second half of four brackets
 

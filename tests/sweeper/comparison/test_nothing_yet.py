@@ -14,7 +14,7 @@ from sweeper.comparison.importances import importances
 from sweeper.comparison.rung_check import check_rungs, summarise_rungs
 from sweeper.comparison.shared_points import shared_differences, shared_pairs
 from sweeper.comparison.slices import slices
-from tests.comparison.finished import PLAN, RUNGS, TRIALS, Finished, carry_out, noise
+from tests.sweeper.comparison.finished import PLAN, RUNGS, TRIALS, Finished, carry_out, noise
 
 Ask = Callable[[Finished], pd.DataFrame]
 QUESTIONS: dict[str, Ask] = {
