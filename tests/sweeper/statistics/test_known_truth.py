@@ -22,7 +22,7 @@ WORLDS = {
     "searches": SEARCHES,
     "searches of many noises": replace(SEARCHES, sds=(0.25, 0.6), search_sd=(0.2, 0.5)),
 }
-SOME = 300
+SOME = 200
 MANY = pytest.param(6000, marks=pytest.mark.slow)
 in_every_world = pytest.mark.parametrize("name", WORLDS)
 on_some_and_many = pytest.mark.parametrize("data_sets", [SOME, MANY])
