@@ -30,7 +30,7 @@ def show_plan(options: Options) -> None:
     plans = check(request)
     plan = request.plan
     searches = sum(num_searches(m.space.method, request.repeats) for m in plans)
-    steps = allowed_steps(plan, request.budget) * searches
+    steps = plan.allowed_steps(request.budget) * searches
     _echo_spaces(plans)
     click.echo(_brackets(plan, request.budget))
     click.echo(
