@@ -14,7 +14,7 @@ def choose_cohort(
     stops: Sequence[int],
     size: int,
 ) -> list[OpenTrial]:
-    """Return at most `size` trials that share repeat (hence seed), start and stop.
+    """Return at most `size` trials that share their seed, start and stop.
 
     Members of different methods may share a cohort; a member's result does not depend on it.
     """
@@ -31,5 +31,7 @@ def choose_cohort(
     return cohort
 
 
-def _key(trial: OpenTrial, studies: Mapping[int, Study]) -> tuple[int, int, int]:
-    return studies[trial.study_id].repeat, trial.step, trial.rung
+def _key(trial: OpenTrial, studies: Mapping[int, Study]) -> tuple[int | str, int, int]:
+    """Without a seed of its own a trial has its repeat's."""
+    seed = f"repeat {studies[trial.study_id].repeat}" if trial.seed is None else trial.seed
+    return seed, trial.step, trial.rung

@@ -12,6 +12,11 @@ def search_name(method: str, repeat: int) -> str:
     return method if repeat == 1 else f"{method}@{repeat}"
 
 
+def stage_name(sweep: str, stage: int) -> str:
+    """Return SWEEP:confirm-N, a name that no user's sweep can have."""
+    return f"{sweep}:confirm-{stage}"
+
+
 def study_name(sweep: str, method: str, repeat: int) -> str:
     """Return SWEEP/METHOD for the first search, SWEEP/METHOD@R for a later one."""
     return f"{sweep}/{search_name(method, repeat)}"

@@ -24,6 +24,7 @@ ORDERS: Mapping[str, str] = MappingProxyType(
         "trials": "sweep, method, repeat, number",
         "curves": "sweep, method, repeat, number, rung",
         "ledger": "sweep, method, repeat",
+        "confirmations": "sweep, stage, method, repeat, configuration, number",
     }
 )
 FORMATS = ("csv", "json", "parquet")

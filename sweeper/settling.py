@@ -71,8 +71,7 @@ class Settlement:
         changes["value"] = member.miou
         if row.rung == len(self.plan.rung_steps) - 1:
             log.decide_trial(self.connection, key, "COMPLETE", **changes)
-            if member.picture is not None:
-                segments.add_prediction(self.connection, key, member.picture)
+            segments.add_results(self.connection, key, member)
             self._note("complete", key, miou=member.miou)
             return
         # Anchors are not judged; the others wait at this rung for the rest of their bracket.

@@ -30,7 +30,7 @@ from sweeper.store.lease import Lease
 from sweeper.store.projection import Projection
 from sweeper.upkeep import park_changed, restart_without_checkpoint
 from trainers.journal import detail
-from trainers.segment import Member, Outcome, Segment
+from trainers.segment import Judges, Member, Outcome, Segment
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ class Sweep:
         self.name: str = row.name
         self.seed: int = row.seed
         self.folder: str = row.folder
+        self.judged_on: Judges = "selection" if row.confirms is None else "report"
         self.protocol: Mapping[str, Any] = row.protocol
         self.plan = plan_of(row.protocol)
         self.task = task_of(row.protocol)
@@ -265,7 +266,8 @@ class Sweep:
         first = cohort[0]
         keys = [trial.key for trial in cohort]
         steps = {"start_step": first.step, "stop_step": self._stop(first)}
-        seed = training_seed(self.seed, studies[first.study_id].repeat)
+        repeat = studies[first.study_id].repeat
+        seed = training_seed(self.seed, repeat) if first.seed is None else first.seed
         identifier, folder = segments.add_segment(
             connection,
             trials=keys,
@@ -291,6 +293,7 @@ class Sweep:
             deterministic=self.protocol["numerics"]["deterministic"],
             max_seconds=self.workplace.max_seconds,
             log=logfiles.segment_file(self.root, identifier),
+            judged_on=self.judged_on,
         )
         return Assignment(id=identifier, segment=segment)
 

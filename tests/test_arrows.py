@@ -17,7 +17,10 @@ MAY_IMPORT = {
     "trainers": {"search_spaces"},
     "sweeper": {"search_spaces", "trainers"},
 }
-LOG = {f"sweeper.{name}" for name in ("store", "queries", "sweep", "declaring", "settling")}
+LOG = {
+    f"sweeper.{name}"
+    for name in ("store", "queries", "sweep", "declaring", "settling", "confirming")
+}
 LOG |= {
     f"sweeper.{name}"
     for name in ("artifacts", "progress", "teachers", "steering", "runners.heartbeat")

@@ -16,7 +16,7 @@ from trainers.calibration import calibrate
 from trainers.data import Dataset
 from trainers.devices import device_name
 from trainers.errors import MethodError
-from trainers.evaluation import Confusion
+from trainers.evaluation import Confusion, ImageConfusions
 from trainers.gallery import Predict
 from trainers.identity import task_hash
 from trainers.journal import detail
@@ -133,10 +133,11 @@ class Cohort:
 
     @torch.inference_mode()
     def _evaluate(self, control: Control) -> dict[Trainee, Confusion]:
-        """Return each member's confusion matrix on the selection split, images read once."""
+        """Return each member's confusion matrix on the split it is judged on, images read once."""
         device, num_classes = self._resources.device, self._resources.dataset.num_classes
-        confusions = {trainee: Confusion(num_classes, device) for trainee, _ in self._active()}
-        for images, labels in self._resources.selection_batches():
+        kind = ImageConfusions if self._segment.judged_on == "report" else Confusion
+        confusions = {trainee: kind(num_classes, device) for trainee, _ in self._active()}
+        for images, labels in self._resources.judged_batches():
             for trainee, learner in self._active():
                 with trainee.watch.running():
                     logits = resize_bilinear(learner.predict(images), labels.shape[-2:])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainers.data.dataset import IGNORE
@@ -26,7 +29,13 @@ class Confusion:
         labels_N, predicted_N = labels_BHW.flatten().long(), predicted_BHW.flatten()
         pairs_N = labels_N * self.num_classes + predicted_N
         pairs_N = pairs_N.where(labels_N != IGNORE, self.num_classes**2)
-        self._counts += torch.bincount(pairs_N, minlength=self.num_classes**2 + 1)[:-1]
+        self._book(pairs_N.view(len(labels_BHW), -1))
+
+    def _book(self, pairs_BN: Tensor) -> None:
+        self._counts += self._counted(pairs_BN.flatten())
+
+    def _counted(self, pairs_N: Tensor) -> Tensor:
+        return torch.bincount(pairs_N, minlength=self.num_classes**2 + 1)[:-1]
 
     @property
     def matrix(self) -> Tensor:
@@ -43,6 +52,33 @@ class Confusion:
         class_iou = intersection_over_union(self.matrix)
         present = [iou for iou in class_iou if iou is not None]
         return (sum(present) / len(present) if present else math.nan), class_iou
+
+
+class ImageConfusions(Confusion):
+    """The same with the counts of every image kept, in the order of their coming."""
+
+    def __init__(self, num_classes: int, device: torch.device) -> None:
+        super().__init__(num_classes, device)
+        self._images: list[Tensor] = []
+
+    def _book(self, pairs_BN: Tensor) -> None:
+        counts_BP = torch.stack([self._counted(pairs_N) for pairs_N in pairs_BN])
+        self._images += counts_BP.to(torch.int32).cpu().unbind()
+        self._counts += counts_BP.sum(0)
+
+    def packed(self) -> bytes:
+        """Return the matrices (images, K, K) of int32 as a compressed .npz file: `unpack`."""
+        shape = (len(self._images), self.num_classes, self.num_classes)
+        file = io.BytesIO()
+        np.savez_compressed(file, confusions=torch.stack(self._images).view(shape).numpy())
+        return file.getvalue()
+
+
+def unpack(content: bytes) -> NDArray[np.int32]:
+    """Return the matrices (images, K, K) that `ImageConfusions.packed` has written."""
+    with np.load(io.BytesIO(content)) as arrays:
+        matrices: NDArray[np.int32] = arrays["confusions"]
+    return matrices
 
 
 def intersection_over_union(matrix_KK: Tensor) -> tuple[float | None, ...]:

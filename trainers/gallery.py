@@ -1,4 +1,4 @@
-"""What a student makes of a few images of the selection split, as one small picture."""
+"""What a student makes of a few images of the split it is judged on, as one small picture."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ NUM_IMAGES = 3
 class Gallery:
     """The images that every picture of a task shows, and what its teachers make of them."""
 
-    def __init__(self, dataset: Dataset, selection: Split, normalisation: Normalisation) -> None:
-        """Choose the images, evenly from the split; `selection` lies on the device."""
-        places = _places(len(selection))
-        self._images = normalise(selection.images[places], normalisation)
-        self._labels = selection.labels[places].cpu().numpy()
+    def __init__(self, dataset: Dataset, split: Split, normalisation: Normalisation) -> None:
+        """Choose the images, evenly from the split, which lies on the device."""
+        places = _places(len(split))
+        self._images = normalise(split.images[places], normalisation)
+        self._labels = split.labels[places].cpu().numpy()
         classes = dict(zip(dataset.class_names, dataset.palette, strict=True))
-        self._sheet = Sheet(selection.images[places].cpu().numpy(), classes)
+        self._sheet = Sheet(split.images[places].cpu().numpy(), classes)
         self._taught: dict[str, Bytes] = {}  # a teacher's weights hash -> its predictions
 
     def draw(self, student: Predict, teacher: tuple[str, Predict] | None) -> bytes:

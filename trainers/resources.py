@@ -38,14 +38,14 @@ class Resources:
     device: torch.device
     dataset: Dataset
     batches: Batches
-    selection: Split
+    judged: Split  # the split that the segment is judged on
     lend_teacher: Callable[[], LoadedTeacher | None]  # loaded only where it is asked for
     lend_gallery: Callable[[], Gallery]  # likewise
 
-    def selection_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalised images and uint8 labels of the selection split, in order."""
+    def judged_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield normalised images and uint8 labels of the split it is judged on, in order."""
         size, normalisation = self.batches.image_batch, self.batches.normalisation
-        return in_batches(self.selection, size, normalisation)
+        return in_batches(self.judged, size, normalisation)
 
 
 class Kept(Generic[Made]):
@@ -69,7 +69,8 @@ class Library:
 
     def __init__(self) -> None:
         self._datasets: Kept[Dataset] = Kept()
-        self._batches: Kept[tuple[Batches, Split]] = Kept()
+        self._batches: Kept[Batches] = Kept()
+        self._judged: Kept[Split] = Kept()
         self._teachers: Kept[LoadedTeacher] = Kept()
         self._galleries: Kept[Gallery] = Kept()
 
@@ -83,8 +84,8 @@ class Library:
         dataset = self.dataset(task.data, root)
         normalisation = normalisation_of(task, dataset)
 
-        def make() -> tuple[Batches, Split]:
-            batches = Batches(
+        def make() -> Batches:
+            return Batches(
                 split=dataset.train,
                 augmentation=task.augmentation,
                 image_batch=task.schedule.image_batch,
@@ -92,11 +93,12 @@ class Library:
                 normalisation=normalisation,
                 device=device,
             )
-            return batches, dataset.selection.to(device)
 
         image_batch = task.schedule.image_batch
         key = (task.data, root, task.augmentation, image_batch, segment.seed, normalisation, device)
-        batches, selection = self._batches.get(key, make)
+        batches = self._batches.get(key, make)
+        split = (task.data, root, segment.judged_on, device)
+        judged = self._judged.get(split, lambda: dataset.split(segment.judged_on).to(device))
 
         def lend_teacher() -> LoadedTeacher | None:
             if segment.teacher is None or task.teacher is None:
@@ -104,14 +106,14 @@ class Library:
             return self.teacher(task, segment.teacher, dataset.num_classes, device)
 
         def lend_gallery() -> Gallery:
-            key = (task.data, root, normalisation, device)
-            return self._galleries.get(key, lambda: Gallery(dataset, selection, normalisation))
+            key = (split, normalisation)
+            return self._galleries.get(key, lambda: Gallery(dataset, judged, normalisation))
 
         return Resources(
             device=device,
             dataset=dataset,
             batches=batches,
-            selection=selection,
+            judged=judged,
             lend_teacher=lend_teacher,
             lend_gallery=lend_gallery,
         )

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from trainers.tasks import Task
 
 Parameters = Mapping[str, float | int | str]
+Judges = Literal["selection", "report"]  # the split that a score is from
 
 
 def memory_file(checkpoint: Path) -> Path:
@@ -61,6 +62,7 @@ class Segment:
     calibrates: bool = False  # measure the members' gradient shares at `start`; train nothing
     max_seconds: float | None = None  # stop at a step boundary after this much wall time
     log: Path | None = None  # JSON lines of this attempt go here; None: none are written
+    judged_on: Judges = "selection"  # "report": a confirmation, whose confusions are kept by image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +75,14 @@ class MemberOutcome:
     seconds: float  # this member's own measured time, plus an equal share of what was common
     checkpoint: Path | None = None
     weights_hash: str | None = None  # sha256 of the student's weights and buffers
-    miou: float | None = None  # percent, on the selection split; only when evaluated
+    miou: float | None = None  # percent, on the split it is judged on; only when evaluated
     class_iou: tuple[float | None, ...] = ()  # percent per class; None where the split has no pixel
     losses: tuple[tuple[int, float], ...] = ()  # (step, training loss), a few points a segment
     shares: tuple[float, ...] = ()  # of a calibration: |terms' gradient| / |task's|, per batch
     feature: str | None = None  # of a calibration: the student's feature they were measured at
     reason: str | None = None  # for FAILED and LOST: the last line first, then the traceback
     picture: bytes | None = field(default=None, repr=False)  # PNG of predictions, at the last step
+    confusions: bytes | None = field(default=None, repr=False)  # packed, one matrix an image
 
 
 @dataclass(frozen=True, kw_only=True)

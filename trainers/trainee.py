@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trainers.checkpoints import file_of
 from trainers.errors import CheckpointError, TaskError
-from trainers.evaluation import Confusion
+from trainers.evaluation import Confusion, ImageConfusions
 from trainers.journal import detail
 from trainers.member import Classroom, Learner, needs_teacher
 from trainers.memory import is_out_of_memory
@@ -146,7 +146,8 @@ class Trainee:
             return
         file = file_of(self._segment.folder, self.member.key, step)
         stored = {"checkpoint": file, "weights_hash": self.learner.save(file, step)}
-        scores = {"miou": miou, "class_iou": class_iou}
+        packed = confusion.packed() if isinstance(confusion, ImageConfusions) else None
+        scores = {"miou": miou, "class_iou": class_iou, "confusions": packed}
         self._end(Ending.REACHED, step, **scores, picture=picture, **stored)
 
     @property
@@ -164,6 +165,7 @@ class Trainee:
     def _end(self, ending: Ending, step: int, **rest: Any) -> None:
         self.learner = None
         key = self.member.key
-        said = {"step": step} | {name: value for name, value in rest.items() if value is not None}
+        told = {name: value for name, value in rest.items() if not isinstance(value, bytes | None)}
+        said = {"step": step} | told
         logger.info("member ended", extra=detail(member=key, ending=ending, **said))
         self._ended = MemberOutcome(key=key, ending=ending, step=step, seconds=0.0, **rest)

@@ -10,6 +10,11 @@ def training_seed(sweep_seed: int, repeat: int) -> int:
     return derive_seed(sweep_seed, "training", repeat) >> 32  # 31 bits: short enough to retype
 
 
+def confirmation_seed(sweep_seed: int, stage: int, index: int) -> int:
+    """Return a seed of a confirmation stage: one list for all of its configurations."""
+    return derive_seed(sweep_seed, "confirmation", stage, index) >> 32
+
+
 def sampler_seed(sweep_seed: int, repeat: int, method: str, number: int) -> int:
     """Return the seed of the sampler that draws one trial; 32 bits, as numpy wants them."""
     return derive_seed(sweep_seed, "sampler", repeat, method, number) >> 31

@@ -57,6 +57,7 @@ class OpenTrial:
     step: int
     params: Mapping[str, float]
     checkpoint: Path | None
+    seed: int | None = None  # its own, of a confirmation; None: its repeat's
 
     @property
     def key(self) -> TrialKey:
@@ -120,6 +121,7 @@ def open_trials(connection: Connection, study_ids: Iterable[int]) -> list[OpenTr
             step=row.step,
             params=row.params,
             checkpoint=Path(row.checkpoint) if row.checkpoint else None,
+            seed=row.seed,
         )
         for row in connection.execute(query)
     ]

@@ -12,21 +12,28 @@ from sweeper.store.schema import study, sweep, trial
 from trainers.errors import near_miss
 
 
-def sweep_names(connection: Connection) -> list[str]:
-    """Return the names of all sweeps, oldest first."""
-    return list(connection.scalars(select(sweep.c.name).order_by(sweep.c.id)))
+def sweep_names(connection: Connection, *, stages: bool = False) -> list[str]:
+    """Return the names of all sweeps, oldest first; those of confirmations only if asked for."""
+    query = select(sweep.c.name).order_by(sweep.c.id)
+    return list(connection.scalars(query if stages else query.where(sweep.c.confirms.is_(None))))
 
 
 def find_sweep(connection: Connection, name: str) -> Row[Any]:
     """Return the row of the sweep of that name; SweeperError where there is none."""
     row = connection.execute(select(sweep).where(sweep.c.name == name)).one_or_none()
     if row is None:
-        known = sweep_names(connection)
+        known = sweep_names(connection, stages=True)
         hint = (
             near_miss(name, known) if known else "; there is none yet, start with `sweeper launch`"
         )
         raise SweeperError(f"no sweep {name!r}{hint}")
     return row
+
+
+def find_stages(connection: Connection, sweep_id: int) -> list[Row[Any]]:
+    """Return the rows of the stages that confirm a sweep, first to last."""
+    query = select(sweep).where(sweep.c.confirms == sweep_id).order_by(sweep.c.stage)
+    return list(connection.execute(query))
 
 
 def find_studies(connection: Connection, sweep_row: Row[Any]) -> list[Row[Any]]:

@@ -21,7 +21,7 @@ SELECT p.method, p.repeat, p.state, p.reason, p.target AS budget, p.planned, p.c
        p.diverged, p.failed, p.undecided, p.best, l.best_trial, g.planned_steps, p.trained_steps,
        p.wasted_steps, p.device_seconds
 FROM sweeper.progress p
-JOIN sweeper.leaderboard l USING (sweep, method, repeat)
+LEFT JOIN sweeper.leaderboard l USING (sweep, method, repeat)
 JOIN sweeper.ledger g USING (sweep, method, repeat)
 WHERE sweep = :sweep ORDER BY p.study_id
 """)
@@ -125,7 +125,7 @@ class SweepOverview:
 
 def read_overviews(connection: Connection, name: str | None = None) -> list[SweepOverview]:
     """Return one sweep, or all of them, oldest first; SweeperError for an unknown name."""
-    names = sweep_names(connection) if name is None else [name]
+    names = sweep_names(connection, stages=True) if name is None else [name]
     return [_overview(connection, find_sweep(connection, each)) for each in names]
 
 

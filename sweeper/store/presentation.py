@@ -39,7 +39,12 @@ class Presentation:
 
     def update(self, connection: Connection, sweep_id: int) -> None:
         """Show every study of a sweep; one query where nothing has changed since the last time."""
-        query = select(*COLUMNS).where(study.c.sweep_id == sweep_id).order_by(study.c.id)
+        query = (
+            select(*COLUMNS)
+            .join(sweep, sweep.c.id == study.c.sweep_id)
+            .where(sweep.c.id == sweep_id, sweep.c.confirms.is_(None))
+            .order_by(study.c.id)
+        )
         rows = [tuple(row) for row in connection.execute(query)]
         if self._shown.get(sweep_id) != rows:
             self._show(list(connection.execute(_details(sweep_id))))

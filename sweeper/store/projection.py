@@ -191,7 +191,7 @@ def _studies(sweep_id: int) -> Any:
     return (
         select(study.c.id, study.c.method, study.c.repeat, sweep.c.name)
         .join(sweep, sweep.c.id == study.c.sweep_id)
-        .where(sweep.c.id == sweep_id)
+        .where(sweep.c.id == sweep_id, sweep.c.confirms.is_(None))
     )
 
 
@@ -207,7 +207,11 @@ def _changed(sweep_id: int) -> Any:
         )
         .join(study, study.c.id == trial.c.study_id)
         .join(sweep, sweep.c.id == study.c.sweep_id)
-        .where(study.c.sweep_id == sweep_id, trial.c.projected_revision < trial.c.revision)
+        .where(
+            study.c.sweep_id == sweep_id,
+            sweep.c.confirms.is_(None),  # what was chosen is no search: Optuna has no use for it
+            trial.c.projected_revision < trial.c.revision,
+        )
         .order_by(trial.c.study_id, trial.c.number)
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from sweeper.errors import SweeperError
 from sweeper.names import study_name
 from sweeper.store.database import Store
 from sweeper.store.lease import Holder, Lease, acquire, holder_of
+from sweeper.store.log import note
 from sweeper.store.logfiles import roots, sweep_file
-from sweeper.store.lookup import find_studies, find_sweep
+from sweeper.store.lookup import find_stages, find_studies, find_sweep
 from sweeper.store.schema import event, segment, segment_member, study, sweep, trial
 from trainers.errors import near_miss
 
@@ -41,14 +42,22 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
     Raises SweeperError for an unknown name, and while a driver is alive.
     """
     row = find_sweep(connection, name)
-    _refuse_driver(name, holder_of(connection, row.id))
+    stages = find_stages(connection, row.id)
+    for each in (row, *stages):
+        _refuse_driver(each.name, holder_of(connection, each.id))
+    if method is not None and stages:
+        raise SweeperError(
+            f"sweep {name} is confirmed, and its methods are compared together: delete "
+            f"{', '.join(stage.name for stage in stages)} before one of its methods"
+        )
     studies = find_studies(connection, row)
     chosen = [each for each in studies if method in (None, each.method)]
     if method is not None and not chosen:
         known = {each.method for each in studies}
         raise SweeperError(f"no method {method!r} in sweep {name}{near_miss(method, known)}")
     ids = [each.id for each in chosen]
-    files = _files(connection, row, ids, is_whole=method is None)
+    owners = [row, *stages]
+    files = _files(connection, owners, ids, is_whole=method is None)
     counted = select(func.count()).where(trial.c.study_id.in_(ids))
     return Removal(
         sweep=name,
@@ -59,7 +68,7 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
         trials=int(connection.scalar(counted) or 0),
         files=tuple(files),
         bytes=sum(file.stat().st_size for file in files),
-        logs=_logs(connection, row) if method is None else (),
+        logs=_logs(connection, owners) if method is None else (),
     )
 
 
@@ -92,11 +101,12 @@ def _refuse_driver(name: str, holder: Holder | None) -> None:
 
 
 def _files(
-    connection: Connection, sweep_row: Row[Any], study_ids: list[int], *, is_whole: bool
+    connection: Connection, sweeps: Sequence[Row[Any]], study_ids: list[int], *, is_whole: bool
 ) -> list[Path]:
     """Return the checkpoints that are there; of a whole sweep also what crashes left behind."""
     if is_whole:
-        folders = select(segment.c.folder).where(segment.c.sweep_id == sweep_row.id)
+        ids = [row.id for row in sweeps]
+        folders = select(segment.c.folder).where(segment.c.sweep_id.in_(ids))
         paths = [Path(folder) for folder in connection.scalars(folders) if folder]
         found = {file for folder in paths for file in folder.rglob("*") if file.is_file()}
         return sorted(found)
@@ -106,8 +116,8 @@ def _files(
     return [file for text in connection.scalars(checkpoints) if (file := Path(text)).is_file()]
 
 
-def _logs(connection: Connection, sweep_row: Row[Any]) -> tuple[Path, ...]:
-    folders = {sweep_file(root).parent for root in roots(connection, sweep_row)}
+def _logs(connection: Connection, sweeps: Sequence[Row[Any]]) -> tuple[Path, ...]:
+    folders = {sweep_file(root).parent for row in sweeps for root in roots(connection, row)}
     return tuple(sorted(file for folder in folders for file in folder.glob("*.jsonl")))
 
 
@@ -124,6 +134,13 @@ def _mend_projection(store: Store, removal: Removal) -> None:
     Projection(store.engine, store.storage).update(removal.sweep_id)
 
 
+def _note_reading(connection: Connection, removal: Removal) -> None:
+    """Keep, with the sweep that a stage confirms, that the reported split was read for it."""
+    parent = connection.scalar(select(sweep.c.confirms).where(sweep.c.id == removal.sweep_id))
+    if parent is not None:
+        note(connection, parent, "confirmation deleted", name=removal.sweep, trials=removal.trials)
+
+
 def _delete_files(files: Iterable[Path]) -> None:
     """Delete files, then the segments' folders and the sweep's that are empty without them."""
     for file in files:
@@ -137,6 +154,7 @@ def _delete_files(files: Iterable[Path]) -> None:
 def _delete_rows(connection: Connection, lease: Lease, removal: Removal) -> None:
     lease.fence(connection)
     if removal.is_whole:
+        _note_reading(connection, removal)
         connection.execute(delete(sweep).where(sweep.c.id == removal.sweep_id))
         return
     ids = list(removal.study_ids)

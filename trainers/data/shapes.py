@@ -89,6 +89,7 @@ def load_shapes(data: Data, root: Path | None) -> Dataset:  # noqa: ARG001 (it n
         mean=mean,
         std=std,
         fingerprint=_fingerprint((train, selection, report)),
+        report_blocks=report.names,
         note="shapes: procedural scenes, a demonstration; no claim about real images.",
     )
 

@@ -1,0 +1,101 @@
+"""Stages of confirmation in the log: which trial was best, and what is planned from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from sweeper.names import stage_name
+from sweeper.protocol import plan_of
+from sweeper.store.log import Study
+from sweeper.store.schema import bracket, study, sweep, trial
+from trainers.identity import digest
+
+PUBLISHED, TUNED = "published", "tuned"
+ALL_GO_ON = 1_000_000  # every confirmation is an anchor: nothing is judged
+OWN = ("id", "state", "reason", "created_at")  # of a study, not to be copied
+
+
+def decided(connection: Connection, study_ids: Sequence[int], budget: int) -> dict[int, int]:
+    """Return how many of the first `budget` trials of each search are decided."""
+    query = (
+        select(trial.c.study_id, func.count().label("decided"))
+        .where(trial.c.study_id.in_(study_ids), trial.c.number < budget, trial.c.state != "RUNNING")
+        .group_by(trial.c.study_id)
+    )
+    return {row.study_id: row.decided for row in connection.execute(query)}
+
+
+def best_trial(connection: Connection, study_id: int, budget: int) -> int | None:
+    """Return the best complete trial of the first `budget`, the earlier of two equal ones."""
+    query = (
+        select(trial.c.number)
+        .where(trial.c.study_id == study_id, trial.c.number < budget, trial.c.state == "COMPLETE")
+        .order_by(trial.c.value.desc(), trial.c.number)
+        .limit(1)
+    )
+    return connection.scalar(query)
+
+
+def add_stage(
+    connection: Connection, parent: Row[Any], stage: int, terms: Mapping[str, Any]
+) -> Row[Any]:
+    """Store a stage of a sweep on these terms and return its row."""
+    last = plan_of(parent.protocol).rung_steps[-1]
+    plan = {"bracket": 1, "rung_steps": [last], "keep": [1], "anchors": ALL_GO_ON}
+    protocol = {**parent.protocol, "plan": plan, "confirmation": dict(terms)}
+    added = insert(sweep).values(
+        name=stage_name(parent.name, stage),
+        seed=parent.seed,
+        protocol=protocol,
+        protocol_hash=digest(protocol),
+        teacher_hash=parent.teacher_hash,
+        folder=f"{parent.name}-confirm-{stage}-{uuid4().hex[:8]}",
+        confirms=parent.id,
+        stage=stage,
+    )
+    return connection.execute(added.returning(sweep)).one()
+
+
+def add_confirmations(
+    connection: Connection, stage: Row[Any], search: Study, incumbent: int, seeds: Sequence[int]
+) -> None:
+    """Plan a search's confirmations, seed by seed: a stop finds all methods equally far.
+
+    A search whose best trial is the published one is trained once, for both.
+    """
+    params = _params(connection, search.id, (0, incumbent))
+    configurations = {TUNED: params[incumbent]}
+    if search.repeat == 1:  # what is published is one configuration, however often it is tuned
+        configurations = {PUBLISHED: params[0]} | (configurations if incumbent else {})
+    runs = [(seed, *each) for seed in seeds for each in configurations.items()]
+    study_id = _add_study(connection, stage, search, len(runs))
+    steps = plan_of(stage.protocol).rung_steps[-1]
+    own = [
+        {"study_id": study_id, "index": place, "planned_steps": steps} for place in range(len(runs))
+    ]
+    trials = [
+        {"number": place, "bracket": place, "origin": origin, "params": values, "seed": seed}
+        for place, (seed, origin, values) in enumerate(runs)
+    ]
+    connection.execute(insert(bracket), own)
+    connection.execute(insert(trial), [{"study_id": study_id, "rung": 0, **t} for t in trials])
+
+
+def _add_study(connection: Connection, stage: Row[Any], search: Study, target: int) -> int:
+    """Copy a search, with what it has frozen, into the stage; return the copy's id."""
+    row = connection.execute(select(study).where(study.c.id == search.id)).one()
+    values = {name: value for name, value in row._asdict().items() if name not in OWN}
+    values |= {"sweep_id": stage.id, "target": target}
+    return int(connection.scalar(insert(study).values(values).returning(study.c.id)) or 0)
+
+
+def _params(
+    connection: Connection, study_id: int, numbers: Sequence[int]
+) -> dict[int, Mapping[str, float]]:
+    where = (trial.c.study_id == study_id, trial.c.number.in_(numbers))
+    rows = connection.execute(select(trial.c.number, trial.c.params).where(*where))
+    return {row.number: row.params for row in rows}
