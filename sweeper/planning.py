@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sweeper.confirming import Seeds
 from sweeper.declaring import BASELINE, num_searches
 from sweeper.errors import PlanError
 from sweeper.search.plan import Plan
 
-CONFIGURATIONS = 2  # of a method are confirmed: published and tuned
-SEEDS, BASELINE_SEEDS = 10, 30  # of a configuration, fresh ones
-SEEDS_OF_A_REPEAT = 3  # where a method has several searches, and so has several tuned ones
-SEED_SD = 0.4  # mIoU between seeds, where none was measured
+SEEDS_OF_A_SEARCH = 3  # where a method has several searches: the search is the unit then
+LEAST_SEEDS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +44,7 @@ class Search:
 
     pace: Pace
     plan: Plan
-    brackets: range  # not planned yet
+    brackets: range = range(1)  # not planned yet
     group: int = 1  # trials share cohorts within it alone: they have one seed
     open_bracket: int = 0  # index of the bracket that `open` belongs to
     open: Mapping[Standing, int] | None = None  # undecided trials of a bracket under way
@@ -95,58 +94,73 @@ def width(searches: Sequence[Search]) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Confirmation:
-    """How often what a search found is trained again, with fresh seeds."""
+class Repetition:
+    """How often what the searches found is trained again, with fresh seeds."""
 
-    seeds: int = SEEDS
-    baseline_seeds: int = BASELINE_SEEDS
+    seeds: Seeds
+    repeats: int = 1
 
     @classmethod
-    def of(cls, repeats: int, seeds: int | None, baseline_seeds: int | None) -> Confirmation:
-        """Return what is given, completed by what is usual; PlanError for less than a seed."""
-        usual = (SEEDS, BASELINE_SEEDS) if repeats == 1 else (SEEDS_OF_A_REPEAT,) * 2
-        given = (seeds, baseline_seeds)
-        chosen = [u if g is None else g for g, u in zip(given, usual, strict=True)]
-        for option, number in zip(("--seeds", "--baseline-seeds"), chosen, strict=True):
-            if number < 2:
-                raise PlanError(f"{option} {number}: at least 2, or no spread can be seen")
-        return cls(seeds=chosen[0], baseline_seeds=chosen[1])
+    def of(cls, repeats: int, seeds: int | None, baseline_seeds: int | None) -> Repetition:
+        """Return what is given, completed by what is usual; PlanError where no spread is seen."""
+        usual = (
+            Seeds() if repeats == 1 else Seeds(method=SEEDS_OF_A_SEARCH, baseline=SEEDS_OF_A_SEARCH)
+        )
+        chosen = Seeds(
+            method=usual.method if seeds is None else seeds,
+            baseline=usual.baseline if baseline_seeds is None else baseline_seeds,
+        )
+        given = {"--seeds": chosen.method, "--baseline-seeds": chosen.baseline}
+        for option, number in given.items():
+            if number < LEAST_SEEDS:
+                raise PlanError(
+                    f"{option} {number}: at least {LEAST_SEEDS}, else no spread is seen"
+                )
+        return cls(seeds=chosen, repeats=repeats)
 
-    def of_method(self, method: str) -> int:
-        """Return the seeds of each of a method's configurations."""
-        return self.baseline_seeds if method == BASELINE else self.seeds
+    def searches(self, paces: Mapping[str, Pace], steps: int) -> list[Search]:
+        """Return the trainings, seed by seed: for each seed a search without judgement a method.
 
-    def searches(self, paces: Mapping[str, Pace], repeats: int, steps: int) -> list[Search]:
-        """Return the trainings as searches of one rung, a group for every seed.
-
-        All methods take their seeds from one list, from its start.
+        All methods take their seeds from the start of one list, and equal seeds share cohorts.
         """
         return [
-            Search(
-                pace=pace,
-                plan=_whole(CONFIGURATIONS * num_searches(method, repeats), steps),
-                brackets=range(1),
-                group=seed,
-            )
+            Search(pace=pace, plan=_whole(self.configurations(method), steps), group=seed)
+            for seed in range(max(self.seeds.of(method) for method in paces))
             for method, pace in paces.items()
-            for seed in range(self.of_method(method))
+            if seed < self.seeds.of(method)
         ]
 
-    def detectable(self, num_methods: int, repeats: int, seed_sd: float) -> float:
+    def configurations(self, method: str) -> int:
+        """Return how many of a method are confirmed: what was published, and a best a search."""
+        return 1 + num_searches(method, self.repeats)
+
+    def detectable(self, num_methods: int, seed_sd: float) -> float:
         """Return the gain over the baseline, in mIoU, that is shown with 80 % power.
 
-        By Welch's test and Holm's procedure over the methods. Between several searches of a method
-        the noise of searching comes on top, which nobody knows beforehand: then it is a lower
-        bound.
+        By Welch's test, at the level of the first step of Holm's procedure over the methods. With
+        several searches a method the noise of searching comes on top: then it is a lower bound.
         """
         from sweeper.statistics.power import Design
 
+        sizes = (self.seeds.baseline, self.seeds.method)
         sds = (seed_sd, seed_sd)
-        sizes = (self.baseline_seeds, self.seeds)
-        if repeats > 1:  # the unit is a search: the mean of its confirmations
-            sds = (seed_sd / self.baseline_seeds**0.5, seed_sd / self.seeds**0.5)
-            sizes = (num_searches(BASELINE, repeats), repeats)
+        if self.repeats > 1:  # the unit is a search: the mean of its confirmations
+            sds = (seed_sd / sizes[0] ** 0.5, seed_sd / sizes[1] ** 0.5)
+            sizes = (num_searches(BASELINE, self.repeats), self.repeats)
         return Design(sds=sds, sizes=sizes, num_comparisons=num_methods).detectable()
+
+
+def finished(searches: Sequence[Search]) -> int:
+    """Return how many trials come to their end: of these the weights are kept."""
+    of_brackets = sum(s.plan.width(index) for s in searches for index in s.brackets)
+    return of_brackets + sum(_finished_of_open(search) for search in searches)
+
+
+def _finished_of_open(search: Search) -> int:
+    found = search.open or {}
+    judged = sum(number for standing, number in found.items() if standing.is_judged)
+    places = search.plan.places(search.open_bracket, len(search.plan.keep) - 1) if judged else 0
+    return sum(found.values()) - judged + min(judged, places)
 
 
 def _whole(trials: int, steps: int) -> Plan:

@@ -6,7 +6,7 @@ Nothing is kept. Time does not depend on the weights, so that no teacher need be
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
 from statistics import median
@@ -16,25 +16,17 @@ from typing import Self
 
 import torch
 
-from trainers.checkpoints import read, write
+from trainers.checkpoints import write
 from trainers.cohort import Trainer
 from trainers.data import Dataset
 from trainers.models import build_net
-from trainers.segment import Control, Member, MemberOutcome, Segment
-from trainers.tasks import Task
+from trainers.segment import Control, Member, Segment
+from trainers.tasks import Net, Task
 
 LEAST_STEPS, MOST_STEPS = 4, 30
 PATIENCE_S = 2.0  # after the least steps
 WARM = 1  # steps that are not counted
 SEED = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Footprint:
-    """Bytes that a student's checkpoint takes."""
-
-    finished: int  # weights alone
-    under_way: int  # with the optimiser's state
 
 
 class Probe:
@@ -86,23 +78,15 @@ class Probe:
         self._trainer.run(segment, control)
         return marks[-1] - marks[0]
 
-    def footprint(self) -> Footprint:
-        """Return how large a baseline's checkpoints are."""
-        file = self._member(self._segment("baseline", 1, stop=1)).checkpoint
-        if file is None:
-            raise ValueError("a baseline that took one step has left no checkpoint")
-        student = read(file)["student"].values()
-        weights = sum(tensor.numel() * tensor.element_size() for tensor in student)
-        return Footprint(finished=weights, under_way=file.stat().st_size)
+    def weights_bytes(self) -> int:
+        """Return the bytes of a student's weights: what is kept of a finished trial."""
+        student = build_net(self._bare(self.task.student), self.dataset.num_classes)
+        return sum(t.numel() * t.element_size() for t in student.state_dict().values())
 
     def teacher_step_seconds(self) -> float:
         """Return the seconds of a step of the teacher's own training."""
         with Probe(self.task.teacher_task(), self.root, self.device) as probe:
             return probe.step_seconds("baseline", 1)
-
-    def _member(self, segment: Segment) -> MemberOutcome:
-        [member] = self._trainer.run(segment).members
-        return member
 
     def _segment(self, method: str, cohort: int, stop: int) -> Segment:
         number = next(self._numbers)
@@ -130,7 +114,12 @@ class Probe:
     def _random_teacher(self) -> Path | None:
         if self.task.teacher is None:
             return None
-        bare = self.task.teacher.net.model_copy(update={"weights": "none"})
+        bare = self._bare(self.task.teacher.net)
         file = Path(self._scratch.name) / "teacher.pt"
         write(file, {"student": build_net(bare, self.dataset.num_classes).state_dict()})
         return file
+
+    @staticmethod
+    def _bare(net: Net) -> Net:
+        """Return the net without weights from elsewhere: its size and speed are the same."""
+        return net.model_copy(update={"weights": "none"})
