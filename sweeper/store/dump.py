@@ -13,9 +13,9 @@ from sqlalchemy import text
 from sweeper.config import child_environment
 from sweeper.errors import DatabaseError
 from sweeper.store.binaries import bundled
+from sweeper.store.columns import SCHEMA
 from sweeper.store.engine import connect_engine, database_errors
 from sweeper.store.initialise import make_reader
-from sweeper.store.schema import SCHEMA
 from sweeper.store.url import libpq_uri, masked, parse_url
 
 ENCRYPTED = {"require", "verify-ca", "verify-full"}

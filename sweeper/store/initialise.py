@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from sweeper.errors import DatabaseError
 from sweeper.store import migrations
 from sweeper.store.cluster import READER
+from sweeper.store.columns import SCHEMA
 from sweeper.store.engine import connect_engine, connect_storage, database_errors, is_embedded
-from sweeper.store.schema import SCHEMA
 from sweeper.store.url import masked
 
 LOCK_KEY = 7_311_967_130_120_402  # any number, the same for every sweeper

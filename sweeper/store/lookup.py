@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from sweeper.errors import SweeperError
 from sweeper.names import study_name
-from sweeper.store.schema import study, sweep, trial
+from sweeper.store.schema import launch, study, sweep, trial
 from trainers.errors import near_miss
 
 
@@ -34,6 +34,17 @@ def find_stages(connection: Connection, sweep_id: int) -> list[Row[Any]]:
     """Return the rows of the stages that confirm a sweep, first to last."""
     query = select(sweep).where(sweep.c.confirms == sweep_id).order_by(sweep.c.stage)
     return list(connection.execute(query))
+
+
+def last_inputs(connection: Connection, sweep_id: int) -> dict[str, Any]:
+    """Return what the last launch of a sweep was given and ran with; empty without one."""
+    query = (
+        select(launch.c.provenance)
+        .where(launch.c.sweep_id == sweep_id)
+        .order_by(launch.c.id.desc())
+        .limit(1)
+    )
+    return dict(connection.scalar(query) or {})
 
 
 def find_studies(connection: Connection, sweep_row: Row[Any]) -> list[Row[Any]]:

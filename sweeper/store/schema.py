@@ -10,7 +10,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     Double,
     ForeignKey,
     ForeignKeyConstraint,
@@ -18,52 +17,20 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
-    func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-SCHEMA = "sweeper"
-
-metadata = MetaData(
-    schema=SCHEMA,
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    },
-)
-
-
-def _now(name: str, comment: str) -> Column[object]:
-    return Column(
-        name, DateTime(timezone=True), nullable=False, server_default=func.now(), comment=comment
-    )
-
-
-def _later(name: str, comment: str) -> Column[object]:
-    return Column(name, DateTime(timezone=True), comment=comment)
-
-
-def _count(name: str, comment: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False, server_default="0", comment=comment)
-
-
-def _seconds(name: str, comment: str) -> Column[float]:
-    return Column(name, Double, nullable=False, server_default="0", comment=comment)
-
+from sweeper.store.columns import count, later, metadata, now, seconds
 
 sweep = Table(
     "sweep",
     metadata,
     Column("id", Integer, Identity(), primary_key=True, comment="Surrogate key"),
     Column("name", Text, nullable=False, unique=True, comment="Name given by its users"),
-    _now("created_at", "When it was first launched"),
+    now("created_at", "When it was first launched"),
     Column("seed", BigInteger, nullable=False, comment="Root of every seed of the sweep"),
     Column("protocol", JSONB, nullable=False, comment="All that is equal for every method"),
     Column("protocol_hash", Text, nullable=False, comment="sha256 of the protocol"),
@@ -115,7 +82,7 @@ study = Table(
         JSONB,
         comment="Gradient shares of its terms, hence its multiplier's range; null: not measured",
     ),
-    _now("created_at", "When the method was first launched"),
+    now("created_at", "When the method was first launched"),
     UniqueConstraint("sweep_id", "method", "repeat"),
     comment="One search: a method and a repeat within a sweep; one Optuna study each",
 )
@@ -131,7 +98,7 @@ bracket = Table(
     ),
     Column("index", Integer, primary_key=True, comment="Place among the brackets, from 0"),
     Column("planned_steps", BigInteger, nullable=False, comment="Allowance, whatever the values"),
-    _now("planned_at", "When its trials were sampled"),
+    now("planned_at", "When its trials were sampled"),
     comment="Trials that were planned together and are judged together",
 )
 
@@ -168,11 +135,11 @@ trial = Table(
     Column("checkpoint", Text, comment="Its state at that step; of a COMPLETE trial its weights"),
     Column("value", Double, comment="mIoU in percent at its last rung; null when diverged"),
     Column("reason", Text, comment="Why it failed or diverged"),
-    _count("begun_steps", "Furthest step that any of its segments was to reach"),
-    _count("trained_steps", "Steps whose result was kept"),
-    _count("wasted_steps", "Steps lost with a worker or driver"),
-    _seconds("device_seconds", "Device time of the kept steps"),
-    _seconds("wasted_seconds", "Device time of the lost steps"),
+    count("begun_steps", "Furthest step that any of its segments was to reach"),
+    count("trained_steps", "Steps whose result was kept"),
+    count("wasted_steps", "Steps lost with a worker or driver"),
+    seconds("device_seconds", "Device time of the kept steps"),
+    seconds("wasted_seconds", "Device time of the lost steps"),
     Column("revision", Integer, nullable=False, server_default="1", comment="Raised by a change"),
     Column(
         "projected_revision",
@@ -181,8 +148,8 @@ trial = Table(
         server_default="0",
         comment="Revision that Optuna's tables show",
     ),
-    _now("created_at", "When it was planned"),
-    _later("finished_at", "When it was decided"),
+    now("created_at", "When it was planned"),
+    later("finished_at", "When it was decided"),
     comment="One set of hyperparameters, trained under the protocol",
 )
 Index(None, trial.c.study_id, postgresql_where=trial.c.state == "RUNNING")
@@ -198,7 +165,7 @@ rung = Table(
     Column("class_iou", JSONB, nullable=False, comment="IoU in percent per class; null: absent"),
     Column("weights_hash", Text, nullable=False, comment="sha256 of the student's weights"),
     Column("segment_id", BigInteger, nullable=False, comment="The segment that reached it"),
-    _now("recorded_at", "When it was recorded"),
+    now("recorded_at", "When it was recorded"),
     ForeignKeyConstraint(
         ["study_id", "number"], [trial.c.study_id, trial.c.number], ondelete="CASCADE"
     ),
@@ -224,9 +191,9 @@ segment = Table(
     Column("folder", Text, nullable=False, comment="Where its checkpoints are written"),
     Column("progress_step", BigInteger, nullable=False, comment="Step last heard of"),
     Column("device_name", Text, comment="Model of the device that ran it"),
-    _now("started_at", "When it was issued"),
-    _later("heard_at", "When its worker was last heard of"),
-    _later("ended_at", "When its outcome was recorded"),
+    now("started_at", "When it was issued"),
+    later("heard_at", "When its worker was last heard of"),
+    later("ended_at", "When its outcome was recorded"),
     Column("wall_seconds", Double, comment="Wall time as measured by the worker"),
     Column("notes", JSONB, comment="What the worker had to say, for example a split cohort"),
     comment="The unit of work: members trained together from one step to another",
@@ -273,7 +240,7 @@ lease = Table(
     Column("boot", Text, comment="Identity of that host's boot"),
     Column("pid", Integer, comment="Process id of the driver"),
     Column("process_started", Double, comment="When that process started, in ticks since the boot"),
-    _now("renewed_at", "When its driver was last heard of"),
+    now("renewed_at", "When its driver was last heard of"),
     comment="Who drives a sweep: one driver at a time",
 )
 
@@ -288,7 +255,7 @@ launch = Table(
         index=True,
         comment="The sweep",
     ),
-    _now("at", "When"),
+    now("at", "When"),
     Column("who", Text, nullable=False, comment="user@host"),
     Column("command", Text, nullable=False, comment="Command line, passwords masked"),
     Column("provenance", JSONB, nullable=False, comment="Versions, git commit, hardware"),
@@ -310,7 +277,7 @@ artifact = Table(
     Column("path", Text, nullable=False, comment="Where its file lies"),
     Column("weights_hash", Text, nullable=False, comment="sha256 of its weights"),
     Column("metrics", JSONB, nullable=False, comment="For example mIoU on the selection split"),
-    _now("created_at", "When it was stored"),
+    now("created_at", "When it was stored"),
     comment="Something trained once and used by many trials",
 )
 
@@ -325,7 +292,7 @@ picture = Table(
     Column("kind", Text, nullable=False, comment="prediction: image, labels, student, teacher"),
     Column("media_type", Text, nullable=False, comment="Such as image/png"),
     Column("content", LargeBinary, nullable=False, comment="The file"),
-    _now("recorded_at", "When it was recorded"),
+    now("recorded_at", "When it was recorded"),
     ForeignKeyConstraint(
         ["study_id", "number"], [trial.c.study_id, trial.c.number], ondelete="CASCADE"
     ),
@@ -341,7 +308,7 @@ confusion = Table(
     Column(
         "content", LargeBinary, nullable=False, comment="Matrix of each reported image, as .npz"
     ),
-    _now("recorded_at", "When the reported split was read for it"),
+    now("recorded_at", "When the reported split was read for it"),
     ForeignKeyConstraint(
         ["study_id", "number"], [trial.c.study_id, trial.c.number], ondelete="CASCADE"
     ),
@@ -361,7 +328,7 @@ event = Table(
     ),
     Column("study_id", Integer, comment="The study, if it concerns one"),
     Column("number", Integer, comment="The trial's number, if it concerns one"),
-    _now("at", "When"),
+    now("at", "When"),
     Column(
         "kind",
         Text,

@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from sweeper.errors import DatabaseError
-from sweeper.store.schema import SCHEMA
+from sweeper.store.columns import SCHEMA
 from sweeper.store.views import VIEWS
 
 VERSION_TABLE = "alembic_version"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from alembic import context
 
+from sweeper.store import schema
+from sweeper.store.columns import SCHEMA
 from sweeper.store.migrations import VERSION_TABLE
-from sweeper.store.schema import SCHEMA, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=schema.sweep.metadata,
     version_table=VERSION_TABLE,
     version_table_schema=SCHEMA,
     include_schemas=True,

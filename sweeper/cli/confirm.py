@@ -1,0 +1,94 @@
+"""`sweeper confirm`: train what a sweep has chosen again, with fresh seeds, for the verdict."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sweeper.cli.means import Means, log_to_console, means_options, read_means
+from sweeper.config import load_config
+from sweeper.confirming import Confirmation, find_stage
+from sweeper.protocol import task_of
+from sweeper.store.database import Store, open_store
+from sweeper.store.lookup import find_sweep, last_inputs
+
+EXAMPLES = """\b
+Examples:
+  sweeper confirm shapes
+  sweeper confirm camvid-tiny --workers 2
+  sweeper confirm camvid-tiny --method rdd --method kd --seeds 20
+  sweeper confirm camvid-tiny --more
+  sweeper compare camvid-tiny
+
+\b
+Exit codes as those of sweeper launch.
+"""
+
+
+@click.command(name="confirm", epilog=EXAMPLES)
+@click.argument("sweep")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    help="Only these methods and the baseline [default: all that are finished].",
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=2), help="Fresh seeds a configuration [default: 10]."
+)
+@click.option(
+    "--baseline-seeds",
+    type=click.IntRange(min=2),
+    help="Of the baseline, which every comparison needs [default: 30].",
+)
+@click.option("--budget", type=int, help="Compare the first so many trials [default: all].")
+@click.option("--delta", type=float, help="Gains under so much mIoU do not matter [default: 0.5].")
+@click.option("--paired", is_flag=True, default=None, help="Test differences seed by seed.")
+@click.option("--more", is_flag=True, help="Declare a second confirmation with fresh seeds.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="As in launch [default: its].")
+@means_options
+def command(**given: Any) -> None:
+    """Train SWEEP's choices again, for as long as a full trial, with seeds that no search saw.
+
+    Of every method the published values and the best trial found, on the split that selection
+    never saw, which is read once a run. All of it is frozen when it begins; the same command goes
+    on after a stop. With several searches a method (launch --repeats) 3 seeds each are usual.
+    """
+    log_to_console()
+    store = open_store(given["database"], "sweeper confirm")
+    wanted = Confirmation(
+        sweep=given["sweep"],
+        methods=given["methods"] or None,
+        budget=given["budget"],
+        seeds=given["seeds"],
+        baseline_seeds=given["baseline_seeds"],
+        delta=given["delta"],
+        paired=given["paired"],
+        more=given["more"],
+    )
+    means, root = _prepare(store, wanted, given)
+    from sweeper.cli.start import start_confirmation
+
+    sys.exit(start_confirmation(store, wanted, means, root))
+
+
+def _prepare(
+    store: Store, wanted: Confirmation, given: dict[str, Any]
+) -> tuple[Means, Path | None]:
+    """Return with what to train: as the last launch did, where the command line is silent."""
+    config = load_config()
+    with store.engine.connect() as connection:
+        row = find_sweep(connection, wanted.sweep)
+        find_stage(connection, wanted)  # what is refused is refused before anything is loaded
+        inputs = last_inputs(connection, row.id)
+    task = task_of(row.protocol)
+    means = Means(**read_means(given, config, cohort=task.search.cohort))
+    if given["checkpoint_dir"] is None and inputs.get("checkpoints"):
+        means = replace(means, checkpoints=Path(inputs["checkpoints"]))
+    stated = given["data_root"] or config.data_root
+    known = inputs.get("data_root")
+    return means, stated or (Path(known) if known else None)

@@ -1,0 +1,1 @@
+"""What finished searches and their confirmations say, as data frames."""

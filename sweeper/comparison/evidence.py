@@ -1,0 +1,251 @@
+"""All that a comparison is made from, read from the store once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, Row, select, text
+
+from sweeper.names import search_name
+from sweeper.protocol import plan_of
+from sweeper.search.plan import Plan
+from sweeper.store.lookup import find_stages, find_sweep, last_inputs
+from sweeper.store.schema import confusion, picture
+from trainers.confusions import unpack
+from trainers.errors import MethodError
+from trainers.methods import read_space
+
+STUDIES = text("""
+SELECT id AS study_id, method, repeat, state, reason, target, space, space_hash, code_hash,
+       calibration, needs_teacher, preparation, created_at
+FROM sweeper.study WHERE sweep_id = :sweep ORDER BY id
+""")
+TRIALS = text("""
+SELECT t.study_id, y.method, y.repeat, t.number, t.bracket, t.origin, t.state, t.diverged,
+       t.value AS miou, t.step, t.params, t.trained_steps, t.wasted_steps, t.device_seconds,
+       t.wasted_seconds, t.finished_at
+FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
+WHERE y.sweep_id = :sweep ORDER BY y.id, t.number
+""")
+RUNGS = text("""
+SELECT r.study_id, y.method, y.repeat, r.number, t.bracket, r.index AS rung, r.step,
+       r.value AS miou, r.class_iou
+FROM sweeper.rung r JOIN sweeper.study y ON y.id = r.study_id
+JOIN sweeper.trial t ON t.study_id = r.study_id AND t.number = r.number
+WHERE y.sweep_id = :sweep ORDER BY y.id, r.number, r.index
+""")
+CONFIRMATIONS = text("""
+SELECT stage, method, repeat, configuration, number, study_id, seed, state, diverged, miou,
+       class_iou, params, trained_steps, device_seconds, reason, finished_at
+FROM sweeper.confirmations WHERE sweep = :name ORDER BY stage, study_id, number
+""")
+TEACHER = text("""
+SELECT a.origin, a.weights_hash, (a.metrics ->> 'miou')::float AS miou, a.path, a.created_at
+FROM sweeper.artifact a WHERE a.kind = 'teacher' AND a.weights_hash = :hash LIMIT 1
+""")
+LAUNCHES = text("""
+SELECT at, who, command, provenance FROM sweeper.launch WHERE sweep_id = :sweep ORDER BY id
+""")
+EVENTS = text("""
+SELECT at, kind, study_id, number, detail FROM sweeper.event WHERE sweep_id = :sweep ORDER BY id
+""")
+Confusions = Mapping[tuple[int, int], NDArray[np.int32]]  # (study, number) -> (images, K, K)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A confirmation as it was declared."""
+
+    number: int
+    name: str
+    sweep_id: int
+    declared_at: datetime
+    methods: tuple[str, ...]
+    budget: int
+    seeds: int
+    baseline_seeds: int
+    delta: float  # mIoU
+    paired: bool
+    incumbents: Mapping[str, int]  # search -> number of the trial that was chosen
+    blocks: tuple[str, ...]  # of each reported image
+    classes: tuple[str, ...]
+    is_done: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherFacts:
+    """What is known of the sweep's teacher."""
+
+    origin: str  # "trained", or the file it was taken from
+    weights_hash: str
+    miou: float  # percent, on the selection split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A sweep, its searches and its confirmations; mIoU in percent, times in UTC."""
+
+    engine: Engine
+    sweep_id: int
+    name: str
+    seed: int
+    protocol: Mapping[str, Any]
+    created_at: datetime
+    note: str  # that must be said with the data
+    teacher: TeacherFacts | None
+    studies: pd.DataFrame  # one row a search
+    trials: pd.DataFrame  # one row a trial
+    rungs: pd.DataFrame  # one row a trial and rung it reached
+    stages: tuple[Stage, ...]
+    confirmations: pd.DataFrame  # one row a confirmation
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        return str(self.protocol["task"]["name"])
+
+    @property
+    def plan(self) -> Plan:
+        """How the trials of each search were planned and judged."""
+        return plan_of(self.protocol)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods in the order of their launch; those confirmed where there is a stage."""
+        names = dict.fromkeys(self.studies["method"])
+        return tuple(n for n in names if not self.stages or n in self.stages[0].methods)
+
+    @property
+    def budget(self) -> int:
+        """How many trials are compared: those of the stage, or whole brackets all searches have."""
+        if self.stages:
+            return self.stages[0].budget
+        decided = self.trials[self.trials["state"] != "RUNNING"].groupby("study_id").size()
+        fewest = int(decided.reindex(self.studies["study_id"], fill_value=0).min())
+        return fewest // self.plan.bracket * self.plan.bracket
+
+    @cached_property
+    def launches(self) -> pd.DataFrame:
+        """Who launched what, when, with which software."""
+        return self._frame(LAUNCHES)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """What the state machine decided, in order."""
+        return self._frame(EVENTS)
+
+    def confusions(self, keys: Sequence[tuple[int, int]]) -> Confusions:
+        """Return the confusion matrices of confirmations, given as (study, number)."""
+        wanted = set(keys)
+        query = select(confusion).where(confusion.c.study_id.in_({key[0] for key in keys}))
+        with self.engine.connect() as connection:
+            return {
+                (row.study_id, row.number): unpack(row.content)
+                for row in connection.execute(query)
+                if (row.study_id, row.number) in wanted
+            }
+
+    def pictures(self, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        """Return the PNG of predictions of each of these confirmations that has one."""
+        wanted = set(keys)
+        query = select(picture).where(picture.c.study_id.in_({key[0] for key in keys}))
+        with self.engine.connect() as connection:
+            return {
+                (row.study_id, row.number): row.content
+                for row in connection.execute(query)
+                if (row.study_id, row.number) in wanted
+            }
+
+    def _frame(self, query: Any) -> pd.DataFrame:
+        with self.engine.connect() as connection:
+            return _frame(connection, query, sweep=self.sweep_id)
+
+
+def read_evidence(engine: Engine, name: str) -> Evidence:
+    """Return what the store has of a sweep; SweeperError with the nearest name for no such one."""
+    with engine.connect() as connection:
+        row = find_sweep(connection, name)
+        inputs = last_inputs(connection, row.id)
+        return Evidence(
+            engine=engine,
+            sweep_id=row.id,
+            name=row.name,
+            seed=row.seed,
+            protocol=row.protocol,
+            created_at=row.created_at,
+            note=inputs.get("data_note") or "",
+            teacher=_teacher(connection, row.teacher_hash),
+            studies=_studies(connection, row.id),
+            trials=_frame(connection, TRIALS, sweep=row.id),
+            rungs=_frame(connection, RUNGS, sweep=row.id),
+            stages=tuple(_stage(connection, each) for each in find_stages(connection, row.id)),
+            confirmations=_frame(connection, CONFIRMATIONS, name=row.name),
+        )
+
+
+def _frame(connection: Connection, query: Any, **values: Any) -> pd.DataFrame:
+    result = connection.execute(query, values)
+    frame = pd.DataFrame.from_records([tuple(row) for row in result], columns=list(result.keys()))
+    for column in frame.columns.intersection(["miou"]):
+        frame[column] = frame[column].astype(float)
+    return frame
+
+
+def _studies(connection: Connection, sweep_id: int) -> pd.DataFrame:
+    frame = _frame(connection, STUDIES, sweep=sweep_id)
+    frame["name"] = [
+        search_name(*key) for key in zip(frame["method"], frame["repeat"], strict=True)
+    ]
+    frame["dimensions"] = [len(space["dimensions"]) for space in frame["space"]]
+    frame["contains_baseline"] = [_contains_baseline(method) for method in frame["method"]]
+    return frame
+
+
+def _contains_baseline(method: str) -> bool:
+    """Return what the method declares; False for one that is not installed here."""
+    try:
+        return read_space(method).contains_baseline
+    except MethodError:
+        return False
+
+
+def _teacher(connection: Connection, weights_hash: str | None) -> TeacherFacts | None:
+    row = connection.execute(TEACHER, {"hash": weights_hash}).one_or_none()
+    if row is None:
+        return None
+    return TeacherFacts(origin=row.origin, weights_hash=row.weights_hash, miou=row.miou)
+
+
+def _stage(connection: Connection, row: Row[Any]) -> Stage:
+    terms = row.protocol["confirmation"]
+    states = connection.scalars(
+        text(
+            "SELECT DISTINCT t.state FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id"
+            " WHERE y.sweep_id = :sweep"
+        ),
+        {"sweep": row.id},
+    )
+    report = terms["report"]
+    return Stage(
+        number=row.stage,
+        name=row.name,
+        sweep_id=row.id,
+        declared_at=row.created_at,
+        methods=tuple(terms["methods"]),
+        budget=terms["budget"],
+        seeds=terms["seeds"],
+        baseline_seeds=terms["baseline_seeds"],
+        delta=terms["delta"],
+        paired=terms["paired"],
+        incumbents=terms["incumbents"],
+        blocks=tuple(report["blocks"]),
+        classes=tuple(report["classes"]),
+        is_done="RUNNING" not in set(states),
+    )

@@ -1,0 +1,1 @@
+"""What numbers of trained seeds say: pure functions of arrays, without a store or a table."""

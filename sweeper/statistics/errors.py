@@ -1,0 +1,9 @@
+"""The one error of the statistics: values from which nothing can be concluded."""
+
+from __future__ import annotations
+
+from sweeper.errors import SweeperError
+
+
+class StatisticsError(SweeperError):
+    """Too few values, or values that are no numbers, were given to be compared."""

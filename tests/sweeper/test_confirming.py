@@ -1,0 +1,149 @@
+"""What a confirmation is made of, how it is frozen, and that it is read as declared."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from sweeper.comparison.evidence import read_evidence
+from sweeper.confirming import Confirmation, Reported, declare_stage
+from sweeper.declaring import Launch
+from sweeper.errors import PlanError, ProtocolMismatch, SweeperError
+from sweeper.queries import run_query
+from sweeper.store.database import Store
+from tests.sweeper.synthetic import BEST, confirm, fill, leave_in_flight, params_of
+
+WHO = Launch(who="somebody@somewhere", command="sweeper confirm demo", provenance={})
+DATA = Reported(fingerprint="data", blocks=("a", "b"), classes=("road", "car", "sky"))
+VALUES = {"baseline": [41.0, 41.5, 42.0], "kd": [43.0, 42.5], "rdd": [42.0, 41.0]}
+
+
+@pytest.fixture
+def searched(store: Store) -> Store:
+    fill(store.engine)
+    return store
+
+
+def declare(store: Store, **wanted: object) -> object:
+    return declare_stage(store.engine, Confirmation(sweep="demo", **wanted), DATA, WHO)  # type: ignore[arg-type]
+
+
+def test_published_values_and_the_best_trial_are_trained_with_seeds_that_all_methods_share(
+    searched: Store,
+) -> None:
+    declare(searched, seeds=2, baseline_seeds=3)
+    rows = run_query(searched.engine, "confirmations", "demo")
+    counts = rows.groupby(["method", "configuration"]).size().to_dict()
+    assert counts == {
+        **{("baseline", each): 3 for each in ("published", "tuned")},
+        **{(method, each): 2 for method in ("kd", "rdd") for each in ("published", "tuned")},
+    }
+    seeds = {method: list(dict.fromkeys(part["seed"])) for method, part in rows.groupby("method")}
+    assert seeds["kd"] == seeds["rdd"] == seeds["baseline"][:2]
+    tuned = rows[(rows["method"] == "kd") & (rows["configuration"] == "tuned")].iloc[0]
+    assert tuned["params.learning_rate"] == params_of("kd", BEST)["learning_rate"]
+
+
+def test_a_search_won_by_the_published_values_is_trained_once_for_both(searched: Store) -> None:
+    with searched.engine.begin() as connection:
+        connection.execute(text("UPDATE sweeper.trial SET value = 99 WHERE number = 0"))
+    declare(searched, seeds=2, baseline_seeds=2)
+    rows = run_query(searched.engine, "confirmations", "demo")
+    assert set(rows["configuration"]) == {"published"}
+    assert set(read_evidence(searched.engine, "demo").stages[0].incumbents.values()) == {0}
+
+
+def test_a_smaller_budget_takes_the_best_of_the_first_brackets(searched: Store) -> None:
+    with searched.engine.begin() as connection:
+        connection.execute(text("UPDATE sweeper.trial SET value = 99 WHERE number = 10"))
+    declare(searched, budget=8)
+    assert set(read_evidence(searched.engine, "demo").stages[0].incumbents.values()) == {BEST}
+
+
+def test_a_second_declaration_goes_on_with_the_first(searched: Store) -> None:
+    first = declare(searched, seeds=4, methods=("kd",))
+    for same in ({}, {"seeds": 4}, {"methods": ("kd",)}, {"methods": ("kd", "baseline")}):
+        assert declare(searched, **same).id == first.id  # type: ignore[attr-defined]
+    with pytest.raises(ProtocolMismatch, match="seeds: was 4, now 5"):
+        declare(searched, seeds=5)
+    with pytest.raises(ProtocolMismatch, match="methods: was"):
+        declare(searched, methods=("rdd",))
+
+
+def test_a_second_stage_has_fresh_seeds_and_there_is_no_third(searched: Store) -> None:
+    confirm(searched.engine, VALUES)
+    confirm(searched.engine, VALUES, more=True)
+    seeds = [set(part["seed"]) for _, part in confirmations(searched).groupby("stage")]
+    assert [len(each) for each in seeds] == [3, 3]
+    assert not seeds[0] & seeds[1]
+    with pytest.raises(PlanError, match="has its 2 confirmations"):
+        declare(searched, more=True)
+
+
+def confirmations(store: Store):  # type: ignore[no-untyped-def]
+    return read_evidence(store.engine, "demo").confirmations
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"more": True}, "has no confirmation yet"),
+        ({"methods": ("kdd",)}, "no method 'kdd' in sweep demo; did you mean 'kd'"),
+        ({"budget": 12}, "must be a positive multiple"),
+        ({"budget": 24}, "is not finished: baseline 16 of 24, kd 16 of 24"),
+        ({"methods": ("baseline",)}, "no method beside the baseline"),
+    ],
+)
+def test_what_cannot_be_confirmed_is_refused(
+    searched: Store, wanted: dict[str, object], said: str
+) -> None:
+    with pytest.raises(PlanError, match=said):
+        declare(searched, **wanted)
+    assert run_query(searched.engine, "confirmations", "demo").empty
+
+
+def test_an_unfinished_search_is_refused_with_how_far_it_is(searched: Store) -> None:
+    leave_in_flight(searched.engine, 2)
+    with pytest.raises(PlanError, match="kd 15 of 16 trials are decided"):
+        declare(searched)
+
+
+def test_a_sweep_without_a_baseline_is_refused(store: Store) -> None:
+    fill(store.engine, methods=("kd",))
+    with pytest.raises(PlanError, match="no baseline, so no gain can be told"):
+        declare(store)
+
+
+def test_a_method_none_of_whose_trials_came_to_the_end_is_named(searched: Store) -> None:
+    with searched.engine.begin() as connection:
+        connection.execute(text("UPDATE sweeper.trial SET state = 'PRUNED' WHERE study_id = 2"))
+    with pytest.raises(SweeperError, match="kd has no trial that came to its end within 16"):
+        declare(searched)
+
+
+def test_other_data_are_refused(searched: Store) -> None:
+    other = Reported(fingerprint="other", blocks=("a",), classes=("road",))
+    with pytest.raises(ProtocolMismatch, match="searched with"):
+        declare_stage(searched.engine, Confirmation(sweep="demo"), other, WHO)
+
+
+def test_the_evidence_has_what_was_declared_and_what_came_of_it(searched: Store) -> None:
+    confirm(searched.engine, VALUES)
+    evidence = read_evidence(searched.engine, "demo")
+    [stage] = evidence.stages
+    assert (stage.seeds, stage.baseline_seeds, stage.delta, stage.is_done) == (2, 3, 0.5, True)
+    assert (evidence.budget, evidence.methods) == (16, ("baseline", "kd", "rdd"))
+    tuned = evidence.confirmations.query("configuration == 'tuned'")
+    assert tuned.groupby("method")["miou"].apply(list).to_dict() == VALUES
+    keys = list(zip(tuned["study_id"], tuned["number"], strict=True))
+    matrices = evidence.confusions(keys)
+    assert set(matrices) == set(keys)
+    assert {matrix.shape for matrix in matrices.values()} == {(6, 3, 3)}
+
+
+def test_stages_are_no_sweeps_to_choose_from_and_show_nothing_to_optuna(searched: Store) -> None:
+    confirm(searched.engine, VALUES)
+    for name in ("trials", "curves", "leaderboard"):
+        assert set(run_query(searched.engine, name)["sweep"]) == {"demo"}
+    with pytest.raises(SweeperError, match="demo:confirm-1"):
+        run_query(searched.engine, "trials", "demo:confirm-2")
