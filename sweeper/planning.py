@@ -8,11 +8,9 @@ from typing import NamedTuple
 
 from sweeper.confirming import Seeds
 from sweeper.declaring import BASELINE, num_searches
-from sweeper.errors import PlanError
 from sweeper.search.plan import Plan
 
-SEEDS_OF_A_SEARCH = 3  # where a method has several searches: the search is the unit then
-LEAST_SEEDS = 2
+SEEDS_OF_A_SEARCH = Seeds(method=3, baseline=3)  # where there are several: they are the units then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +21,7 @@ class Pace:
     common: float = 0.0  # a step, once for a cohort: images, the teacher's pass
     ending: float = 0.0  # evaluation at a rung, for every member
     basis: str = ""  # what this rests on
+    smallest: int = 1  # cohort that was seen: the parts cannot be told apart in one size alone
 
     @property
     def alone(self) -> float:
@@ -102,20 +101,12 @@ class Repetition:
 
     @classmethod
     def of(cls, repeats: int, seeds: int | None, baseline_seeds: int | None) -> Repetition:
-        """Return what is given, completed by what is usual; PlanError where no spread is seen."""
-        usual = (
-            Seeds() if repeats == 1 else Seeds(method=SEEDS_OF_A_SEARCH, baseline=SEEDS_OF_A_SEARCH)
-        )
+        """Return what is given, completed by what is usual."""
+        usual = Seeds() if repeats == 1 else SEEDS_OF_A_SEARCH
         chosen = Seeds(
             method=usual.method if seeds is None else seeds,
             baseline=usual.baseline if baseline_seeds is None else baseline_seeds,
         )
-        given = {"--seeds": chosen.method, "--baseline-seeds": chosen.baseline}
-        for option, number in given.items():
-            if number < LEAST_SEEDS:
-                raise PlanError(
-                    f"{option} {number}: at least {LEAST_SEEDS}, else no spread is seen"
-                )
         return cls(seeds=chosen, repeats=repeats)
 
     def searches(self, paces: Mapping[str, Pace], steps: int) -> list[Search]:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from sweeper.cli.means import Means, log_to_console, means_options, read_means
-from sweeper.config import load_config
+from sweeper.config import Config, load_config
 from sweeper.errors import PlanError
 from sweeper.launching import Request
 from trainers.methods import read_space

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from sweeper.launching import Request
 from sweeper.planning import Repetition
 from sweeper.prospect import Prospect, of_request, of_sweep
 from sweeper.store.database import Store
-from sweeper.store.lookup import find_sweep
+from sweeper.store.lookup import find_sweep, last_inputs
 from sweeper.survey import Place
 from trainers.tasks import load_task
 
@@ -49,8 +50,14 @@ OF_A_LAUNCH = ("task", "methods", "every", "budget", "repeats", "no_pruning")
     show_default=True,
     help="Processes that train side by side.",
 )
-@click.option("--seeds", type=int, help="Of a confirmed configuration [default: 10; 3 a repeat].")
-@click.option("--baseline-seeds", type=int, help="The baseline's [default: 30; 3 a repeat].")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=2),
+    help="Of a confirmed configuration [default: 10; 3 a repeat].",
+)
+@click.option(
+    "--baseline-seeds", type=click.IntRange(min=2), help="The baseline's [default: 30; 3 a repeat]."
+)
 @click.option("--cohort", type=click.IntRange(min=1), help="Most trials that train together.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the task's data set.")
 @click.option("--device", help="cpu, cuda or cuda:N [default: what trained the task last].")
@@ -87,7 +94,9 @@ def _of_sweep(given: dict[str, Any], store: Store, place: Place) -> Prospect:
         )
     with store.engine.connect() as connection:
         row = find_sweep(connection, given["sweep"])
-    return of_sweep(row, place, given["seeds"], given["baseline_seeds"])
+        root = place.data_root or last_inputs(connection, row.id).get("data_root")
+    here = replace(place, data_root=None if root is None else Path(root))
+    return of_sweep(row, here, given["seeds"], given["baseline_seeds"])
 
 
 def _of_launch(given: dict[str, Any], config: Config, place: Place) -> Prospect:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from sweeper.cli.tables import byte_size, duration, echo_table
+from sweeper.cli.tables import byte_size, decimals, duration, echo_table
 from sweeper.declaring import BASELINE
 from sweeper.planning import Forecast, Search, finished, width
 from sweeper.prospect import Prospect
@@ -76,17 +76,17 @@ def _echo_parts(prospect: Prospect, workers: int) -> None:
     for name, searches in parts.items():
         rows[name] = [forecast(searches, workers=n, cohort=prospect.cohort) for n in counts]
     rows["all"] = [_sum(column) for column in zip(*rows.values(), strict=True)]
-    headers = ["", "trials", "steps", "device time", *(_headers(counts, _most(prospect)))]
+    headers = ["", "trainings", "steps", "device-hours", *map(_on, counts)]
     echo_table(headers, [_row(name, row, counts.index(workers)) for name, row in rows.items()])
 
 
-def _headers(counts: Sequence[int], most: int) -> list[str]:
-    return [f"on {n} worker{'s' * (n > 1)}{' or more' * (n == most)}" for n in counts]
+def _on(workers: int) -> str:
+    return f"on {workers} worker{'s' * (workers > 1)}"
 
 
 def _row(name: str, row: Sequence[Forecast], asked: int) -> tuple[object, ...]:
     chosen = row[asked]
-    hours = f"{chosen.device_seconds / SECONDS_PER_HOUR:.3g} h"
+    hours = decimals(chosen.device_seconds / SECONDS_PER_HOUR)
     walls = [duration(each.wall_seconds) for each in row]
     return (name, chosen.trials, f"{chosen.steps:,}", hours, *walls)
 
@@ -156,6 +156,10 @@ def _power(prospect: Prospect) -> list[str]:
 
 def _notes(prospect: Prospect) -> list[str]:
     lines = ["every trial is counted in full: one that diverges or fails costs less"]
+    if all(pace.smallest > 1 for pace in prospect.paces.values()):
+        lines.append(
+            "smaller cohorts were not seen: a step in them, and so more workers, may take longer"
+        )
     if prospect.unprepared:
         lines.append(f"not counted: preparations of {', '.join(prospect.unprepared)}")
     return lines
