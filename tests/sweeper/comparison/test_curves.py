@@ -12,7 +12,7 @@ import pytest
 from sweeper.comparison.curves import RESAMPLES, best_so_far, expected_maximum
 from sweeper.comparison.replay import AXES
 from sweeper.search.plan import Plan
-from tests.comparison.finished import PLAN, Finished, carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import PLAN, Finished, carry_out, noise, shuffled
 
 ENDED = {("kd", 1): ("diverged", 50), ("kd", 5): ("diverged", 4), ("kd", 9): ("failed", 20)}
 ALL_ANCHORS = Plan(bracket=8, rung_steps=(10, 90), keep=(8, 2), anchors=8)

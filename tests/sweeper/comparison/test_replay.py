@@ -7,7 +7,7 @@ import pytest
 
 from sweeper.comparison.replay import AXES, replay
 from sweeper.search.plan import Plan
-from tests.comparison.finished import PLAN, carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import PLAN, carry_out, noise, shuffled
 
 ENDED = {
     ("kd", 1): ("diverged", 50),
