@@ -108,7 +108,8 @@ def of_sweep(
             ),
             searches=[left.search(study, plan, paces[study.method]) for study in left.studies],
             confirmations=left.confirmations(paces)
-            or repetition.searches(paces, task.schedule.steps),
+            if left.stages
+            else repetition.searches(paces, task.schedule.steps),
             unprepared=sorted({s.preparation for s in unmade if s.preparation and not s.planned}),
             **survey.stored(),
         )
@@ -165,9 +166,7 @@ class _Left:
         )
 
     def confirmations(self, paces: Mapping[str, Pace]) -> list[Search]:
-        """Return what is left of the stages that are declared; nothing where none is."""
-        if not self.stages:
-            return []
+        """Return what is left of the stages that are declared, of which there is one or more."""
         plan = plan_of(self.stages[-1].protocol)
         methods = {study.id: study.method for study in self.stage_studies}
         found: dict[tuple[int, int], list[log.OpenTrial]] = {}

@@ -24,7 +24,9 @@ def echo_prospect(prospect: Prospect, workers: int) -> None:
     """Print what a prospect takes on that many workers, and what it can show."""
     plan, searches = prospect.plan, prospect.searches
     trials = sum(len(s.brackets) * plan.bracket for s in searches) + _open(searches)
-    click.echo(f"task {prospect.task.name}, {len(searches)} searches, {trials} trials to train")
+    click.echo(
+        f"task {prospect.task.name}: {len(searches)} search{'es' * (len(searches) > 1)}, {trials} trials to train"
+    )
     click.echo(_brackets(plan, searches))
     click.echo()
     _echo_paces(prospect)
