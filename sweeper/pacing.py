@@ -55,7 +55,7 @@ def _fitted(rows: Sequence[Spent], source: str) -> Pace:
         own=mean - common * share,
         common=common,
         basis=f"{source}: {total:,} steps in cohorts of {sizes}",
-        smallest=min(row.cohort for row in rows),
+        is_split=spread > 0,
     )
 
 

@@ -21,7 +21,7 @@ class Pace:
     common: float = 0.0  # a step, once for a cohort: images, the teacher's pass
     ending: float = 0.0  # evaluation at a rung, for every member
     basis: str = ""  # what this rests on
-    smallest: int = 1  # cohort that was seen: the parts cannot be told apart in one size alone
+    is_split: bool = True  # False: seen in cohorts of one size alone, all of it counts as own
 
     @property
     def alone(self) -> float:

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row
-
 from sweeper.declaring import BASELINE, num_searches
 from sweeper.errors import PlanError
 from sweeper.launching import Request, check
@@ -80,7 +78,7 @@ def of_request(request: Request, place: Place, repetition: Repetition) -> Prospe
 
 
 def of_sweep(
-    row: Row[Any], place: Place, seeds: int | None = None, baseline_seeds: int | None = None
+    row: Any, place: Place, seeds: int | None = None, baseline_seeds: int | None = None
 ) -> Prospect:
     """Return what is left of a stored sweep (`row` of the table `sweep`).
 
@@ -120,12 +118,12 @@ class _Left:
     """What the log says is not decided yet."""
 
     studies: Sequence[log.Study]  # of the search, those that go on
-    stages: Sequence[Row[Any]]
+    stages: Sequence[Any]
     stage_studies: Sequence[log.Study]
     open_trials: Sequence[log.OpenTrial]  # of both
 
     @classmethod
-    def of(cls, row: Row[Any], place: Place) -> _Left:
+    def of(cls, row: Any, place: Place) -> _Left:
         if row.confirms is not None:
             raise PlanError(f"{row.name} is a confirmation itself; name the sweep it confirms")
         with place.engine.connect() as connection:

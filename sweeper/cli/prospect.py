@@ -24,9 +24,8 @@ def echo_prospect(prospect: Prospect, workers: int) -> None:
     """Print what a prospect takes on that many workers, and what it can show."""
     plan, searches = prospect.plan, prospect.searches
     trials = sum(len(s.brackets) * plan.bracket for s in searches) + _open(searches)
-    click.echo(
-        f"task {prospect.task.name}: {len(searches)} search{'es' * (len(searches) > 1)}, {trials} trials to train"
-    )
+    many = "es" if len(searches) > 1 else ""
+    click.echo(f"task {prospect.task.name}: {len(searches)} search{many}, {trials} trials to train")
     click.echo(_brackets(plan, searches))
     click.echo()
     _echo_paces(prospect)
@@ -105,19 +104,19 @@ def _most(prospect: Prospect) -> int:
 
 
 def _widths(prospect: Prospect) -> list[str]:
-    """Say how many trials of all searches can train side by side at each rung."""
+    """Say how many trials of all searches can train side by side on the way to each rung."""
     plan, searches = prospect.plan, [s for s in prospect.searches if s.brackets or s.open]
     if not searches:
         return []
-    index = max((search.brackets.stop for search in searches), default=1) - 1
-    first, rungs = 0, []
-    for rung, step in enumerate(plan.rung_steps):
-        anchors = sum(plan.is_anchor(number) for number in plan.numbers(index))
-        side_by_side = (anchors + plan.places(index, rung)) * len(searches)
-        rungs.append(f"{side_by_side} from step {first} to {step}")
-        first = step
+    index = max(search.brackets.stop for search in searches) - 1
+    anchors = sum(plan.is_anchor(number) for number in plan.numbers(index))
+    rungs = [
+        f"{(anchors + plan.places(index, rung)) * len(searches)} to step {step}"
+        for rung, step in enumerate(plan.rung_steps)
+    ]
+    which = "later brackets" if index else "the first brackets"
     return [
-        f"width: side by side train at most {', '.join(rungs)}; of more than "
+        f"width: in {which} {', '.join(rungs)} can train side by side; of more than "
         f"{_most(prospect)} workers some always wait"
     ]
 
@@ -158,9 +157,9 @@ def _power(prospect: Prospect) -> list[str]:
 
 def _notes(prospect: Prospect) -> list[str]:
     lines = ["every trial is counted in full: one that diverges or fails costs less"]
-    if all(pace.smallest > 1 for pace in prospect.paces.values()):
+    if not any(pace.is_split for pace in prospect.paces.values()):
         lines.append(
-            "smaller cohorts were not seen: a step in them, and so more workers, may take longer"
+            "only cohorts of one size were seen: on more workers they are smaller, and steps slower"
         )
     if prospect.unprepared:
         lines.append(f"not counted: preparations of {', '.join(prospect.unprepared)}")

@@ -66,7 +66,7 @@ def test_two_sizes_of_cohorts_tell_the_own_part_from_the_common() -> None:
 
 def test_one_size_of_cohorts_leaves_all_of_it_the_students_own() -> None:
     pace = fit([spent(8, 2.0), spent(8, 4.0)], "log")["kd"]
-    assert (pace.own, pace.common, pace.smallest) == (3.0, 0.0, 8)
+    assert (pace.own, pace.common, pace.is_split) == (3.0, 0.0, False)
 
 
 @pytest.mark.parametrize("slower", [(2.0, 3.0), (9.0, 1.0)])

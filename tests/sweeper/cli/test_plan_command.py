@@ -33,7 +33,7 @@ def test_the_log_says_how_long_a_launch_will_take(look: Run) -> None:
     assert row(output, "baseline")[3].startswith("log, processor A: ")
     assert row(output, "search") == ["search", "16", "1,010", "0.03", "1 min 41 s", "26 s", "13 s"]
     assert row(output, "confirmation")[:3] == ["confirmation", "60", "4,800"]
-    assert "8 from step 0 to 26, 3 from step 26 to 80" in output
+    assert "in later brackets 8 to step 26, 3 to step 80 can train side by side" in output
     assert "no method beside the baseline" in output
 
 
