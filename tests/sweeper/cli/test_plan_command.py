@@ -31,7 +31,7 @@ def test_the_log_says_how_long_a_launch_will_take(look: Run) -> None:
     output = look(*BASELINE, "--budget", "16", "--workers", "4").output
     assert row(output, "baseline")[1:3] == ["100.00", "100.00"]
     assert row(output, "baseline")[3].startswith("log, processor A: ")
-    assert row(output, "search") == ["search", "16", "1,010", "0.03", "1 min 41 s", "26 s", "13 s"]
+    assert row(output, "search") == ["search", "16", "1,010", "0.03", "1 min 41 s", "27 s", "16 s"]
     assert row(output, "confirmation")[:3] == ["confirmation", "60", "4,800"]
     assert "in later brackets 8 to step 26, 3 to step 80 can train side by side" in output
     assert "no method beside the baseline" in output
