@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
+from sweeper.confirming import Confirmation, Reported, declare_stage
 from tests.sweeper.cli.conftest import Run
 from tests.sweeper.cli.test_main import ROOT
+from tests.sweeper.driving import WHO
 from tests.sweeper.synthetic import confirm, leave_in_flight
 
 TINY = Path(__file__).parents[1] / "tasks" / "tiny.toml"
@@ -64,6 +66,22 @@ def test_confirmations_say_how_noisy_seeds_are_and_what_is_left(run: Run, demo: 
     assert "sd of a seed 1.00, of 18 confirmations of this task" in output
     assert "3 seeds a configuration, the baseline's 3" in output
     assert row(output, "confirmation")[1] == "0"
+
+
+def test_of_a_declared_confirmation_its_own_runs_are_left(run: Run, demo: Engine) -> None:
+    wanted = Confirmation(sweep="demo", seeds=2, baseline_seeds=3)
+    reported = Reported(fingerprint="data", blocks=("drive",), classes=("road", "car", "sky"))
+    declare_stage(demo, wanted, reported, WHO)
+    output = run("plan", "demo", "--workers", "100").output
+    assert row(output, "confirmation") == [
+        "confirmation",
+        "14",
+        "1,120",
+        "0.03",
+        "1 min 52 s",
+        "8 s",
+    ]
+    assert "2 seeds a configuration, the baseline's 3" in output
 
 
 def test_a_confirmation_is_not_planned_by_itself(run: Run, demo: Engine) -> None:
