@@ -23,6 +23,7 @@ FAULT = 2
 COMMANDS = MappingProxyType(
     {
         "launch": "Start a sweep, add methods or budget to it, or go on with it.",
+        "plan": "Say what a sweep will cost and what it can show, before it or on its way.",
         "watch": "Follow a sweep live, from anywhere.",
         "pause": "Let a sweep's driver save and end; the same launch goes on.",
         "cancel": "End a sweep or one of its methods for good; what is finished stays.",

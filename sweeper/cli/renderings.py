@@ -6,14 +6,15 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from sweeper.cli.tables import duration, plain
 from sweeper.comparison.comparison import Comparison
 from sweeper.declaring import BASELINE
 from sweeper.queries import as_csv, as_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEADERS = (
     *("method", "published", "tuned", "sd", "n", "difference", "95 %", "all at once", "p"),

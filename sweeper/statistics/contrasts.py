@@ -30,6 +30,7 @@ from sweeper.statistics.samples import (
     align,
     moments,
     probability_of_improvement,
+    require_enough,
     seed_correlation,
 )
 from sweeper.statistics.shrinkage import Floats, Prior, moderate
@@ -125,7 +126,8 @@ def compare(
     rows = align(control, treatments)
     if paired:
         rows = np.where(np.isnan(rows[0]), np.nan, rows)
-        differences = align(rows[1], dict(zip(treatments, rows[1:] - rows[0], strict=True)))[1:]
+        differences = rows[1:] - rows[0]
+        require_enough(dict(zip(map(repr, treatments), differences, strict=True)), "pairs")
         estimates = _of_pairs(moments(differences))
     else:
         estimates = _welch(moments(rows))

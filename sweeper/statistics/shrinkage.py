@@ -5,7 +5,7 @@ microarray experiments", 2004 (limma's `fitFDist` and `squeezeVar`). Departures:
 
 * The groups are taken to differ by one standard error more than they seem to (CAUTION), since a
   prior that is too strong hides the noise of the noisiest methods: with three searches a method,
-  whose sds differ by a third, the family error is .04 instead of .11.
+  whose sds differ by a third, the family error is .04 instead of .08.
 * A variance of exactly 0 does not enter the fit (limma raises it to 1e-5 of the median; under the
   model it cannot occur).
 * Where the variances are alike the prior is their pooled variance, weighted by degrees of freedom.
