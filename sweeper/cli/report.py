@@ -32,12 +32,13 @@ def command(sweep: str, output: Path, allow_unequal: bool, database: str | None)
 
     Verdicts, figures, predictions, costs and provenance; what is not there yet says why.
     """
+    from sweeper.audit import require_sound, run_audit
     from sweeper.comparison.comparison import compare_sweep
-    from sweeper.report.soundness import look_into
     from sweeper.report.writing import write_report
 
     with opened(database) as store:
         comparison = compare_sweep(store.engine, sweep)
-        stamps, audit = look_into(comparison.evidence, allow_unequal)
-        page = write_report(comparison, output, stamps, audit)
+        audit = run_audit(comparison.evidence)
+        require_sound(audit, allow_unequal)
+        page = write_report(comparison, audit, output)
     click.echo(page)

@@ -31,6 +31,7 @@ from sweeper.declaring import BASELINE
 if TYPE_CHECKING:
     from sweeper.comparison.comparison import Comparison
 
+MOST_CURVES = 20  # the baseline and the first of the others; the table has them all
 SHOWN = 4  # methods whose curves are shown at first, beside the baseline: more is a thicket
 OWN = "own hyperparameters"
 
@@ -58,13 +59,14 @@ def draw_curves(curves: pd.DataFrame, axis: str, order: Sequence[str]) -> go.Fig
     """
     present = set(curves["method"])
     names = [name for name in order if name in present]
-    names.sort(key=lambda name: name != BASELINE)
+    names = sorted(names, key=lambda name: name != BASELINE)[:MOST_CURVES]
     traces = [
         trace
         for place, name in enumerate(names)
         for trace in _curve(curves[curves["method"] == name], place)
     ]
-    ends = curves.dropna(subset=["observed"]).groupby("method")["observed"].last()
+    drawn = curves[curves["method"].isin(names)]
+    ends = drawn.dropna(subset=["observed"]).groupby("method")["observed"].last()
     said = f" {ends.idxmax()} ends highest, at {ends.max():.2f}." if len(ends) else ""
     return figure(
         traces,

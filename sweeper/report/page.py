@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from sweeper.audit import Audit
 from sweeper.report.headline import headline
 from sweeper.report.html import Html, element, joined, paragraph
 from sweeper.report.material import Material
@@ -18,6 +19,7 @@ from sweeper.report.searches import (
     slices_section,
     widening_section,
 )
+from sweeper.report.soundness import audit_section
 from sweeper.report.verdicts import classes_section, published_section, verdicts_section
 
 NAVIGATION = {
@@ -37,7 +39,7 @@ NAVIGATION = {
 }
 
 
-def render_page(material: Material, audit: Html | None = None) -> str:
+def render_page(material: Material, audit: Audit) -> str:
     """Return the whole page; nothing in it asks for a network."""
     sections = [
         headline(material),
@@ -52,14 +54,14 @@ def render_page(material: Material, audit: Html | None = None) -> str:
         rungs_section(material),
         widening_section(material),
         costs_section(material),
-        audit,
+        audit_section(material, audit),
         provenance_section(material),
     ]
     body = element(
         "body",
         element("a", "Skip to the findings", href="#found", class_="skip"),
         _header(material),
-        _navigation(with_audit=audit is not None),
+        _navigation(),
         element("main", *sections, id="main"),
         payload(material.figures),
         library(),
@@ -95,9 +97,8 @@ def _header(material: Material) -> Html:
     )
 
 
-def _navigation(*, with_audit: bool) -> Html:
-    shown = {name: title for name, title in NAVIGATION.items() if name != "audit" or with_audit}
-    links = [element("a", title, href=f"#{name}") for name, title in shown.items()]
+def _navigation() -> Html:
+    links = [element("a", title, href=f"#{name}") for name, title in NAVIGATION.items()]
     return element("nav", joined(links), aria_label="Sections")
 
 

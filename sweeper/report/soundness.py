@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from sweeper.comparison.evidence import Evidence
-from sweeper.report.html import Html
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from sweeper.audit import Audit
+from sweeper.report.html import Cell, Html, details, element, paragraph, table
+from sweeper.report.material import Material
+
+SIGNS: Mapping[str, str] = MappingProxyType(
+    {"broken": "✕", "warning": "!", "not checked yet": "…", "holds": "✓"}
+)  # worst first
 
 
-def look_into(evidence: Evidence, allow_unequal: bool) -> tuple[tuple[str, ...], Html | None]:  # noqa: ARG001
-    """Return the stamps of the audit and its section."""
-    return (), None
+def audit_section(material: Material, audit: Audit) -> Html:
+    """Return what is known of every rule of a fair comparison, in the order of the rules."""
+    order = list(SIGNS)
+    rows = [
+        [
+            f.rule.title,
+            Cell(shown=f"{SIGNS[f.state.value]} {f.state.value}", key=str(order.index(f.state))),
+            f.evidence,
+        ]
+        for f in audit.findings
+    ]
+    holding = sum(f.state.value == "holds" for f in audit.findings)
+    asked = [element("li", f"{f.rule.title}: {f.rule.text}") for f in audit.findings]
+    return material.section(
+        "audit",
+        "Is it fair?",
+        paragraph(
+            f"{holding} of {len(rows)} rules hold, checked from the store by sweeper audit "
+            f"{audit.name}. A broken rule voids the comparison; a warning is said on every page."
+        ),
+        table("The rules of a fair comparison", ("Rule", "State", "Evidence"), rows),
+        details("What each rule asks", element("ul", *asked)),
+    )

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper import __version__
+from sweeper.audit import Audit
 from sweeper.comparison.comparison import Comparison
 from sweeper.errors import SweeperError
 from sweeper.queries import as_csv
-from sweeper.report.html import Html
 from sweeper.report.material import Material
 from sweeper.report.page import render_page
 
 PAGE = "index.html"
 
 
-def write_report(
-    comparison: Comparison, folder: Path, stamps: Sequence[str] = (), audit: Html | None = None
-) -> Path:
+def write_report(comparison: Comparison, audit: Audit, folder: Path) -> Path:
     """Write the page and `data/NAME.csv` of every table into a folder, and return the page.
 
     Raises SweeperError where no trial has ended yet, or the folder cannot be written.
@@ -33,7 +30,7 @@ def write_report(
     material = Material(
         comparison=comparison,
         figures=comparison.figures(),
-        stamps=(*stamps, *teacher_stamps(comparison)),
+        stamps=(*audit.stamps, *teacher_stamps(comparison)),
         version=__version__,
     )
     contents = {Path(PAGE): render_page(material, audit)}
