@@ -28,6 +28,7 @@ COMMANDS = MappingProxyType(
         "cancel": "End a sweep or one of its methods for good; what is finished stays.",
         "status": "Show how far every sweep is, who drives it, and what is wrong.",
         "confirm": "Train what a sweep has chosen again, with fresh seeds.",
+        "audit": "Check from the store that a sweep treats its methods alike.",
         "query": "Print leaderboard, trials, curves or ledger, or run SQL.",
         "show": "Show a sweep, a method or one trial; export its weights.",
         "dashboard": "Look at the trials in a browser (read only).",
