@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.searches import SEARCH, whole_brackets
 from sweeper.names import search_name, trial_name
+from sweeper.search.space import Space
 
 SHOWN = 4  # names in a list that may be long
 
@@ -32,6 +33,11 @@ def rungs_of(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the rungs that these trials reached."""
     key = [*SEARCH, "number"]
     return evidence.rungs.merge(trials[key], on=key)
+
+
+def is_named(params: Mapping[str, float], space: Space) -> bool:
+    """Return whether parameters have the names of a space's dimensions."""
+    return params.keys() == {dimension.name for dimension in space.dimensions}
 
 
 def unconfirmed(evidence: Evidence) -> str:
@@ -74,6 +80,11 @@ def of_runs(confirmations: pd.DataFrame) -> list[str]:
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a data frame by the names of its columns."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def chosen(frame: pd.DataFrame, flags: Sequence[bool]) -> pd.DataFrame:
+    """Return the rows whose flag is set, in a frame without rows as well."""
+    return frame[pd.Series(flags, index=frame.index, dtype=bool)]
 
 
 def shortened(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sweeper.audit.compared import (
+    chosen,
     compared_trials,
     counted,
     of_runs,
@@ -49,7 +50,7 @@ def look_at_both(evidence: Evidence) -> Look:
         row["params"] != params.get((row["search"], _repeated(row, incumbents[row["stage"]])))
         for row in rows_of(runs)
     ]
-    faults = [f"{name} has other parameters" for name in of_runs(runs[wrong])]
+    faults = [f"{name} has other parameters" for name in of_runs(chosen(runs, wrong))]
     for stage in evidence.stages:
         for search in stage.incumbents:
             is_own = (runs["stage"] == stage.number) & (runs["search"] == search)
@@ -115,8 +116,8 @@ def look_at_readings(evidence: Evidence) -> Look:
     keys = [tuple(key) for key in complete[KEY].to_numpy()]
     times = last.groupby(KEY).size().to_dict()
     read = {tuple(key) for key in readings[KEY].to_numpy()}
-    once = [times.get(key, 0) == 1 and key in read for key in keys]
-    faults = [f"{n} was not read exactly once" for n in of_runs(complete[[not o for o in once]])]
+    wrong = [times.get(key, 0) != 1 or key not in read for key in keys]
+    faults = [f"{name} was not read exactly once" for name in of_runs(chosen(complete, wrong))]
     strange = runs.merge(readings[KEY], on=KEY)
     strange = strange[strange["state"] != "COMPLETE"]
     faults += [f"{name} was read, but has no value" for name in of_runs(strange)]

@@ -8,12 +8,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sweeper.audit.compared import compared_trials, counted, of_trials, rows_of, rungs_of, shortened
+from sweeper.audit.compared import (
+    chosen,
+    compared_studies,
+    compared_trials,
+    counted,
+    is_named,
+    of_trials,
+    rows_of,
+    rungs_of,
+    shortened,
+)
 from sweeper.audit.finding import Look
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.flags import edges, improvements
 from sweeper.comparison.rung_check import check_rungs, summarise_rungs
-from sweeper.comparison.searches import SEARCH, whole_brackets
+from sweeper.comparison.searches import SEARCH, spaces_of, whole_brackets
 from sweeper.names import search_name
 from sweeper.search.plan import Plan
 from sweeper.search.seeds import training_seed
@@ -95,7 +105,10 @@ def look_at_room(evidence: Evidence) -> Look:
     trials = compared_trials(evidence)
     if trials.empty:
         return Look(seen="", awaits="no bracket is decided in every search yet")
-    studies = evidence.studies[evidence.studies["method"].isin(evidence.methods)]
+    studies = compared_studies(evidence)
+    spaces = spaces_of(studies)
+    known = [is_named(r["params"], spaces[r["method"], r["repeat"]]) for r in rows_of(trials)]
+    trials = chosen(trials, known)
     found = rows_of(edges(trials, studies, evidence.plan, evidence.budget))
     at_edge = [
         f"{search_name(row['method'], row['repeat'])} {row['hyperparameter']} ({row['side']})"

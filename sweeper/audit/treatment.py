@@ -11,8 +11,10 @@ from typing import Any
 import pandas as pd
 
 from sweeper.audit.compared import (
+    chosen,
     compared_studies,
     counted,
+    is_named,
     of_trials,
     rows_of,
     shortened,
@@ -108,7 +110,7 @@ def look_at_start(evidence: Evidence) -> Look:
             continue
         expected = wanted.setdefault((row["repeat"], row["number"]), point)
         wrong.append(row["origin"] != "sobol" or not _equal(point, expected))
-    faults = [f"{name} starts elsewhere" for name in of_trials(evidence, first[wrong])]
+    faults = [f"{name} starts elsewhere" for name in of_trials(evidence, chosen(first, wrong))]
     awaits = "" if len(first) else "no trial is planned yet"
     return Look(
         seen=f"{counted(len(first), 'trial')} of first brackets", faults=faults, awaits=awaits
@@ -191,12 +193,15 @@ def _outside(evidence: Evidence, trials: pd.DataFrame) -> list[str]:
     """Return the trials, trial 0 aside, that lie outside the ranges of their known space."""
     spaces = {k: _wider(s) for k, s in _spaces(evidence).items() if not s.awaits_calibration}
     is_outside = [
-        row["number"] > 0
-        and (space := spaces.get((row["method"], row["repeat"]))) is not None
-        and not space.holds(row["params"])
+        (space := spaces.get((row["method"], row["repeat"]))) is not None
+        and not _lies_in(space, row["params"], is_published=row["number"] == 0)
         for row in rows_of(trials)
     ]
-    return of_trials(evidence, trials[is_outside])
+    return of_trials(evidence, chosen(trials, is_outside))
+
+
+def _lies_in(space: Space, params: Mapping[str, float], *, is_published: bool) -> bool:
+    return is_named(params, space) and (is_published or space.holds(params))
 
 
 def _wider(space: Space) -> Space:
