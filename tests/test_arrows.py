@@ -36,7 +36,7 @@ BELONGS_IN = {  # library -> the modules (with all below them) that may import i
     "optuna_dashboard": {"sweeper.dashboard"},
     "ray": {"sweeper.runners"},
     "ray.tune": {"sweeper.runners.tune"},
-    "pandas": {"sweeper.queries", "sweeper.comparison"},
+    "pandas": {"sweeper.queries", "sweeper.comparison", "sweeper.audit"},
     "plotly": {"sweeper.comparison", "sweeper.report"},
     "pyarrow": {"sweeper.queries"},
     "sqlalchemy": LOG,

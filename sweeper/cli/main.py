@@ -31,6 +31,7 @@ COMMANDS = MappingProxyType(
         "confirm": "Train what a sweep has chosen again, with fresh seeds.",
         "compare": "Say which methods are better than the equally tuned baseline.",
         "report": "Write the comparison as one page, with every figure and table.",
+        "audit": "Check from the store that a sweep treats its methods alike.",
         "query": "Print leaderboard, trials, curves or ledger, or run SQL.",
         "show": "Show a sweep, a method or one trial; export its weights.",
         "dashboard": "Look at the trials in a browser (read only).",

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, select, text
 
+from sweeper.comparison import audited
 from sweeper.names import search_name
 from sweeper.protocol import plan_of
 from sweeper.search.plan import Plan
@@ -47,11 +48,8 @@ SELECT stage, method, repeat, configuration, number, study_id, seed, state, dive
 FROM sweeper.confirmations WHERE sweep = :name ORDER BY stage, study_id, number
 """)
 TEACHER = text("""
-SELECT a.origin, a.weights_hash, (a.metrics ->> 'miou')::float AS miou, a.path, a.created_at
+SELECT a.origin, a.hash AS recipe, a.weights_hash, (a.metrics ->> 'miou')::float AS miou
 FROM sweeper.artifact a WHERE a.kind = 'teacher' AND a.weights_hash = :hash LIMIT 1
-""")
-LAUNCHES = text("""
-SELECT at, who, command, provenance FROM sweeper.launch WHERE sweep_id = :sweep ORDER BY id
 """)
 EVENTS = text("""
 SELECT at, kind, study_id, number, detail FROM sweeper.event WHERE sweep_id = :sweep ORDER BY id
@@ -85,6 +83,7 @@ class TeacherFacts:
     """What is known of the sweep's teacher."""
 
     origin: str  # "trained", or the file it was taken from
+    recipe: str  # hash of all that determines it
     weights_hash: str
     miou: float  # percent, on the selection split
 
@@ -129,18 +128,43 @@ class Evidence:
         if self.stages:
             return self.stages[0].budget
         decided = self.trials[self.trials["state"] != "RUNNING"].groupby("study_id").size()
-        fewest = int(decided.reindex(self.studies["study_id"], fill_value=0).min())
-        return fewest // self.plan.bracket * self.plan.bracket
+        fewest = min(decided.reindex(self.studies["study_id"], fill_value=0), default=0)
+        return int(fewest) // self.plan.bracket * self.plan.bracket
 
     @cached_property
     def launches(self) -> pd.DataFrame:
-        """Who launched what, when, with which software."""
-        return self._frame(LAUNCHES)
+        """Who launched what of the sweep or its stages, when, with which software."""
+        return self._frame(text(audited.LAUNCHES))
 
     @cached_property
     def events(self) -> pd.DataFrame:
         """What the state machine decided, in order."""
         return self._frame(EVENTS)
+
+    @cached_property
+    def frozen(self) -> pd.DataFrame:
+        """Seed, protocol, its hash and the teacher's: of the sweep, then of its stages."""
+        return self._frame(text(audited.FROZEN))
+
+    @cached_property
+    def copies(self) -> pd.DataFrame:
+        """The searches as the stages have copied them: one row a stage and search."""
+        return self._frame(text(audited.COPIES))
+
+    @cached_property
+    def allowances(self) -> pd.DataFrame:
+        """The steps that each bracket of each search may train, whatever its values."""
+        return self._frame(text(audited.ALLOWANCES))
+
+    @cached_property
+    def parts(self) -> pd.DataFrame:
+        """Each trial's and each confirmation's parts in segments: seed, device, how it ended."""
+        return self._frame(text(audited.PARTS))
+
+    @cached_property
+    def readings(self) -> pd.DataFrame:
+        """When the reported split was read, and for which trial."""
+        return self._frame(text(audited.READINGS))
 
     def confusions(self, keys: Sequence[tuple[int, int]]) -> Confusions:
         """Return the confusion matrices of confirmations, given as (study, number)."""
@@ -221,7 +245,9 @@ def _teacher(connection: Connection, weights_hash: str | None) -> TeacherFacts |
     row = connection.execute(TEACHER, {"hash": weights_hash}).one_or_none()
     if row is None:
         return None
-    return TeacherFacts(origin=row.origin, weights_hash=row.weights_hash, miou=row.miou)
+    return TeacherFacts(
+        origin=row.origin, recipe=row.recipe, weights_hash=row.weights_hash, miou=row.miou
+    )
 
 
 def _stage(connection: Connection, row: Row[Any]) -> Stage:

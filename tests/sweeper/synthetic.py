@@ -1,7 +1,7 @@
 """A small sweep written into the tables by plain inserts: every state a trial can end in.
 
-Task shapes, rungs at steps 20 and 60, two brackets of 8 a method. Of each method trial 5 diverged,
-trial 9 failed, 8, 11, 13 and 15 were pruned at step 20, the other ten are complete.
+Task shapes in 60 steps, rungs at 20 and 60, two brackets of 8 a method. Of each method trial 5
+diverged, trial 9 failed, 8, 11, 13 and 15 were pruned at step 20, the other ten are complete.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.confirming import Confirmation, Reported, declare_stage
 from sweeper.declaring import Launch
 from sweeper.names import trial_name
 from sweeper.protocol import build_protocol
 from sweeper.search.plan import Plan
+from sweeper.search.seeds import training_seed
 from sweeper.search.space import Space, build_space
 from sweeper.store.schema import (
+    artifact,
     bracket,
     confusion,
     event,
@@ -34,9 +37,10 @@ from sweeper.store.schema import (
 )
 from sweeper.store.schema import sweep as sweeps
 from sweeper.store.schema import trial as trials
+from tests.sweeper.recorded import CALIBRATION, DEVICE, PROVENANCE, TEACHER
 from trainers.confusions import packed
 from trainers.identity import digest
-from trainers.tasks import load_task
+from trainers.tasks import Task, load_task
 
 METHODS = ("baseline", "kd", "rdd")
 BUDGET = 16
@@ -44,6 +48,8 @@ DIVERGED = {5}
 FAILED = {9}
 PRUNED = {8, 11, 13, 15}
 GAIN = {"baseline": 0.0, "kd": 1.5, "rdd": 0.75}
+LOSS_OF_PRUNED = 12.0
+SEED = 7
 RUNGS = (20, 60)
 GOLDEN = 0.6180339887
 BEST = 3  # the best trial of every method
@@ -89,7 +95,8 @@ def leave_in_flight(engine: Engine, study_id: int, number: int = 15) -> None:
         connection.execute(
             update(trials).where(*key).values(state="RUNNING", rung=1, step=20, finished_at=None)
         )
-        values = {"sweep_id": sweep_id, "epoch": 1, "seed": 1, "state": "in flight"}
+        seed = training_seed(SEED, 1)
+        values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "in flight"}
         values |= {"start_step": 20, "stop_step": 60, "progress_step": 33, "folder": "/x/segment-0"}
         identifier = _inserted(connection, segment, values)
         member = {"segment_id": identifier, "study_id": row.study_id, "number": number}
@@ -99,7 +106,9 @@ def leave_in_flight(engine: Engine, study_id: int, number: int = 15) -> None:
 def miou_of(method: str, number: int, step: int) -> float:
     """Return the synthetic mIoU of a trial at a step."""
     distance = math.log10(params_of(method, number)["learning_rate"] / 0.03) ** 2
-    return round(40 + GAIN.get(method, 0.0) - 4 * distance, 3) * (0.6 if step == 20 else 1.0)
+    loss = LOSS_OF_PRUNED if number in PRUNED else 0.0
+    final = round(40 + GAIN.get(method, 0.0) - 4 * distance - loss, 3)
+    return final * (0.6 if step == 20 else 1.0)
 
 
 def params_of(method: str, number: int) -> dict[str, float]:
@@ -116,25 +125,34 @@ def space_of(method: str) -> Space:
     return build_space(load_task("shapes"), method)
 
 
-def _add_sweep(connection: Connection, name: str) -> int:
+def _task() -> Task:
     task = load_task("shapes")
+    return task.model_copy(
+        update={"schedule": task.schedule.model_copy(update={"steps": RUNGS[-1]})}
+    )
+
+
+def _add_sweep(connection: Connection, name: str) -> int:
+    task = _task()
     protocol = build_protocol(
         task,
         Plan.of(task),
         space="primary",
         deterministic=False,
         data_fingerprint="data",
-        teacher_recipe=None,
+        teacher_recipe=TEACHER["hash"],
     )
+    connection.execute(upsert(artifact).values(**TEACHER).on_conflict_do_nothing())
     values = {
         "name": name,
-        "seed": 7,
+        "seed": SEED,
+        "teacher_hash": TEACHER["weights_hash"],
         "protocol": protocol,
         "protocol_hash": digest(protocol),
         "folder": name,
     }
     sweep_id = _inserted(connection, sweeps, values)
-    who = {"who": "somebody@somewhere", "command": COMMAND, "provenance": {}}
+    who = {"who": "somebody@somewhere", "command": COMMAND, "provenance": PROVENANCE}
     connection.execute(insert(launch).values(sweep_id=sweep_id, **who))
     return sweep_id
 
@@ -150,6 +168,7 @@ def _add_study(place: Place, method: str) -> None:
         "space_hash": space.hash,
         "code_hash": "code",
         "needs_teacher": method != "baseline",
+        "calibration": CALIBRATION if space.awaits_calibration else None,
     }
     study_id = _inserted(place.connection, study, values)
     for index in (0, 1):
@@ -206,9 +225,10 @@ def _add_segment(
 ) -> None:
     level, step = goal
     start = RUNGS[level - 1] if level else 0
-    values = {"sweep_id": place.sweep_id, "epoch": 1, "seed": 1, "state": "done"}
+    seed = training_seed(SEED, 1)
+    values = {"sweep_id": place.sweep_id, "epoch": 1, "seed": seed, "state": "done"}
     values |= {"start_step": start, "stop_step": step, "progress_step": step}
-    values |= {"device_name": "processor A", "folder": str(place.folder / "segment")}
+    values |= {"device_name": DEVICE, "folder": str(place.folder / "segment")}
     identifier = _inserted(place.connection, segment, values)
     parts = [_member(owner, number, (level, start, step)) for number in numbers]
     members = [{**part, "ordinal": ordinal} for ordinal, (part, _) in enumerate(parts)]
@@ -277,7 +297,8 @@ def confirm(
     )
     blocks = tuple(f"drive/{image // 2}" for image in range(images))
     reported = Reported(fingerprint="data", blocks=blocks, classes=("road", "car", "sky"))
-    who = Launch(who="somebody@somewhere", command=f"sweeper confirm {name}", provenance={})
+    command = f"sweeper confirm {name}"
+    who = Launch(who="somebody@somewhere", command=command, provenance=PROVENANCE)
     row = declare_stage(engine, wanted, reported, who)
     with engine.begin() as connection:
         for each in connection.execute(select(study).where(study.c.sweep_id == row.id)).all():
@@ -289,12 +310,11 @@ def _finish_confirmations(
     connection: Connection, owner: Row[Any], tuned: Sequence[float], published: float, images: int
 ) -> None:
     planned = select(trials).where(trials.c.study_id == owner.id).order_by(trials.c.number)
-    order: dict[int, int] = {}  # seed -> its place
-    values = {"sweep_id": owner.sweep_id, "epoch": 1, "seed": 1, "state": "done", "start_step": 0}
-    values |= {"stop_step": 60, "progress_step": 60, "folder": "/x/confirmed"}
-    identifier = _inserted(connection, segment, values)
+    segments: dict[int, int] = {}  # seed -> its segment, in the order of the seeds
     for row in connection.execute(planned).all():
-        place = order.setdefault(row.seed, len(order))
+        if row.seed not in segments:
+            segments[row.seed] = _confirming_segment(connection, owner.sweep_id, row.seed)
+        identifier, place = segments[row.seed], list(segments).index(row.seed)
         miou = tuned[place] + (published if row.origin == "published" else 0.0)
         key = {"study_id": row.study_id, "number": row.number}
         done = {"state": "COMPLETE", "value": miou, "step": 60, "trained_steps": 60}
@@ -304,8 +324,16 @@ def _finish_confirmations(
         reached = {"index": 0, "step": 60, "value": miou, "class_iou": [miou, miou, miou]}
         reached |= {"weights_hash": f"{key}", "segment_id": identifier}
         connection.execute(insert(rung).values(**key, **reached))
+        part = {"segment_id": identifier, "ordinal": 0, "ending": "reached", "reached_step": 60}
+        connection.execute(insert(segment_member).values(**key, **part))
         content = packed(confusions_of(miou, images, row.seed))
         connection.execute(insert(confusion).values(**key, content=content))
+
+
+def _confirming_segment(connection: Connection, sweep_id: int, seed: int) -> int:
+    values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "done", "start_step": 0}
+    values |= {"stop_step": 60, "progress_step": 60, "folder": "/x/confirmed"}
+    return _inserted(connection, segment, values | {"device_name": DEVICE})
 
 
 def confusions_of(miou: float, images: int, seed: int) -> NDArray[np.int32]:

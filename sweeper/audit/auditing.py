@@ -1,0 +1,59 @@
+"""Going through the rules, and refusing to compare what they void."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sweeper.audit.finding import Finding, find
+from sweeper.audit.rules import RULES
+from sweeper.comparison.evidence import Evidence
+from sweeper.errors import SweeperError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What is known of every rule of a sweep."""
+
+    name: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def broken(self) -> tuple[Finding, ...]:
+        """The findings that void the comparison."""
+        return tuple(finding for finding in self.findings if finding.voids)
+
+    @property
+    def is_void(self) -> bool:
+        """Whether nothing may be claimed from the sweep."""
+        return bool(self.broken)
+
+    @property
+    def stamps(self) -> tuple[str, ...]:
+        """What every page about the sweep must say, what voids it first."""
+        ordered = sorted(self.findings, key=lambda finding: not finding.voids)
+        return tuple(dict.fromkeys(stamp for finding in ordered for stamp in finding.stamps))
+
+
+def run_audit(evidence: Evidence) -> Audit:
+    """Return what the store says of every rule; SweeperError for a stage instead of its sweep."""
+    if "confirmation" in evidence.protocol:
+        parent = evidence.name.rpartition(":")[0]
+        raise SweeperError(
+            f"{evidence.name} is a confirmation, which is audited with the sweep it confirms: "
+            f"sweeper audit {parent}"
+        )
+    return Audit(name=evidence.name, findings=tuple(find(rule, evidence) for rule in RULES))
+
+
+def require_sound(audit: Audit, allow_unequal: bool) -> None:
+    """Raise SweeperError, naming the broken rules, where the comparison is void.
+
+    With `allow_unequal` it passes: the audit's stamps then say on every page what is broken.
+    """
+    if not audit.is_void or allow_unequal:
+        return
+    rules = ", ".join(finding.rule.title for finding in audit.broken)
+    raise SweeperError(
+        f"sweep {audit.name} breaks what makes a comparison fair (rule {rules}): see "
+        f"`sweeper audit {audit.name}`; --allow-unequal goes on, and says so on every page"
+    )

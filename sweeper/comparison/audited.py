@@ -1,0 +1,40 @@
+"""What only an audit reads of a sweep and of the stages that confirm it: the statements."""
+
+from __future__ import annotations
+
+LAUNCHES = """
+SELECT s.name AS sweep, l.at, l.who, l.command, l.provenance
+FROM sweeper.launch l JOIN sweeper.sweep s ON s.id = l.sweep_id
+WHERE :sweep IN (s.id, s.confirms) ORDER BY l.id
+"""
+FROZEN = """
+SELECT id AS sweep_id, name, stage, seed, protocol, protocol_hash, teacher_hash
+FROM sweeper.sweep WHERE :sweep IN (id, confirms) ORDER BY stage NULLS FIRST
+"""
+COPIES = """
+SELECT y.id AS study_id, s.stage, y.method, y.repeat, y.space_hash, y.code_hash
+FROM sweeper.study y JOIN sweeper.sweep s ON s.id = y.sweep_id
+WHERE s.confirms = :sweep ORDER BY y.id
+"""
+ALLOWANCES = """
+SELECT b.study_id, b.index, b.planned_steps
+FROM sweeper.bracket b JOIN sweeper.study y ON y.id = b.study_id
+WHERE y.sweep_id = :sweep ORDER BY b.study_id, b.index
+"""
+PARTS = """
+SELECT y.sweep_id, g.sweep_id AS trained_for, m.study_id, y.method, y.repeat, m.number, t.bracket,
+       t.seed AS own_seed, g.seed, g.device_name, m.ending, m.reached_step
+FROM sweeper.segment_member m
+JOIN sweeper.segment g ON g.id = m.segment_id
+JOIN sweeper.trial t ON t.study_id = m.study_id AND t.number = m.number
+JOIN sweeper.study y ON y.id = m.study_id
+JOIN sweeper.sweep s ON s.id = y.sweep_id
+WHERE :sweep IN (s.id, s.confirms) ORDER BY m.segment_id, m.ordinal
+"""
+READINGS = """
+SELECT y.sweep_id, c.study_id, c.number, c.recorded_at
+FROM sweeper.confusion c
+JOIN sweeper.study y ON y.id = c.study_id
+JOIN sweeper.sweep s ON s.id = y.sweep_id
+WHERE :sweep IN (s.id, s.confirms) ORDER BY c.recorded_at
+"""

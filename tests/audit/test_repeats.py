@@ -1,0 +1,66 @@
+"""Several searches a method: the baseline has three times as many, and each is confirmed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import Engine, text
+
+from sweeper.audit import Audit, run_audit
+from sweeper.audit.finding import State
+from sweeper.comparison.evidence import read_evidence
+from tests.sweeper.synthetic import confirm, fill
+
+PARTS = ("bracket", "trial", "rung")
+BASELINE, KD = 1, 2  # studies
+
+
+@pytest.fixture
+def repeated(engine: Engine) -> Engine:
+    """A sweep with six searches of the baseline and two of kd, confirmed."""
+    fill(engine, methods=("baseline", "kd"))
+    for repeat in range(2, 7):
+        copy_search(engine, BASELINE, repeat)
+    copy_search(engine, KD, 2)
+    confirm(engine, {"baseline": [41.0, 41.5, 42.0], "kd": [43.0, 42.5, 43.5]})
+    return engine
+
+
+def copy_search(engine: Engine, study: int, repeat: int) -> None:
+    """Give a search's method another search with the same trials."""
+    copy = 10 * study + repeat
+    columns = {"study": "id", **dict.fromkeys(PARTS, "study_id")}
+    with engine.begin() as connection:
+        for table, column in columns.items():
+            changed = {column: copy, **({"repeat": repeat} if table == "study" else {})}
+            record = "(jsonb_populate_record(t, CAST(:changed AS jsonb))).*"
+            statement = (
+                f"INSERT INTO sweeper.{table} SELECT {record} "
+                f"FROM sweeper.{table} t WHERE {column} = :study"
+            )
+            connection.execute(text(statement), {"changed": json.dumps(changed), "study": study})
+        connection.execute(text("SELECT setval('sweeper.study_id_seq', 100)"))
+
+
+def states(engine: Engine) -> dict[str, State]:
+    found: Audit = run_audit(read_evidence(engine, "demo"))
+    return {f.rule.name: f.state for f in found.findings if f.state is not State.HOLDS}
+
+
+def test_several_searches_a_method_break_no_rule(repeated: Engine) -> None:
+    assert states(repeated) == {}
+
+
+def test_the_second_search_of_a_method_is_held_to_its_incumbent(repeated: Engine) -> None:
+    spoil = "UPDATE sweeper.trial SET params = params || '{\"temperature\"\\: 2}' "
+    where = "FROM sweeper.study y WHERE y.id = study_id AND y.sweep_id = 2 AND y.repeat = 2"
+    with repeated.begin() as connection:
+        connection.execute(text(f"{spoil} {where} AND y.method = 'kd'"))
+    assert states(repeated) == {"published and tuned": State.BROKEN}
+
+
+def test_a_baseline_with_fewer_searches_is_no_fair_opponent(repeated: Engine) -> None:
+    with repeated.begin() as connection:
+        connection.execute(text("DELETE FROM sweeper.study WHERE id = 16"))
+    assert states(repeated)["baseline"] is State.BROKEN

@@ -1,0 +1,84 @@
+"""Each rule is broken once, by plain SQL in a sound store, and the audit says which it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from sweeper.audit import Audit, require_sound, run_audit
+from sweeper.audit.finding import Finding, State
+from sweeper.audit.rules import RULES
+from sweeper.comparison.evidence import read_evidence
+from sweeper.errors import SweeperError
+from tests.audit.sabotage import ALSO, BROKEN, SAID
+
+
+def spoil(engine: Engine, statements: str) -> None:
+    with engine.begin() as connection:
+        for statement in statements.split("; "):
+            assert connection.execute(text(statement.replace(":", "\\:"))).rowcount
+
+
+def audit(engine: Engine) -> Audit:
+    return run_audit(read_evidence(engine, "demo"))
+
+
+def states(found: Audit) -> dict[str, State]:
+    return {f.rule.name: f.state for f in found.findings if f.state is not State.HOLDS}
+
+
+def test_a_sound_sweep_breaks_no_rule_and_needs_no_stamp(sound: Engine) -> None:
+    found = audit(sound)
+    assert states(found) == {}, [f.evidence for f in found.findings]
+    assert (found.is_void, found.stamps) == (False, ())
+    require_sound(found, allow_unequal=False)
+
+
+def test_every_rule_is_broken_here() -> None:
+    assert list(BROKEN) == [rule.name for rule in RULES]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_broken_rule_is_caught_and_named(rule: Any, sound: Engine) -> None:
+    statements, said = BROKEN[rule.name]
+    spoil(sound, statements)
+    found = audit(sound)
+    state = State.BROKEN if rule.voids else State.WARNING
+    assert states(found) == {rule.name: state}, [f.evidence for f in found.findings]
+    assert said in finding_of(found, rule.name).evidence
+    assert any(said in stamp for stamp in found.stamps)
+    assert found.is_void == rule.voids
+
+
+def finding_of(found: Audit, name: str) -> Finding:
+    [finding] = [each for each in found.findings if each.rule.name == name]
+    return finding
+
+
+@pytest.mark.parametrize(("name", "statements", "said"), ALSO)
+def test_other_breaches_are_caught(name: str, statements: str, said: str, sound: Engine) -> None:
+    spoil(sound, statements)
+    finding = finding_of(audit(sound), name)
+    assert finding.state is State.BROKEN, finding.evidence
+    assert said in finding.evidence
+
+
+@pytest.mark.parametrize(("name", "statements", "said"), SAID)
+def test_what_voids_nothing_is_a_stamp(
+    name: str, statements: str, said: str, sound: Engine
+) -> None:
+    spoil(sound, statements)
+    found = audit(sound)
+    assert finding_of(found, name).state is State.WARNING, finding_of(found, name).evidence
+    assert any(said in stamp for stamp in found.stamps)
+
+
+def test_a_void_comparison_is_refused_unless_it_is_asked_for(sound: Engine) -> None:
+    spoil(sound, BROKEN["budget"][0])
+    found = audit(sound)
+    with pytest.raises(SweeperError, match=r"rule 3 budget\): see `sweeper audit demo`"):
+        require_sound(found, allow_unequal=False)
+    require_sound(found, allow_unequal=True)
+    assert found.stamps[0].startswith("void: rule 3 budget is broken: kd")

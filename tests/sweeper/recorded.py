@@ -1,0 +1,30 @@
+"""What a sound sweep has on record besides its trials: teacher, calibration, provenance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DEVICE = "processor A"
+TEACHER_MIOU = 55.0
+TEACHER: dict[str, Any] = {
+    "hash": "recipe",
+    "kind": "teacher",
+    "origin": "trained",
+    "identity": {},
+    "path": "/teacher.pt",
+    "weights_hash": "teacher",
+    "metrics": {"miou": TEACHER_MIOU},
+}
+PROVENANCE: dict[str, Any] = {
+    "python": "3.11.9",
+    "packages": {"sweeper": "1.0", "torch": "2.15.0", "optuna": "5.0.0"},
+    "git": {"commit": "0123456789abcdef", "dirty": False},
+    "processor": DEVICE,
+}
+CALIBRATION: dict[str, Any] = {
+    "equal": 1.0,
+    "share": 1.0,
+    "shares": [1.0] * 16,
+    "feature": "head",
+    "step": 20,
+}
