@@ -39,9 +39,9 @@ OWN = "own hyperparameters"
 def draw_searches(comparison: Comparison, order: Sequence[str]) -> dict[str, go.Figure]:
     """Return the figures of the searches by name; methods stand in the order given."""
     drawn = {
-        f"curves_{name}": draw_curves(rows, str(name), order)
-        for name, rows in comparison.curves.groupby("axis", sort=False)
-        if name in ("trials", "seconds")
+        f"curves_{axis}": draw_curves(rows, axis, order)
+        for axis in ("trials", "seconds")
+        if len(rows := comparison.curves[comparison.curves["axis"] == axis])
     }
     if len(comparison.shared):
         drawn["shared"] = draw_shared(comparison.shared, comparison.shared_points)

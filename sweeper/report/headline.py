@@ -34,6 +34,9 @@ def headline(material: Material) -> Html:
 
 def _found(judged: list[Row], material: Material) -> str:
     """Return the finding; the verdicts stand best first."""
+    if material.audit.is_void:
+        rules = ", ".join(finding.rule.title for finding in material.audit.broken)
+        return f"Void: nothing may be claimed, since broken is rule {rules}."
     if not judged:
         return material.lack
     better = [row for row in judged if kind_of(row["verdict"]) == "better"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from sweeper.audit import Audit
 from sweeper.report.headline import headline
 from sweeper.report.html import Html, element, joined, paragraph
 from sweeper.report.material import Material
@@ -39,7 +38,7 @@ NAVIGATION = {
 }
 
 
-def render_page(material: Material, audit: Audit) -> str:
+def render_page(material: Material) -> str:
     """Return the whole page; nothing in it asks for a network."""
     sections = [
         headline(material),
@@ -54,7 +53,7 @@ def render_page(material: Material, audit: Audit) -> str:
         rungs_section(material),
         widening_section(material),
         costs_section(material),
-        audit_section(material, audit),
+        audit_section(material),
         provenance_section(material),
     ]
     body = element(
@@ -87,12 +86,14 @@ def _header(material: Material) -> Html:
     searches = len(evidence.studies)
     about = f"task {evidence.task}, {searches} searches, {evidence.budget} trials each compared"
     toggle = element("button", "Dark", type="button", id="mode", aria_pressed="false")
-    stamps = [element("li", stamp) for stamp in material.stamps]
+    stamps = [element("li", stamp) for stamp in material.audit.stamps]
     return element(
         "header",
         element("div", element("h1", evidence.name), toggle, class_="bar"),
         paragraph(about),
-        element("ul", *stamps, class_="stamps", aria_label="Stamps") if stamps else None,
+        element("ul", *stamps, class_="stamps", id="stamps", aria_label="Stamps")
+        if stamps
+        else None,
         element("noscript", paragraph("Figures need JavaScript; tables and text do not.")),
     )
 

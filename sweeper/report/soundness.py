@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sweeper.audit import Audit
 from sweeper.report.html import Cell, Html, details, element, paragraph, table
 from sweeper.report.material import Material
 
@@ -14,13 +13,15 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 )  # worst first
 
 
-def audit_section(material: Material, audit: Audit) -> Html:
+def audit_section(material: Material) -> Html:
     """Return what is known of every rule of a fair comparison, in the order of the rules."""
-    order = list(SIGNS)
-    rows = [
+    order, audit = list(SIGNS), material.audit
+    rows: list[list[Cell | str]] = [
         [
             f.rule.title,
-            Cell(shown=f"{SIGNS[f.state.value]} {f.state.value}", key=str(order.index(f.state))),
+            Cell(
+                shown=f"{SIGNS[f.state.value]} {f.state.value}", key=str(order.index(f.state.value))
+            ),
             f.evidence,
         ]
         for f in audit.findings

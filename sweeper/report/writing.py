@@ -30,10 +30,10 @@ def write_report(comparison: Comparison, audit: Audit, folder: Path) -> Path:
     material = Material(
         comparison=comparison,
         figures=comparison.figures(),
-        stamps=(*audit.stamps, *teacher_stamps(comparison)),
+        audit=audit,
         version=__version__,
     )
-    contents = {Path(PAGE): render_page(material, audit)}
+    contents = {Path(PAGE): render_page(material)}
     contents |= {
         Path("data", f"{name}.csv"): as_csv(frame) for name, frame in comparison.tables().items()
     }
@@ -44,15 +44,6 @@ def write_report(comparison: Comparison, audit: Audit, folder: Path) -> Path:
     except OSError as error:
         raise SweeperError(f"--output {folder} cannot be written: {error.strerror}") from error
     return folder / PAGE
-
-
-def teacher_stamps(comparison: Comparison) -> list[str]:
-    """Return what must be said of the teacher with every result."""
-    teacher = comparison.evidence.teacher
-    stamps = [line for line in comparison.warnings if line.startswith("weak teacher")]
-    if teacher is not None and teacher.origin != "trained":
-        stamps.append(f"teacher from a file: {teacher.origin}")
-    return stamps
 
 
 def _write(file: Path, content: str) -> None:
