@@ -56,6 +56,7 @@ def importances_of(
         return None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     ranges = distributions(space)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of every study
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0))
     study.add_trials(
         create_trial(params=dict(point), distributions=ranges, value=value)

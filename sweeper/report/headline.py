@@ -18,13 +18,14 @@ def headline(material: Material) -> Html:
     comparison = material.comparison
     rows = comparison.verdicts.to_dict("records")
     judged = [row for row in rows if row["verdict"]]
+    is_claimed = bool(judged) and not material.audit.is_void
     found = element("p", _found(judged, material), class_="found")
     return element(
         "section",
         element("h2", "What was found", id="found-heading", class_="hidden"),
         found,
-        _tiles([kind_of(row["verdict"]) for row in judged]) if judged else None,
-        paragraph(comparison.claim, "claim") if judged else None,
+        _tiles([kind_of(row["verdict"]) for row in judged]) if is_claimed else None,
+        paragraph(comparison.claim, "claim") if is_claimed else None,
         _unjudged(rows),
         _warnings(comparison.warnings),
         id="found",

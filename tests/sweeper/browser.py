@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+PATIENCE_S = 60.0
 KEYS = {"Tab": 9, "Enter": 13, " ": 32}
 
 
@@ -36,7 +38,7 @@ class Browser:
 
     def __init__(self, to_browser: int, from_browser: int) -> None:
         """Attach to the first tab."""
-        self._out, self._in = os.fdopen(to_browser, "wb"), os.fdopen(from_browser, "rb")
+        self._out, self._in = to_browser, from_browser
         self._number, self._session = 0, ""
         self._rest = b""
         self.requests: list[str] = []
@@ -53,8 +55,9 @@ class Browser:
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
-        self._out.write(json.dumps(message).encode() + b"\0")
-        self._out.flush()
+        rest = json.dumps(message).encode() + b"\0"
+        while rest:
+            rest = rest[os.write(self._out, rest) :]
         while True:
             answer = self._next()
             if answer.get("id") == self._number:
@@ -102,14 +105,15 @@ class Browser:
 
     def close(self) -> None:
         """Let go of the pipe."""
-        self._out.close()
-        self._in.close()
+        os.close(self._out)
+        os.close(self._in)
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            part = self._in.read1(1 << 20)
+            ready, _, _ = select.select([self._in], [], [], PATIENCE_S)
+            part = os.read(self._in, 1 << 20) if ready else b""
             if not part:
-                raise RuntimeError("Chromium has ended")
+                raise RuntimeError("Chromium has ended" if ready else "Chromium does not answer")
             self._rest += part
         message, _, self._rest = self._rest.partition(b"\0")
         answer = dict(json.loads(message))
