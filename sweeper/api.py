@@ -1,4 +1,4 @@
-"""Reading sweeps from Python: the same answers as `sweeper query`, as data frames."""
+"""Reading sweeps from Python: what `sweeper query` and `sweeper compare` say, as data frames."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from sweeper.store.reader import run_readonly
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sweeper.comparison.comparison import Comparison
 
 TIMEOUT_S = 60.0
 
@@ -47,6 +49,12 @@ class Store:
     def ledger(self, sweep: str | None = None) -> pd.DataFrame:
         """Return one row a search: what it was allowed, used and lost."""
         return run_query(self._opened.engine, "ledger", sweep)
+
+    def compare(self, sweep: str) -> Comparison:
+        """Return the verdict on a sweep's methods, and every table and figure behind it."""
+        from sweeper.comparison.comparison import compare_sweep
+
+        return compare_sweep(self._opened.engine, sweep)
 
     def sql(self, statement: str, timeout_s: float = TIMEOUT_S) -> pd.DataFrame:
         """Return the answer to one SELECT, run by a role that can change nothing.

@@ -51,6 +51,7 @@ class Confirmation:
     baseline_seeds: int | None = None
     delta: float | None = None  # mIoU: gains below it are of no interest
     paired: bool | None = None
+    stages: int | None = None  # alpha is split among them
     more: bool = False  # declare the second stage
 
     @property
@@ -64,6 +65,7 @@ class Confirmation:
             "baseline_seeds": self.baseline_seeds,
             "delta": self.delta,
             "paired": self.paired,
+            "stages": self.stages,
         }
 
 
@@ -130,7 +132,7 @@ def _declare(
     earlier = find_stages(connection, parent.id)
     known = earlier[-1].protocol["confirmation"] if earlier else {}
     terms = {name: value for name, value in wanted.stated.items() if value is not None}
-    usual = {"delta": 0.5, "paired": False} | _usual_seeds(connection, parent)
+    usual = {"delta": 0.5, "paired": False, "stages": 1} | _usual_seeds(connection, parent)
     terms = usual | {name: known[name] for name in wanted.stated if name in known} | terms
     searches = _searches(connection, parent, terms)
     stage = len(earlier) + 1

@@ -101,13 +101,8 @@ def read_progress(engine: Engine, sweep_id: int, plan: Plan) -> SweepProgress:
     return SweepProgress(
         studies=[StudyProgress(**{name: row[name] for name in names}) for row in rows],
         total_steps=sum(
-            allowed_steps(plan, row["target"]) if row["state"] == "active" else row["trained_steps"]
+            plan.allowed_steps(row["target"]) if row["state"] == "active" else row["trained_steps"]
             for row in rows
         ),
         segment_steps=int(in_flight or 0),
     )
-
-
-def allowed_steps(plan: Plan, budget: int) -> int:
-    """Return the steps that a study of this budget may train."""
-    return sum(plan.planned_steps(index) for index in range(budget // plan.bracket))

@@ -40,6 +40,11 @@ def device_name(device: torch.device) -> str:
     return f"{processor()} ({torch.backends.cpu.get_cpu_capability()})"
 
 
+def model_of(name: str | None) -> str:
+    """Return what the device of that name, or of None the best there is, calls itself."""
+    return device_name(torch.device(choose_device(name)))
+
+
 def processor() -> str:
     """Return the model of this machine's processor."""
     lines = CPU_INFO.read_text().splitlines() if CPU_INFO.is_file() else []

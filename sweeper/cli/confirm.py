@@ -11,7 +11,7 @@ import click
 
 from sweeper.cli.means import Means, log_to_console, means_options, read_means
 from sweeper.config import load_config
-from sweeper.confirming import Confirmation, find_stage
+from sweeper.confirming import MOST_STAGES, Confirmation, find_stage
 from sweeper.protocol import task_of
 from sweeper.store.database import Store, open_store
 from sweeper.store.lookup import find_sweep, last_inputs
@@ -48,6 +48,11 @@ Exit codes as those of sweeper launch.
 @click.option("--budget", type=int, help="Compare the first so many trials [default: all].")
 @click.option("--delta", type=float, help="Gains under so much mIoU do not matter [default: 0.5].")
 @click.option("--paired", is_flag=True, default=None, help="Test differences seed by seed.")
+@click.option(
+    "--stages",
+    type=click.IntRange(1, MOST_STAGES),
+    help="2: another confirmation may follow; alpha is split [default: 1].",
+)
 @click.option("--more", is_flag=True, help="Declare a second confirmation with fresh seeds.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="As in launch [default: its].")
 @means_options
@@ -68,6 +73,7 @@ def command(**given: Any) -> None:
         baseline_seeds=given["baseline_seeds"],
         delta=given["delta"],
         paired=given["paired"],
+        stages=given["stages"],
         more=given["more"],
     )
     means, root = _prepare(store, wanted, given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import click
 
 from sweeper.cli.means import Means, log_to_console, means_options, read_means
-from sweeper.config import load_config
+from sweeper.config import Config, load_config
 from sweeper.errors import PlanError
 from sweeper.launching import Request
 from trainers.methods import read_space
-from trainers.tasks import load_task
+from trainers.tasks import Task, load_task
 
 EXAMPLES = """
 \b
@@ -92,15 +93,13 @@ def command(**given: Any) -> None:
 
 def _options(given: dict[str, Any]) -> Options:
     config = load_config()
-    task_name = given["task"] or config.task or DEFAULT_TASK
-    if not given["task"]:
-        click.echo(f"task: {task_name} ({'sweeper.toml' if config.task else 'default'})", err=True)
+    task_name = choose_task(given["task"], config)
     task = load_task(task_name)
     request = Request(
         task=task,
         sweep=given["sweep"] or config.sweep or task.name,
-        methods=_methods(given, task),
-        budget=_budget(given["budget"], task.search.bracket),
+        methods=choose_methods(given["methods"], task, every=given["every"]),
+        budget=require_budget(given["budget"], task),
         seed=given["seed"],
         repeats=given["repeats"],
         space=given["space"],
@@ -115,19 +114,31 @@ def _options(given: dict[str, Any]) -> Options:
     )
 
 
-def _methods(given: dict[str, Any], task: Any) -> tuple[str, ...]:
-    for name in given["methods"]:
-        read_space(name)  # refuses what is no method
-    if given["every"]:
+def choose_methods(named: Sequence[str], task: Task, *, every: bool) -> tuple[str, ...]:
+    """Return the methods that are meant; PlanError for none, MethodError for what is no method."""
+    for name in named:
+        read_space(name)
+    if every:
         from sweeper.launching import all_methods
 
         return tuple(all_methods(task))
-    if not given["methods"]:
+    if not named:
         raise PlanError("no method given: name one with --method, or take --all of them")
-    return tuple(dict.fromkeys(given["methods"]))
+    return tuple(dict.fromkeys(named))
 
 
-def _budget(budget: int | None, bracket: int) -> int:
+def require_budget(budget: int | None, task: Task) -> int:
+    """Return the budget; PlanError where none was given."""
     if budget is None:
-        raise PlanError(f"no budget given: --budget N, a multiple of the task's bracket, {bracket}")
+        raise PlanError(
+            f"no budget given: --budget N, a multiple of the task's bracket, {task.search.bracket}"
+        )
     return budget
+
+
+def choose_task(given: str | None, config: Config) -> str:
+    """Return the task that is meant, a name or a TOML file; what was not given is said."""
+    name = given or config.task or DEFAULT_TASK
+    if not given:
+        click.echo(f"task: {name} ({'sweeper.toml' if config.task else 'default'})", err=True)
+    return name

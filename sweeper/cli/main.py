@@ -23,12 +23,14 @@ FAULT = 2
 COMMANDS = MappingProxyType(
     {
         "launch": "Start a sweep, add methods or budget to it, or go on with it.",
+        "plan": "Say what a sweep will cost and what it can show, before it or on its way.",
         "watch": "Follow a sweep live, from anywhere.",
         "pause": "Let a sweep's driver save and end; the same launch goes on.",
         "cancel": "End a sweep or one of its methods for good; what is finished stays.",
         "status": "Show how far every sweep is, who drives it, and what is wrong.",
         "confirm": "Train what a sweep has chosen again, with fresh seeds.",
         "audit": "Check from the store that a sweep treats its methods alike.",
+        "compare": "Say which methods are better than the equally tuned baseline.",
         "query": "Print leaderboard, trials, curves or ledger, or run SQL.",
         "show": "Show a sweep, a method or one trial; export its weights.",
         "dashboard": "Look at the trials in a browser (read only).",

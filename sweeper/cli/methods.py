@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+import search_spaces
 from sweeper.cli.method_path import method_path_option
 from sweeper.cli.tables import echo_table
 from trainers.methods import MethodSpace, all_names, read_space
@@ -85,18 +87,23 @@ def check(name: str) -> None:
 
 
 def _list() -> None:
-    headers = ("method", "terms", "own", "needs", "baseline", "year", "paper", "venue")
-    echo_table(headers, [_row(read_space(each)) for each in all_names()])
+    headers = ("method", "terms", "own", "needs", "baseline", "pull", "cost", "year", "venue")
+    measured = search_spaces.measured()
+    figures = measured.get("methods", {})
+    rows = [_row(read_space(each), figures.get(each, {})) for each in all_names()]
+    echo_table((*headers, "paper"), rows)
     click.echo(
         "\nown: how many hyperparameters of its own it has, of which one is in the primary space.\n"
         "baseline: yes where the method can act as the baseline does, somewhere in its space.\n"
         "Each is tuned over the shared hyperparameters, one multiplier on the weights of its\n"
         "terms, and its first own one; the others in --space full only. * unverified: no public\n"
-        "code has confirmed its numbers."
+        "code has confirmed its numbers.\n"
+        "pull: gradient of its terms at published weights over that of the task loss; cost: time\n"
+        f"of a step over the baseline's. {measured.get('about', 'Not measured yet.')}"
     )
 
 
-def _row(space: MethodSpace) -> tuple[object, ...]:
+def _row(space: MethodSpace, figures: Mapping[str, float]) -> tuple[object, ...]:
     weighting = [f"({space.weighting})"] if space.weighting else []
     return (
         space.name + ("*" if space.unverified else ""),
@@ -104,9 +111,10 @@ def _row(space: MethodSpace) -> tuple[object, ...]:
         len(space.own),
         ", ".join(space.needs),
         space.contains_baseline,
+        *(f"{figures[name]:.3g}" if name in figures else "" for name in ("pull", "cost")),
         str(space.year),
-        space.paper,
         space.venue,
+        space.paper,
     )
 
 

@@ -54,7 +54,7 @@ FROM sweeper.artifact a WHERE a.kind = 'teacher' AND a.weights_hash = :hash LIMI
 EVENTS = text("""
 SELECT at, kind, study_id, number, detail FROM sweeper.event WHERE sweep_id = :sweep ORDER BY id
 """)
-Confusions = Mapping[tuple[int, int], NDArray[np.int32]]  # (study, number) -> (images, K, K)
+Confusions = Mapping[tuple[int, int], NDArray[np.int64]]  # (study, number) -> (images, K, K)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,7 @@ class Stage:
     baseline_seeds: int
     delta: float  # mIoU
     paired: bool
+    planned_stages: int
     incumbents: Mapping[str, int]  # search -> number of the trial that was chosen
     blocks: tuple[str, ...]  # of each reported image
     classes: tuple[str, ...]
@@ -171,7 +172,7 @@ class Evidence:
         query = select(confusion).where(confusion.c.study_id.in_({key[0] for key in keys}))
         with self.engine.connect() as connection:
             return {
-                (row.study_id, row.number): unpack(row.content)
+                (row.study_id, row.number): unpack(row.content).astype(np.int64)
                 for row in connection.execute(query)
                 if (row.study_id, row.number) in wanted
             }
@@ -270,6 +271,7 @@ def _stage(connection: Connection, row: Row[Any]) -> Stage:
         baseline_seeds=terms["baseline_seeds"],
         delta=terms["delta"],
         paired=terms["paired"],
+        planned_stages=terms["stages"],
         incumbents=terms["incumbents"],
         blocks=tuple(report["blocks"]),
         classes=tuple(report["classes"]),

@@ -13,7 +13,7 @@ from sweeper.search.plan import Plan
 from sweeper.search.space import Dimension
 
 EDGE = 0.05  # of a range, on either side
-WIDER = 0.5  # of a range's width, that it is widened by
+WIDER = 0.25  # of a range's width, that it is widened by
 
 
 def improvements(
@@ -49,8 +49,9 @@ def edges(
 
     In the logarithm where the dimension is searched there. Columns: method, repeat, number (the
     best trial), hyperparameter, value, low, high, side (low or high), wider_low, wider_high: the
-    range to try, half a width further, from the value where that lies beyond (trial 0's may).
-    A range from 0 is not widened below 0, and 0 is no edge then.
+    range to try, a quarter of its width further, from the value where that lies beyond (trial 0's
+    may). Not below 0, nor beyond 1 where a range without logarithm lies within [0, 1], a share;
+    what cannot be widened has no edge.
     """
     best = best_trials(whole_brackets(trials, plan, budget))
     spaces = spaces_of(studies)
@@ -100,8 +101,10 @@ def _unit(dimension: Dimension, value: float) -> float:
 
 
 def _widened(dimension: Dimension, unit: float) -> float:
-    """Return the value at a place outside of the range, not below 0 unless the range is."""
+    """Return the value at a place outside of the range; a share stays one, a weight positive."""
     if dimension.log:
         return float(dimension.low * (dimension.high / dimension.low) ** unit)
     value = dimension.low + unit * (dimension.high - dimension.low)
-    return max(value, 0.0) if dimension.low >= 0 else value
+    if dimension.low < 0:
+        return value
+    return min(max(value, 0.0), 1.0 if dimension.high <= 1 else math.inf)

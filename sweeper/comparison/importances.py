@@ -29,8 +29,9 @@ def importances(trials: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (method, repeat), space in spaces_of(studies).items():
         own = complete[(complete["method"] == method) & (complete["repeat"] == repeat)]
-        inside = own[[space.holds(params) for params in own["params"]]]
-        found = importances_of(space, list(inside["params"]), inside["miou"].tolist())
+        pairs = zip(own["params"], own["miou"], strict=True)
+        inside = [(params, float(value)) for params, value in pairs if space.holds(params)]
+        found = importances_of(space, [p for p, _ in inside], [value for _, value in inside])
         rows += [
             {"method": method, "repeat": repeat, "hyperparameter": name, "complete": len(inside)}
             | {"importance": found[name] if found else float("nan")}
@@ -53,6 +54,7 @@ def importances_of(
     top = max(math.ceil(TOP * count), FEWEST_TOP)
     if count < FEWEST or sorted(values, reverse=True)[top - 1] == min(values):
         return None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     ranges = distributions(space)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0))
     study.add_trials(

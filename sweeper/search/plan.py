@@ -60,6 +60,10 @@ class Plan:
             for rung, (to, start) in enumerate(lengths)
         )
 
+    def allowed_steps(self, budget: int) -> int:
+        """Return the steps that a search of this budget may train."""
+        return sum(self.planned_steps(index) for index in range(budget // self.bracket))
+
     def width(self, index: int) -> int:
         """Return how many trials of a bracket can train at the same time at least, at its end."""
         return sum(self.is_anchor(n) for n in self.numbers(index)) + self.places(

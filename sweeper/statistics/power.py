@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import nctdtr
 
 from sweeper.statistics.shrinkage import MIN_GROUPS
-from sweeper.statistics.student import critical_t, detectable_shift, satterthwaite
+from sweeper.statistics.student import critical_t, detectable_shift, welch_dofs
 
 USUAL_POWER = 0.8
 
@@ -26,7 +26,7 @@ class Design:
     sizes: tuple[int, int]  # seeds of the control and of each treatment
     num_comparisons: int = 1
     alpha: float = 0.05
-    prior_dof: float = math.inf  # of the shrinkage; infinite where all methods are equally noisy
+    prior_dof: float = math.inf  # of the shrinkage; infinite is the best that may be hoped for
 
     @property
     def se(self) -> float:
@@ -41,11 +41,11 @@ class Design:
     @property
     def dof(self) -> float:
         """Degrees of freedom that the moderated Welch test is expected to have."""
-        own = np.array(self.sizes, dtype=np.float64) - 1
-        pooled = own[0] + self.num_comparisons * own[1]
-        prior = self.prior_dof if self.num_comparisons + 1 >= MIN_GROUPS else 0.0
-        parts = np.square(np.array(self.sds)) / self.sizes
-        return float(satterthwaite(parts, np.minimum(own + prior, pooled), pooled))
+        parts = [sd**2 / size for sd, size in zip(self.sds, self.sizes, strict=True)]
+        own = self.sizes[1] - 1
+        prior = self.prior_dof if self.num_comparisons >= MIN_GROUPS else 0.0
+        posterior = np.array([min(own + prior, own * self.num_comparisons)])
+        return float(welch_dofs((parts[0], np.array(parts[1:])), (self.sizes[0] - 1, posterior))[0])
 
     def power(self, difference: float) -> float:
         """Return the probability that a true difference of that size is found significant."""

@@ -35,15 +35,21 @@ def align(control: Values, treatments: Mapping[str, Values]) -> Floats:
         raise StatisticsError("0 treatments were given; a comparison needs at least one")
     groups = {"the control": control, **{f"{name!r}": treatments[name] for name in treatments}}
     rows = np.full((len(groups), max(map(len, groups.values()))), np.nan)
-    for row, (name, values) in zip(rows, groups.items(), strict=True):
+    for row, values in zip(rows, groups.values(), strict=True):
         row[: len(values)] = values
-        num_values = len(values) - int(np.isnan(row[: len(values)]).sum())
-        if num_values < MIN_VALUES or np.isinf(row).any():
-            raise StatisticsError(
-                f"{name} has {num_values} values{' and infinite ones' * bool(np.isinf(row).any())};"
-                f" at least {MIN_VALUES}, all finite, are needed: confirm it with more seeds"
-            )
+    require_enough(dict(zip(groups, rows, strict=True)), "values")
     return rows
+
+
+def require_enough(rows: Mapping[str, Floats], kind: str) -> None:
+    """Raise StatisticsError where a row has fewer than two numbers, or an infinite one."""
+    for name, row in rows.items():
+        given = row[~np.isnan(row)]
+        if len(given) < MIN_VALUES or np.isinf(given).any():
+            raise StatisticsError(
+                f"{name} has {len(given)} {kind}: {given.tolist()}; at least {MIN_VALUES}, all"
+                " finite, are needed: confirm it with more seeds"
+            )
 
 
 def moments(rows: Floats) -> Moments:

@@ -8,15 +8,18 @@ from scipy.special import nctdtrinc, stdtr, stdtrit
 from sweeper.statistics.shrinkage import Floats
 
 
-def satterthwaite(parts: Floats, dofs: Floats, most: float) -> Floats:
-    """Return the degrees of freedom of sums of variances, at most `most`.
+def welch_dofs(parts: tuple[float, Floats], dofs: tuple[float, Floats]) -> Floats:
+    """Return the degrees of freedom of differences to a control, at most a little too few.
 
-    `parts` holds the summands (terms, differences), `dofs` the degrees of freedom of each. A sum
-    of 0 has those of its least known term.
+    `parts` are the squared standard errors of the control's mean and of the treatments' means,
+    `dofs` what is behind each. Satterthwaite's formula squares the share that each part has in
+    their sum, as if shares were known. Among many treatments those look significant whose variance
+    came out too small, and with it their share; so a treatment's share enters as it is, which is
+    the rule of Cochran and Cox. The control's, the same in all comparisons, is squared.
     """
-    totals = parts.sum(0)
-    weights = np.square(np.divide(parts, totals, out=np.ones_like(parts), where=totals > 0))
-    return np.asarray(np.minimum(1 / (weights / dofs).sum(0), most))
+    totals = parts[0] + parts[1]
+    share = np.divide(parts[1], totals, out=np.ones_like(totals), where=totals > 0)
+    return np.asarray(1 / ((1 - share) ** 2 / dofs[0] + share / dofs[1]))
 
 
 def two_sided_p(t: Floats, dofs: Floats) -> Floats:

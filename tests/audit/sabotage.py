@@ -252,6 +252,12 @@ ALSO = [  # further ways to break a rule; some break others too
 ]
 SAID = [  # what voids nothing, but is said with every result
     (
+        "stages",
+        "UPDATE sweeper.sweep SET protocol = jsonb_set(protocol, '{confirmation,stages}', '1') "
+        "WHERE confirms = 1",
+        "the second stage was declared after the first was seen",
+    ),
+    (
         "teacher",
         "UPDATE sweeper.artifact SET origin = '/elsewhere/teacher.pt'",
         "teacher from a file",

@@ -281,6 +281,7 @@ def confirm(
     published: float = -1.0,
     images: int = 6,
     more: bool = False,
+    stages: int | None = None,
 ) -> Row[Any]:
     """Declare a confirmation of a filled sweep and finish it; return its row.
 
@@ -294,6 +295,7 @@ def confirm(
         seeds=seeds.pop(),
         baseline_seeds=len(values["baseline"]),
         more=more,
+        stages=stages,
     )
     blocks = tuple(f"drive/{image // 2}" for image in range(images))
     reported = Reported(fingerprint="data", blocks=blocks, classes=("road", "car", "sky"))

@@ -11,7 +11,7 @@ from sweeper.comparison.searches import (
     spaces_of,
     whole_brackets,
 )
-from tests.comparison.finished import PLAN, SPACE, carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import PLAN, SPACE, carry_out, noise, shuffled
 
 UNDECIDED = {("kd", 9): ("undecided", 5)}
 

@@ -1,4 +1,4 @@
-"""Brackets run once more: under their own plan what happened, under a stricter one what it finds."""
+"""Brackets run once more: what happened under their own plan, what a stricter one had found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from sweeper.comparison.replay import AXES, replay
 from sweeper.search.plan import Plan
-from tests.comparison.finished import PLAN, carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import PLAN, carry_out, noise, shuffled
 
 ENDED = {
     ("kd", 1): ("diverged", 50),
@@ -43,7 +43,7 @@ def test_under_a_stricter_plan_it_is_what_that_plan_had_found(seed: int) -> None
 
 def test_a_hand_made_bracket_arrives_rung_by_rung() -> None:
     plan = Plan(bracket=4, rung_steps=(10, 30), keep=(4, 1), anchors=0)
-    found = carry_out(lambda _, n, step: float(n), ("kd",), brackets=1, plan=plan)
+    found = carry_out(lambda _, n, __: float(n), ("kd",), brackets=1, plan=plan)
     [brackets] = replay(found.trials, found.rungs, plan)["kd"]
     assert brackets.values.tolist() == [[-np.inf, -np.inf, -np.inf, 3.0]]
     assert brackets.offsets["steps"][0, 3] == 4 * 10 + 20

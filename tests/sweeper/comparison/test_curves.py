@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from sweeper.comparison.curves import RESAMPLES, best_so_far, expected_maximum
-from sweeper.comparison.replay import AXES
+from sweeper.comparison.replay import AXES, Floats
 from sweeper.search.plan import Plan
-from tests.comparison.finished import PLAN, Finished, carry_out, noise, shuffled
+from tests.sweeper.comparison.finished import PLAN, Finished, carry_out, noise, shuffled
 
 ENDED = {("kd", 1): ("diverged", 50), ("kd", 5): ("diverged", 4), ("kd", 9): ("failed", 20)}
+DRAWS = list(itertools.product(range(3), repeat=3))
 ALL_ANCHORS = Plan(bracket=8, rung_steps=(10, 90), keep=(8, 2), anchors=8)
 
 
@@ -55,17 +57,32 @@ def test_the_observed_curve_is_the_walk_through_every_trial(axis: str, seed: int
 
 
 @pytest.mark.parametrize("axis", AXES)
-def test_the_band_is_that_of_every_possible_draw(axis: str) -> None:
-    found = carry_out(noise(1), ("kd",), brackets=3)
+def test_mean_and_band_are_those_of_all_draws_of_brackets(axis: str) -> None:
+    found = carry_out(noise(), ("kd",), brackets=3, ended=ENDED)
     curve = _axis(_curves(found), "kd", axis)
-    best = found.trials[found.trials["state"] == "COMPLETE"].groupby("bracket")["miou"].max()
-    maxima = [max(draw) for draw in itertools.product(best, repeat=3)]
-    end = curve.iloc[-1]
-    spread = np.std(maxima) / np.sqrt(RESAMPLES)
-    if axis == "trials":  # else what a draw has spent by then differs
-        assert end["mean"] == pytest.approx(np.mean(maxima), abs=5 * spread)
-        assert end["low"] == sorted(maxima)[1]
-    assert end["high"] == best.max() == end["observed"]
+    draws = np.array([_best_along(_drawn(found, draw), axis, curve.index) for draw in DRAWS])
+    without = np.isnan(draws).mean(axis=0)
+    assert curve["mean"][without > 0.15].isna().all()
+    curve, ranked = curve[without == 0], np.sort(draws[:, without == 0], axis=0)
+    assert len(curve) > 10
+    spread = ranked.std(axis=0) / np.sqrt(RESAMPLES)
+    assert (np.abs(ranked.mean(axis=0) - curve["mean"]) <= 5 * spread + 1e-9).all()
+    for name, first, last in (("low", 0, 2), ("high", -3, -1)):  # 5 and 95 % of 27, about
+        assert (ranked[first] <= curve[name]).all()
+        assert (curve[name] <= ranked[last]).all()
+
+
+def _drawn(found: Finished, draw: Sequence[int]) -> Finished:
+    brackets = [found.trials[found.trials["bracket"] == index] for index in draw]
+    drawn = [bracket.assign(bracket=place) for place, bracket in enumerate(brackets)]
+    return dataclasses.replace(found, trials=pd.concat(drawn))
+
+
+def _best_along(found: Finished, axis: str, points: Sequence[float]) -> Floats:
+    """Return the best so far at each point, NaN where there is none."""
+    passed, best = zip(*_walk(found, "kd", axis), strict=True)
+    arrived = np.searchsorted(passed, np.asarray(points) * (1 + 1e-9), side="right")
+    return np.array([np.nan, *best])[arrived]
 
 
 @pytest.mark.parametrize("axis", AXES)

@@ -1,0 +1,261 @@
+"""A sweep's verdict and everything behind it, as data frames and figures.
+
+with sweeper.connect() as store:
+comparison = store.compare("camvid-tiny")
+comparison.verdicts[["method", "difference", "low", "high", "verdict"]]
+comparison.figures()["verdicts"].show()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Engine
+
+from sweeper.comparison import curves, rung_check, shared_points
+from sweeper.comparison.classes import class_differences
+from sweeper.comparison.cost import search_costs
+from sweeper.comparison.evidence import Evidence, read_evidence
+from sweeper.comparison.flags import edges, improvements
+from sweeper.comparison.importances import importances
+from sweeper.comparison.slices import slices
+from sweeper.comparison.testsets import testset_intervals
+from sweeper.comparison.values import (
+    LEAST_SEARCHES,
+    Sample,
+    Values,
+    confirmed_runs,
+    num_searches,
+    samples,
+)
+from sweeper.comparison.verdicts import is_teacher_weak, verdict_table
+from sweeper.statistics.contrasts import Comparisons
+from sweeper.statistics.stages import across_stages
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+USUAL_SD = 0.4  # mIoU between seeds, where no confirmation tells it
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a sweep says; every frame is made when it is first asked for. mIoU is in percent."""
+
+    evidence: Evidence
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """One row a method, the baseline first, then by difference.
+
+        published_mean, published_sd, published_n; mean, sd, n: of the confirmed values, published
+        and tuned, on the reported split. difference to the tuned baseline, low, high (95 %),
+        low_simultaneous, high_simultaneous (all at once), p, p_holm, verdict; improvement: the
+        chance that a run is better than one of the baseline, NaN under 20 seeds a side;
+        largest_gain that is not excluded; detectable: what these seeds show with 80 % power.
+        testset_low, testset_high, testset_flips: over resampled test sets and seeds. selected: the
+        value that the search chose by, on the selection split. trials, dimensions, trained_steps,
+        seconds and basis: of the search. flags: list; reason: why there is no verdict.
+        """
+        facts = {
+            "improvements": self.improvements,
+            "edges": self.edges,
+            "costs": self.costs,
+            "testset": self.testset,
+        }
+        return verdict_table(self.evidence, self.confirmed, self.contrasts, facts)
+
+    @cached_property
+    def contrasts(self) -> Comparisons | None:
+        """The test behind the verdicts; None before a confirmation is done."""
+        usable = [
+            (sample.control, {m: v for m, v in sample.treatments.items() if _is_enough(v)})
+            for sample in self._samples
+            if _is_enough(sample.control)
+        ]
+        if not usable or len(usable) < len(self.evidence.stages) or not usable[0][1]:
+            return None
+        planned = self.evidence.stages[0].planned_stages
+        return across_stages(
+            usable, alpha=ALPHA, delta=self.delta, paired=self.paired, planned=planned
+        )
+
+    @property
+    def delta(self) -> float:
+        """Gains below it, in mIoU, are of no interest."""
+        return self.evidence.stages[0].delta if self.evidence.stages else 0.5
+
+    @property
+    def paired(self) -> bool:
+        """Whether seeds were declared to be compared pair by pair."""
+        return bool(self.evidence.stages) and self.evidence.stages[0].paired
+
+    @property
+    def claim(self) -> str:
+        """What the verdicts are about."""
+        evidence, searches = self.evidence, num_searches(self.evidence)
+        if searches >= LEAST_SEARCHES:
+            return (
+                f"Claimed is something about the methods: {searches} independent searches of "
+                f"{evidence.budget} trials each, a search counting once."
+            )
+        said = (
+            "Claimed is something about configurations: what one search of "
+            f"{evidence.budget} trials chose for a method, against what one search of as many "
+            "chose for the baseline."
+        )
+        if searches > 1:
+            said += f" {searches} searches a method are too few for a claim about methods."
+        return f"{said} For a claim about methods: sweeper launch --repeats {LEAST_SEARCHES}."
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What a reader must know of every row."""
+        evidence = self.evidence
+        lines = [evidence.note] if evidence.note else []
+        if is_teacher_weak(evidence, self.confirmed) and evidence.teacher is not None:
+            lines.append(
+                f"weak teacher: {evidence.teacher.miou:.2f} mIoU on the selection split, less than "
+                "2 above the confirmed baseline on the reported one"
+            )
+        stages = evidence.stages
+        if stages and len(stages) > stages[0].planned_stages:
+            lines.append(
+                "the second confirmation was declared after the first was seen: the chance of a "
+                f"false finding is up to {1.5 * ALPHA:.1%}, not {ALPHA:.0%}"
+            )
+        lines += [
+            f"rung {row.rung} (step {row.step}) misleads: tau at most {row.tau_high:.2f}"
+            for row in self.rung_summary.itertuples()
+            if row.misleads
+        ]
+        return lines
+
+    @cached_property
+    def confirmed(self) -> pd.DataFrame:
+        """One row a run: method, repeat, configuration, stage, seed, state, miou, class_iou.
+
+        A published configuration that won its search stands in it twice, as tuned as well.
+        """
+        return confirmed_runs(self.evidence)
+
+    @cached_property
+    def _samples(self) -> list[Sample]:
+        return samples(self.evidence, self.confirmed)
+
+    @cached_property
+    def testset(self) -> pd.DataFrame:
+        """method, testset_low, testset_high, testset_flips: over resampled blocks and seeds."""
+        return testset_intervals(self.evidence, self.confirmed)
+
+    @cached_property
+    def class_differences(self) -> pd.DataFrame:
+        """method, class, baseline, miou, difference: mean IoU of the tuned configurations."""
+        return class_differences(self.evidence, self.confirmed)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Best so far by trials, steps and device-seconds: `curves.best_so_far`."""
+        evidence = self.evidence
+        return curves.best_so_far(
+            self._trials, evidence.rungs, evidence.plan, evidence.budget, evidence.seed
+        )
+
+    @cached_property
+    def expected(self) -> pd.DataFrame:
+        """Approximate best of n random trials: `curves.expected_maximum`."""
+        return curves.expected_maximum(self._trials, self.evidence.plan)
+
+    @cached_property
+    def shared_points(self) -> pd.DataFrame:
+        """Each method beside the baseline at equal shared hyperparameters, a row a point."""
+        return shared_points.shared_pairs(self.evidence.rungs, self.evidence.plan)
+
+    @cached_property
+    def shared(self) -> pd.DataFrame:
+        """The mean of these differences, a row a method: `shared_points.shared_differences`."""
+        return shared_points.shared_differences(self.shared_points, self.evidence.plan)
+
+    @cached_property
+    def rung_checks(self) -> pd.DataFrame:
+        """How each rung ranked each search's anchors: `rung_check.check_rungs`."""
+        return rung_check.check_rungs(self._trials, self.evidence.rungs, self.evidence.plan)
+
+    @cached_property
+    def rung_summary(self) -> pd.DataFrame:
+        """The means over methods, a row a rung: `rung_check.summarise_rungs`."""
+        return rung_check.summarise_rungs(self.rung_checks, self.evidence.seed)
+
+    @cached_property
+    def slices(self) -> pd.DataFrame:
+        """Every trial along each of its hyperparameters: `slices.slices`."""
+        return slices(self._trials, self._studies)
+
+    @cached_property
+    def importances(self) -> pd.DataFrame:
+        """Of each hyperparameter in each search, by Optuna: `importances.importances`."""
+        return importances(self._trials, self._studies)
+
+    @cached_property
+    def improvements(self) -> pd.DataFrame:
+        """What the last doubling of the budget gained: `flags.improvements`."""
+        evidence = self.evidence
+        tuned = self.confirmed[self.confirmed["configuration"] == "tuned"]
+        sds = {str(k): float(v) for k, v in tuned.groupby("method")["miou"].std().dropna().items()}
+        usual = float(np.median(list(sds.values()))) if sds else USUAL_SD
+        return improvements(self._trials, self._studies, evidence.plan, evidence.budget, sds, usual)
+
+    @cached_property
+    def edges(self) -> pd.DataFrame:
+        """Best values at the end of their range, and the range to try: `flags.edges`."""
+        evidence = self.evidence
+        return edges(self._trials, self._studies, evidence.plan, evidence.budget)
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """What the searches cost, a row a method: `cost.search_costs`."""
+        return search_costs(self._trials[self._trials["number"] < self.evidence.budget])
+
+    @property
+    def _trials(self) -> pd.DataFrame:
+        trials = self.evidence.trials
+        return trials[trials["method"].isin(self.evidence.methods)]
+
+    @property
+    def _studies(self) -> pd.DataFrame:
+        studies = self.evidence.studies
+        return studies[studies["method"].isin(self.evidence.methods)]
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return every frame by name."""
+        return {name: getattr(self, name) for name in TABLES}
+
+    def figures(self) -> dict[str, Figure]:
+        """Return every plot of the report by name."""
+        from sweeper.comparison.figures import figures_of
+
+        return figures_of(self)
+
+
+TABLES = (
+    *("verdicts", "confirmed", "class_differences", "testset", "curves", "expected", "shared"),
+    *("shared_points", "rung_checks", "rung_summary", "slices", "importances", "improvements"),
+    *("edges", "costs"),
+)
+
+
+def compare_sweep(engine: Engine, name: str) -> Comparison:
+    """Return the comparison of a sweep's methods.
+
+    SweeperError where there is no such sweep, or none of its searches has begun.
+    """
+    return Comparison(read_evidence(engine, name))
+
+
+def _is_enough(values: Values) -> bool:
+    return int(np.isfinite(values).sum()) >= 2

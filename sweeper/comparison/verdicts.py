@@ -1,0 +1,181 @@
+"""The verdict table: one row a method, with what its confirmations say against the baseline's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sweeper.comparison.evidence import Evidence
+from sweeper.declaring import BASELINE
+from sweeper.search.space import known_space
+from sweeper.statistics.contrasts import Comparisons
+from sweeper.statistics.verdicts import Verdict
+
+HARMLESS = 0.03  # gradient share of a method's terms at which it is as good as the baseline
+TEACHER_LEAD = 2.0  # mIoU over the confirmed baseline, for a teacher that has something to teach
+FLIPS = 0.05  # of the resampled test sets, that may tell the other sign
+CONTRAST = (
+    *("difference", "low", "high", "low_simultaneous", "high_simultaneous", "p", "p_holm"),
+    *("improvement", "largest_gain", "detectable"),
+)
+
+
+def verdict_table(
+    evidence: Evidence,
+    runs: pd.DataFrame,
+    found: Comparisons | None,
+    facts: Mapping[str, pd.DataFrame],
+) -> pd.DataFrame:
+    """Return one row a method, the baseline first, then by difference; see `Comparison.verdicts`.
+
+    `facts` holds the frames `improvements`, `edges`, `costs` and `testset`.
+    """
+    weak = is_teacher_weak(evidence, runs)
+    rows = [_row(evidence, runs, found, facts, method) for method in evidence.methods]
+    for row in rows:
+        row["flags"] = _flags(evidence, row, facts, weak=weak) + _lost(runs, row["method"])
+    table = pd.DataFrame(rows)
+    order = np.where(table["method"] == BASELINE, np.inf, table["difference"].fillna(-np.inf))
+    return table.iloc[np.argsort(-order, kind="stable")].reset_index(drop=True)
+
+
+def is_teacher_weak(evidence: Evidence, runs: pd.DataFrame) -> bool:
+    """Return whether the teacher fails to beat the confirmed baseline by 2 mIoU.
+
+    The teacher's score is on the selection split, the baseline's on the reported one.
+    """
+    baseline = _values(runs, BASELINE, "tuned")
+    if evidence.teacher is None or not len(baseline):
+        return False
+    return evidence.teacher.miou < float(baseline.mean()) + TEACHER_LEAD
+
+
+def _values(runs: pd.DataFrame, method: str, configuration: str) -> pd.Series[float]:
+    where = (runs["method"] == method) & (runs["configuration"] == configuration)
+    return runs.loc[where, "miou"].dropna()
+
+
+def _row(
+    evidence: Evidence,
+    runs: pd.DataFrame,
+    found: Comparisons | None,
+    facts: Mapping[str, pd.DataFrame],
+    method: str,
+) -> dict[str, Any]:
+    published, tuned = (_values(runs, method, name) for name in ("published", "tuned"))
+    row: dict[str, Any] = {
+        "method": method,
+        "published_mean": _mean(published),
+        "published_sd": _sd(published),
+        "published_n": len(published),
+        "mean": _mean(tuned),
+        "sd": _sd(tuned),
+        "n": len(tuned),
+        **dict.fromkeys(CONTRAST, np.nan),
+        "verdict": "",
+        "reason": _reason(evidence, method, tuned, found),
+        **_search(evidence, facts, method),
+        **_of(facts["testset"], method, ("testset_low", "testset_high", "testset_flips")),
+    }
+    if found is not None and method in found:
+        contrast = found[method]
+        numbers = {name: getattr(contrast, name) for name in CONTRAST}
+        row |= {name: np.nan if value is None else value for name, value in numbers.items()}
+        row["verdict"] = _worded(evidence, method, contrast.verdict)
+    return row
+
+
+def _worded(evidence: Evidence, method: str, verdict: Verdict) -> str:
+    """A loss of a method that can do all that the baseline does is one of the search's budget."""
+    if verdict is Verdict.WORSE and contains_baseline(evidence, method):
+        return (
+            f"worse at budget {evidence.budget} (contains the baseline: more tuning would close "
+            "this)"
+        )
+    return str(verdict)
+
+
+def contains_baseline(evidence: Evidence, method: str) -> bool:
+    """Return whether a method declares so, and pulls next to nothing at its range's low end."""
+    mine = evidence.studies[evidence.studies["method"] == method]
+    harmless = map(_is_harmless, mine["space"], mine["calibration"])
+    return bool(mine["contains_baseline"].all()) and all(harmless)
+
+
+def _is_harmless(space: Mapping[str, Any], calibration: Mapping[str, Any] | None) -> bool:
+    if calibration is None:
+        return False
+    lows = [d.low for d in known_space(space, calibration).dimensions if d.name == "multiplier"]
+    return bool(lows) and lows[0] / float(calibration["equal"]) < HARMLESS
+
+
+def _reason(
+    evidence: Evidence, method: str, tuned: pd.Series[float], found: Comparisons | None
+) -> str:
+    if method == BASELINE or (found is not None and method in found):
+        return ""
+    if not evidence.stages:
+        return f"not confirmed: sweeper confirm {evidence.name}"
+    stage = evidence.stages[-1]
+    if not stage.is_done:
+        return f"its confirmation is not finished: sweeper confirm {evidence.name}"
+    if len(tuned) < 2:
+        return f"only {len(tuned)} of {stage.seeds} confirmations came to their end"
+    return "the baseline has fewer than two confirmations"
+
+
+def _search(evidence: Evidence, facts: Mapping[str, pd.DataFrame], method: str) -> dict[str, Any]:
+    """Return what the search of a method found and cost."""
+    trials = evidence.trials
+    mine = trials[(trials["method"] == method) & (trials["number"] < evidence.budget)]
+    complete = mine[mine["state"] == "COMPLETE"]["miou"]
+    studies = evidence.studies[evidence.studies["method"] == method]
+    return {
+        "selected": float(complete.max()) if len(complete) else np.nan,
+        "trials": len(mine),
+        "dimensions": int(studies["dimensions"].max()),
+        **_of(facts["costs"], method, ("trained_steps", "seconds", "basis")),
+    }
+
+
+def _of(frame: pd.DataFrame, method: str, columns: Sequence[str]) -> dict[str, Any]:
+    rows = frame[frame["method"] == method]
+    return {name: rows[name].iloc[0] if len(rows) else np.nan for name in columns}
+
+
+def _flags(
+    evidence: Evidence,
+    row: Mapping[str, Any],
+    facts: Mapping[str, pd.DataFrame],
+    *,
+    weak: bool,
+) -> list[str]:
+    """Return what stands beside a verdict, never instead of it."""
+    method, growing = row["method"], facts["improvements"]
+    is_baseline = method == BASELINE
+    states = {
+        "contains baseline": not is_baseline and contains_baseline(evidence, method),
+        "edge": method in set(facts["edges"]["method"]),
+        "still improving": method in set(growing.loc[growing["still_improving"], "method"]),
+        "weak teacher": weak and not is_baseline,
+        "this test set only": row["verdict"] == Verdict.BETTER and row["testset_flips"] > FLIPS,
+    }
+    return [flag for flag, holds in states.items() if holds]
+
+
+def _lost(runs: pd.DataFrame, method: str) -> list[str]:
+    """Return a flag for runs without a value: they are left out of means and tests."""
+    mine = runs[(runs["method"] == method) & (runs["configuration"] == "tuned")]
+    lost = int(mine["state"].isin(["PRUNED", "FAIL"]).sum())
+    return [f"diverged {lost}/{len(mine)}"] if lost else []
+
+
+def _mean(values: pd.Series[float]) -> float:
+    return float(values.mean()) if len(values) else np.nan
+
+
+def _sd(values: pd.Series[float]) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else np.nan

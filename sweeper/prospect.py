@@ -1,0 +1,188 @@
+"""All that a plan is made of: what is to be trained, how long it takes, what is in store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper.declaring import BASELINE, num_searches
+from sweeper.errors import PlanError
+from sweeper.launching import Request, check
+from sweeper.planning import Forecast, Pace, Repetition, Search, Standing
+from sweeper.protocol import plan_of, task_of
+from sweeper.search.plan import Plan
+from sweeper.store import log, spending
+from sweeper.store.lookup import find_stages
+from sweeper.survey import Place, Survey
+from trainers.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prospect:
+    """What a plan is made of; nothing of it is stored."""
+
+    task: Task
+    plan: Plan
+    device: str  # the model that the times are of
+    cohort: int  # most trials that train together
+    repetition: Repetition
+    paces: Mapping[str, Pace]
+    setup: Forecast  # teacher and calibration, before anything else
+    searches: Sequence[Search]
+    confirmations: Sequence[Search]
+    unprepared: Sequence[str]  # methods whose preparation is not counted
+    noise: spending.Noise | None
+    checkpoint_bytes: float | None  # of a finished trial
+    trial_bytes: float | None  # in the database
+
+    @property
+    def rivals(self) -> int:
+        """How many methods are compared with the baseline; 0 without a baseline."""
+        return len(self.paces) - 1 if BASELINE in self.paces else 0
+
+
+def of_request(request: Request, place: Place, repetition: Repetition) -> Prospect:
+    """Return what a launch would have to do from the start.
+
+    Raises PlanError, MethodError or DataError as the launch would.
+    """
+    plans = check(request)
+    plan, brackets = request.plan, range(request.budget // request.plan.bracket)
+    methods = [each.space.method for each in plans]
+    with Survey(request.task, place) as survey:
+        device = survey.device()
+        paces = survey.paces(methods, device)
+        return Prospect(
+            task=request.task,
+            plan=plan,
+            device=device,
+            cohort=survey.cohort,
+            repetition=repetition,
+            paces=paces,
+            setup=survey.setup(
+                survey.recipe() if any(each.needs_teacher for each in plans) else None,
+                [paces[each.space.method] for each in plans if each.space.awaits_calibration],
+                plan.rung_steps[0],
+            ),
+            searches=[
+                Search(pace=paces[method], plan=plan, brackets=brackets, group=repeat)
+                for method in methods
+                for repeat in range(1, num_searches(method, request.repeats) + 1)
+            ],
+            confirmations=repetition.searches(paces, request.task.schedule.steps),
+            unprepared=sorted({each.preparation for each in plans if each.preparation}),
+            **survey.stored(),
+        )
+
+
+def of_sweep(
+    row: Any, place: Place, seeds: int | None = None, baseline_seeds: int | None = None
+) -> Prospect:
+    """Return what is left of a stored sweep (`row` of the table `sweep`).
+
+    `seeds`, `baseline_seeds`: of its confirmation; None: as declared, or as usual. PlanError for a
+    confirmation, and for a sweep none of whose methods goes on.
+    """
+    left = _Left.of(row, place)
+    task, plan = task_of(row.protocol), plan_of(row.protocol)
+    repetition = left.repetition(seeds, baseline_seeds)
+    with Survey(task, place) as survey:
+        device = survey.device(row.name)
+        paces = survey.paces([study.method for study in left.studies], device)
+        unmade = [s for s in left.studies if s.undecided or s.planned < s.target]
+        return Prospect(
+            task=task,
+            plan=plan,
+            device=device,
+            cohort=survey.cohort,
+            repetition=repetition,
+            paces=paces,
+            setup=survey.setup(
+                row.protocol["teacher_recipe"] if any(s.needs_teacher for s in unmade) else None,
+                [paces[s.method] for s in unmade if s.awaits_calibration],
+                plan.rung_steps[0],
+            ),
+            searches=[left.search(study, plan, paces[study.method]) for study in left.studies],
+            confirmations=left.confirmations(paces)
+            if left.stages
+            else repetition.searches(paces, task.schedule.steps),
+            unprepared=sorted({s.preparation for s in unmade if s.preparation and not s.planned}),
+            **survey.stored(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Left:
+    """What the log says is not decided yet."""
+
+    studies: Sequence[log.Study]  # of the search, those that go on
+    stages: Sequence[Any]
+    stage_studies: Sequence[log.Study]
+    open_trials: Sequence[log.OpenTrial]  # of both
+
+    @classmethod
+    def of(cls, row: Any, place: Place) -> _Left:
+        if row.confirms is not None:
+            raise PlanError(f"{row.name} is a confirmation itself; name the sweep it confirms")
+        with place.engine.connect() as connection:
+            studies = [s for s in log.studies(connection, row.id) if s.state == "active"]
+            if not studies:
+                raise PlanError(
+                    f"sweep {row.name}: none of its methods goes on, so there is nothing to plan; "
+                    f"see `sweeper status {row.name}`"
+                )
+            stages = find_stages(connection, row.id)
+            confirmed = [s for stage in stages for s in log.studies(connection, stage.id)]
+            known = [study.id for study in (*studies, *confirmed)]
+            return cls(
+                studies=studies,
+                stages=stages,
+                stage_studies=confirmed,
+                open_trials=log.open_trials(connection, known),
+            )
+
+    def repetition(self, seeds: int | None, baseline_seeds: int | None) -> Repetition:
+        terms = self.stages[-1].protocol["confirmation"] if self.stages else {}
+        repeats = max((s.repeat for s in self.studies if s.method != BASELINE), default=1)
+        return Repetition.of(
+            repeats,
+            terms.get("seeds") if seeds is None else seeds,
+            terms.get("baseline_seeds") if baseline_seeds is None else baseline_seeds,
+        )
+
+    def search(self, study: log.Study, plan: Plan, pace: Pace) -> Search:
+        planned = study.planned // plan.bracket
+        return Search(
+            pace=pace,
+            plan=plan,
+            brackets=range(planned, study.target // plan.bracket),
+            group=study.repeat,
+            open_bracket=max(planned - 1, 0),
+            open=_standings((t for t in self.open_trials if t.study_id == study.id), plan),
+        )
+
+    def confirmations(self, paces: Mapping[str, Pace]) -> list[Search]:
+        """Return what is left of the stages that are declared, of which there is one or more."""
+        plan = plan_of(self.stages[-1].protocol)
+        methods = {study.id: study.method for study in self.stage_studies}
+        found: dict[tuple[int, int], list[log.OpenTrial]] = {}
+        for trial in self.open_trials:
+            if trial.study_id in methods:
+                found.setdefault((trial.seed or 0, trial.study_id), []).append(trial)
+        return [
+            Search(
+                pace=paces[methods[study_id]],
+                plan=plan,
+                brackets=range(0),
+                group=seed,
+                open=_standings(trials, plan),
+            )
+            for (seed, study_id), trials in found.items()
+            if methods[study_id] in paces
+        ]
+
+
+def _standings(trials: Iterable[log.OpenTrial], plan: Plan) -> Counter[Standing]:
+    return Counter(Standing(not plan.is_anchor(t.number), t.step, t.rung) for t in trials)

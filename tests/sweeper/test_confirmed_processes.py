@@ -1,0 +1,101 @@
+"""Real confirmations in real processes: interrupted, killed, on workers, always with one result."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from sweeper.comparison.evidence import Evidence, read_evidence
+from sweeper.store.database import Store
+from tests.sweeper.driving import rows
+
+TASK = Path(__file__).parent / "tasks" / "tiny.toml"
+DONE = "SELECT count(*) FROM sweeper.confirmations WHERE state = 'COMPLETE'"
+CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.miou, r.step, r.weights_hash,
+                      md5(f.content)
+               FROM sweeper.confirmations c
+               JOIN sweeper.rung r ON r.study_id = c.study_id AND r.number = c.number
+               JOIN sweeper.confusion f ON f.study_id = c.study_id AND f.number = c.number
+               ORDER BY 1, 2, 3"""
+WASTED = "SELECT sum(wasted_steps) FROM sweeper.confirmations"
+
+
+def sweeper(store: Store, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweeper.cli.main", *arguments, "--database", store.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == code, output
+    return output
+
+
+def search(store: Store, folder: Path) -> None:
+    place = ["--sweep", "s", "--task", str(TASK), "--checkpoint-dir", str(folder)]
+    methods = ["--method", "baseline", "--method", "kd", "--budget", "8", "--device", "cpu"]
+    finish(sweeper(store, "launch", *place, *methods))
+    with store.engine.begin() as connection:  # so that something is tuned
+        connection.execute(text("UPDATE sweeper.trial SET value = 99 WHERE number = 3"))
+
+
+def confirm(store: Store, *more: str) -> subprocess.Popen[str]:
+    seeds = ["--seeds", "3", "--baseline-seeds", "4", "--device", "cpu"]
+    return sweeper(store, "confirm", "s", *seeds, *more)
+
+
+def check_books(evidence: Evidence) -> None:
+    """The score is that of the matrices summed, over the classes that the split has."""
+    runs = evidence.confirmations
+    matrices = evidence.confusions(list(zip(runs["study_id"], runs["number"], strict=True)))
+    for run in runs.itertuples():
+        total = matrices[run.study_id, run.number].sum(0)
+        hits, true = np.diagonal(total), total.sum(1)
+        ious = 100 * hits / np.maximum(true + total.sum(0) - hits, 1)
+        assert run.miou == pytest.approx(ious[true > 0].mean())
+        assert len(matrices[run.study_id, run.number]) == len(evidence.stages[0].blocks)
+
+
+def test_interrupted_or_killed_or_on_workers_it_comes_to_the_same(
+    store: Store, other_store: Store, tmp_path: Path
+) -> None:
+    for each, folder in ((store, "a"), (other_store, "b")):
+        search(each, tmp_path / folder)
+    finish(confirm(other_store, "--cohort", "1"))
+    for end, code in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
+        before = rows(store.engine, DONE)[0][0] if end is signal.SIGKILL else 0
+        driver = confirm(store, "--cohort", "2")
+        wait_for_more(store, driver, before)
+        driver.send_signal(end)
+        finish(driver, code)
+    said = finish(confirm(store, "--workers", "2"))
+    assert said.splitlines()[-1] == "done: sweeper compare s"
+    found = rows(store.engine, CONFIRMED)
+    assert found == rows(other_store.engine, CONFIRMED)
+    assert len(found) == 2 * 4 + 2 * 3
+    check_books(read_evidence(store.engine, "s"))
+
+
+def wait_for_more(store: Store, process: subprocess.Popen[str], before: int) -> None:
+    deadline = time.monotonic() + 120
+    while not stage_exists(store) or rows(store.engine, DONE)[0][0] <= before:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def stage_exists(store: Store) -> bool:
+    return bool(rows(store.engine, "SELECT count(*) FROM sweeper.sweep WHERE stage = 1")[0][0])

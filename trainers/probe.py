@@ -1,0 +1,125 @@
+"""How long a training step takes here: a few steps of a cohort, under a teacher of random weights.
+
+Nothing is kept. Time does not depend on the weights, so that no teacher need be trained before.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from itertools import count, pairwise
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from trainers.checkpoints import write
+from trainers.cohort import Trainer
+from trainers.data import Dataset
+from trainers.models import build_net
+from trainers.segment import Control, Member, Segment
+from trainers.tasks import Net, Task
+
+LEAST_STEPS, MOST_STEPS = 4, 30
+PATIENCE_S = 2.0  # after the least steps
+WARM = 1  # steps that are not counted
+SEED = 0
+
+
+class Probe:
+    """One task on one device; data and teacher are loaded once, files end with the block."""
+
+    def __init__(self, task: Task, root: Path | None, device: str) -> None:
+        """Load the data; DataError where it is lacking."""
+        self.task, self.root, self.device = task, root, device
+        self._trainer = Trainer()
+        self._scratch = TemporaryDirectory(prefix="sweeper-probe-")
+        self._numbers = count()
+        self.dataset: Dataset = self._trainer.dataset(task.data, root)
+        self._teacher = self._random_teacher()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove what was written."""
+        self._scratch.cleanup()
+
+    def step_seconds(self, method: str, cohort: int) -> float:
+        """Return the seconds of a step of `cohort` members at published values, all together."""
+        began = time.perf_counter()
+        marks: list[float] = []
+
+        def is_enough() -> bool:
+            return len(marks) >= LEAST_STEPS and marks[-1] - began > PATIENCE_S
+
+        control = Control(on_progress=lambda _: self._mark(marks), should_stop=is_enough)
+        stop = min(MOST_STEPS, self.task.schedule.steps)
+        self._trainer.run(self._segment(method, cohort, stop), control)
+        gaps = [after - before for before, after in pairwise(marks)]
+        return median(gaps[WARM:] or gaps or [marks[0] - began])
+
+    def evaluation_seconds(self) -> float:
+        """Return the seconds that one student's evaluation on the selection split takes."""
+        marks: list[float] = []
+        control = Control(
+            on_progress=lambda _: self._mark(marks), on_sign=lambda: self._mark(marks)
+        )
+        segment = replace(self._segment("baseline", 1, stop=1), evaluate=True)
+        self._trainer.run(segment, control)
+        return marks[-1] - marks[0]
+
+    def weights_bytes(self) -> int:
+        """Return the bytes of a student's weights: what is kept of a finished trial."""
+        student = build_net(self._bare(self.task.student), self.dataset.num_classes)
+        return sum(t.numel() * t.element_size() for t in student.state_dict().values())
+
+    def teacher_step_seconds(self) -> float:
+        """Return the seconds of a step of the teacher's own training."""
+        with Probe(self.task.teacher_task(), self.root, self.device) as probe:
+            return probe.step_seconds("baseline", 1)
+
+    def _segment(self, method: str, cohort: int, stop: int) -> Segment:
+        number = next(self._numbers)
+        return Segment(
+            task=self.task,
+            seed=SEED,
+            start=0,
+            stop=stop,
+            evaluate=False,
+            members=tuple(
+                Member(key=f"probe-{place}", method=method, params={}) for place in range(cohort)
+            ),
+            folder=Path(self._scratch.name) / str(number),
+            teacher=self._teacher,
+            data_root=self.root,
+            device=self.device,
+        )
+
+    def _mark(self, marks: list[float]) -> None:
+        device = torch.device(self.device)
+        if device.type == "cuda":  # steps are only asked for until somebody waits for them
+            torch.cuda.synchronize(device)
+        marks.append(time.perf_counter())
+
+    def _random_teacher(self) -> Path | None:
+        if self.task.teacher is None:
+            return None
+        bare = self._bare(self.task.teacher.net)
+        file = Path(self._scratch.name) / "teacher.pt"
+        write(file, {"student": build_net(bare, self.dataset.num_classes).state_dict()})
+        return file
+
+    @staticmethod
+    def _bare(net: Net) -> Net:
+        """Return the net without weights from elsewhere: its size and speed are the same."""
+        return net.model_copy(update={"weights": "none"})
