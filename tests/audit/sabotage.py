@@ -47,7 +47,7 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
     ),
     "budget": (
         "UPDATE sweeper.bracket SET planned_steps = 999 WHERE study_id = 2 AND index = 1",
-        "kd: bracket 1 was allowed 999 steps, not 280",
+        "kd: bracket 1 was allowed 999 steps, not 370",
     ),
     "dimensions": (
         respaced(changed_space(0, high=0.5)),
@@ -72,11 +72,11 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
     ),
     "judging": (
         "UPDATE sweeper.rung SET value = 1 WHERE study_id = 2 AND number = 12 AND index = 0",
-        "kd bracket 1: step 20 judged #8, #12 wrongly",
+        "kd bracket 1: step 26 judged #8, #12 wrongly",
     ),
     "rungs": (
         "UPDATE sweeper.rung SET value = 60 - value WHERE index = 0 AND number < 8",
-        "the rung at step 20 misleads",
+        "the rung at step 26 misleads",
     ),
     "published and tuned": (
         "UPDATE sweeper.trial SET params = params || '{\"temperature\": 1.5}' "
