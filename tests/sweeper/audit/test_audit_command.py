@@ -17,7 +17,7 @@ from sweeper.audit.rules import RULES
 from sweeper.cli.main import main
 from tests.sweeper.synthetic import confirm, fill, leave_in_flight
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Run = Callable[..., Result]
 
 
