@@ -27,7 +27,7 @@ from sweeper.search.seeds import confirmation_seed, training_seed
 
 PUBLISHED, TUNED = "published", "tuned"
 KEY = ["study_id", "number"]
-FROZEN_TERMS = ("methods", "budget", "incumbents", "delta", "paired")
+FROZEN_TERMS = ("methods", "budget", "incumbents", "delta", "paired", "planned_stages")
 
 
 def look_at_splits(evidence: Evidence) -> Look:
@@ -157,8 +157,10 @@ def look_at_stages(evidence: Evidence) -> Look:
         ended = evidence.confirmations[evidence.confirmations["stage"] == first.number]
         if (pd.to_datetime(ended["finished_at"], utc=True) > second.declared_at).any():
             faults.append(f"stage {second.number} was declared before the end of the first")
+    is_late = bool(stages) and len(stages) > stages[0].planned_stages
     dates = [f"stage {s.number} declared {s.declared_at:%Y-%m-%d %H:%M} UTC" for s in stages]
-    return Look(seen=", ".join(dates), faults=faults, **_lack(evidence))
+    remarks = ["the second stage was declared after the first was seen"] if is_late else []
+    return Look(seen=", ".join(dates), faults=faults, remarks=remarks, **_lack(evidence))
 
 
 def _lack(evidence: Evidence) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from statistics import median
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from sweeper.audit.compared import (
@@ -24,12 +24,13 @@ from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.flags import edges, improvements
 from sweeper.comparison.rung_check import check_rungs, summarise_rungs
 from sweeper.comparison.searches import SEARCH, spaces_of, whole_brackets
+from sweeper.comparison.values import confirmed_runs
 from sweeper.names import search_name
 from sweeper.search.plan import Plan
 from sweeper.search.seeds import training_seed
 from sweeper.store.log import FINAL_STATES
 
-SEED_SD = 0.4  # mIoU: what seeds usually differ by, where no confirmation says it
+USUAL_SD = 0.4  # mIoU: what seeds usually differ by, where no confirmation says it
 
 
 def look_at_last_step(evidence: Evidence) -> Look:
@@ -114,9 +115,9 @@ def look_at_room(evidence: Evidence) -> Look:
         f"{search_name(row['method'], row['repeat'])} {row['hyperparameter']} ({row['side']})"
         for row in found
     ]
-    grown = improvements(
-        trials, studies, evidence.plan, evidence.budget, _seed_sds(evidence), SEED_SD
-    )
+    sds = _seed_sds(evidence)
+    usual = median(sds.values()) if sds else USUAL_SD
+    grown = improvements(trials, studies, evidence.plan, evidence.budget, sds, usual)
     rising = grown[grown["still_improving"].astype(bool)]
     names = [search_name(*key) for key in zip(rising["method"], rising["repeat"], strict=True)]
     remarks = [f"best value at the edge of its range: {shortened(at_edge)}"] if at_edge else []
@@ -157,8 +158,7 @@ def _misjudged(
 
 
 def _seed_sds(evidence: Evidence) -> dict[str, float]:
-    """Return the standard deviation between confirmed seeds, by method, where there are two."""
-    done = evidence.confirmations[evidence.confirmations["state"] == "COMPLETE"]
-    groups = done.groupby(["method", "repeat", "configuration"])["miou"]
-    variances = groups.var().groupby("method").mean().dropna()
-    return {str(method): float(np.sqrt(value)) for method, value in variances.items()}
+    """Return the standard deviation between a method's tuned runs, where there are two."""
+    runs = confirmed_runs(evidence)
+    groups = runs[runs["configuration"] == "tuned"].groupby("method")["miou"]
+    return {str(method): float(sd) for method, sd in groups.std().dropna().items()}

@@ -10,12 +10,13 @@ import pandas as pd
 from sweeper.audit.compared import compared_studies, counted, rows_of, shortened, unconfirmed
 from sweeper.audit.finding import Look
 from sweeper.comparison.evidence import Evidence
+from sweeper.comparison.values import confirmed_runs
+from sweeper.comparison.verdicts import is_teacher_weak
 from sweeper.declaring import BASELINE
 from sweeper.names import search_name
 from sweeper.search.space import Space
 from trainers.identity import digest
 
-LEAD = 2.0  # mIoU by which a teacher should beat the baseline
 WANTED = ("python", "packages", "processor")  # of a launch's provenance; git only in a checkout
 OWN_OF_STAGE = {"plan", "confirmation"}  # what a stage's protocol says otherwise than its sweep's
 
@@ -71,17 +72,15 @@ def look_at_lead(evidence: Evidence) -> Look:
     """The teacher beats the confirmed baseline by 2 mIoU."""
     if not compared_studies(evidence)["needs_teacher"].astype(bool).any():
         return Look(seen="no method learns from a teacher")
-    baseline = confirmed_mean(evidence, BASELINE)
-    if baseline is None or evidence.teacher is None:
+    runs = confirmed_runs(evidence)
+    is_baseline = (runs["method"] == BASELINE) & (runs["configuration"] == "tuned")
+    baseline = runs[is_baseline]["miou"].dropna()
+    if baseline.empty or evidence.teacher is None:
         return Look(seen="", awaits=unconfirmed(evidence) or "no teacher or baseline to compare")
-    lead = evidence.teacher.miou - baseline
-    seen = f"teacher {evidence.teacher.miou:.2f} (selection split), baseline {baseline:.2f} "
-    seen += f"(reported split): {lead:+.2f}"
-    return Look(
-        seen=seen,
-        faults=["weak teacher"] if lead < LEAD else [],
-        awaits=unconfirmed(evidence),
-    )
+    seen = f"teacher {evidence.teacher.miou:.2f} (selection split), baseline {baseline.mean():.2f} "
+    seen += f"(reported split): {evidence.teacher.miou - baseline.mean():+.2f}"
+    weak = ["weak teacher"] if is_teacher_weak(evidence, runs) else []
+    return Look(seen=seen, faults=weak, awaits=unconfirmed(evidence))
 
 
 def look_at_provenance(evidence: Evidence) -> Look:
@@ -121,18 +120,6 @@ def look_at_deletions(evidence: Evidence) -> Look:
         for row in rows_of(gone)
     ]
     return Look(seen=counted(len(evidence.events), "event"), faults=faults)
-
-
-def confirmed_mean(evidence: Evidence, method: str) -> float | None:
-    """Return the mean of a method's tuned runs, of the published ones where they stand for them.
-
-    None before any such confirmation is complete.
-    """
-    done = evidence.confirmations[evidence.confirmations["state"] == "COMPLETE"]
-    own = done[done["method"] == method]
-    tuned = own[own["configuration"] == "tuned"]
-    values = (own if tuned.empty else tuned)["miou"]
-    return None if values.empty else float(values.mean())
 
 
 def _is_intact(row: Mapping[str, Any]) -> bool:

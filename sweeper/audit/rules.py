@@ -174,7 +174,7 @@ RULES = _rules(
         "stages",
         look_at_stages,
         "At most two stages of confirmation; the second keeps the first one's terms and begins "
-        "after its end.",
+        "after its end; one that was not planned with the first is said with every result.",
         VOIDS,
     ),
     (

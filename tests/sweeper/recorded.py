@@ -26,5 +26,5 @@ CALIBRATION: dict[str, Any] = {
     "share": 1.0,
     "shares": [1.0] * 16,
     "feature": "head",
-    "step": 20,
+    "step": 26,
 }

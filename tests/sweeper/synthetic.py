@@ -1,7 +1,7 @@
 """A small sweep written into the tables by plain inserts: every state a trial can end in.
 
-Task shapes in 60 steps, rungs at 20 and 60, two brackets of 8 a method. Of each method trial 5
-diverged, trial 9 failed, 8, 11, 13 and 15 were pruned at step 20, the other ten are complete.
+Task shapes, rungs at steps 26 and 80, two brackets of 8 a method. Of each method trial 5 diverged,
+trial 9 failed, 8, 11, 13 and 15 were pruned at step 26, the other ten are complete.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from sweeper.store.schema import trial as trials
 from tests.sweeper.recorded import CALIBRATION, DEVICE, PROVENANCE, TEACHER
 from trainers.confusions import packed
 from trainers.identity import digest
-from trainers.tasks import Task, load_task
+from trainers.tasks import load_task
 
 METHODS = ("baseline", "kd", "rdd")
 BUDGET = 16
@@ -50,7 +50,7 @@ PRUNED = {8, 11, 13, 15}
 GAIN = {"baseline": 0.0, "kd": 1.5, "rdd": 0.75}
 LOSS_OF_PRUNED = 12.0
 SEED = 7
-RUNGS = (20, 60)
+RUNGS = (26, 80)
 GOLDEN = 0.6180339887
 BEST = 3  # the best trial of every method
 COMMAND = "sweeper launch --task shapes --method baseline --method kd --method rdd --budget 16"
@@ -87,17 +87,17 @@ def fill(
 
 
 def leave_in_flight(engine: Engine, study_id: int, number: int = 15) -> None:
-    """Put a decided trial of a filled sweep back into training, from step 20 to 60, at 33."""
+    """Put a decided trial of a filled sweep back into training, from step 26 to 80, at 33."""
     with engine.begin() as connection:
         key = (trials.c.study_id == study_id, trials.c.number == number)
         row = connection.execute(trials.select().where(*key)).one()
         sweep_id = connection.scalar(study.select().with_only_columns(study.c.sweep_id))
         connection.execute(
-            update(trials).where(*key).values(state="RUNNING", rung=1, step=20, finished_at=None)
+            update(trials).where(*key).values(state="RUNNING", rung=1, step=26, finished_at=None)
         )
         seed = training_seed(SEED, 1)
         values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "in flight"}
-        values |= {"start_step": 20, "stop_step": 60, "progress_step": 33, "folder": "/x/segment-0"}
+        values |= {"start_step": 26, "stop_step": 80, "progress_step": 33, "folder": "/x/segment-0"}
         identifier = _inserted(connection, segment, values)
         member = {"segment_id": identifier, "study_id": row.study_id, "number": number}
         connection.execute(insert(segment_member).values(ordinal=0, **member))
@@ -108,7 +108,7 @@ def miou_of(method: str, number: int, step: int) -> float:
     distance = math.log10(params_of(method, number)["learning_rate"] / 0.03) ** 2
     loss = LOSS_OF_PRUNED if number in PRUNED else 0.0
     final = round(40 + GAIN.get(method, 0.0) - 4 * distance - loss, 3)
-    return final * (0.6 if step == 20 else 1.0)
+    return final * (0.6 if step == RUNGS[0] else 1.0)
 
 
 def params_of(method: str, number: int) -> dict[str, float]:
@@ -125,15 +125,8 @@ def space_of(method: str) -> Space:
     return build_space(load_task("shapes"), method)
 
 
-def _task() -> Task:
-    task = load_task("shapes")
-    return task.model_copy(
-        update={"schedule": task.schedule.model_copy(update={"steps": RUNGS[-1]})}
-    )
-
-
 def _add_sweep(connection: Connection, name: str) -> int:
-    task = _task()
+    task = load_task("shapes")
     protocol = build_protocol(
         task,
         Plan.of(task),
@@ -177,7 +170,7 @@ def _add_study(place: Place, method: str) -> None:
 
 def _add_bracket(place: Place, method: str, study_id: int, index: int) -> None:
     numbers = range(index * 8, index * 8 + 8)
-    planned = 8 * 60 if index == 0 else 8 * 20 + 3 * 40
+    planned = 8 * 80 if index == 0 else 8 * 26 + 3 * 54
     place.connection.execute(
         insert(bracket).values(study_id=study_id, index=index, planned_steps=planned)
     )
@@ -205,17 +198,17 @@ def _trial(place: Place, method: str, number: int) -> dict[str, Any]:
         "checkpoint": None,
         "value": None,
         "state": "COMPLETE",
-        "step": 60,
+        "step": 80,
     }
     if number in DIVERGED:
         row |= {"state": "PRUNED", "diverged": True, "step": 35}
     elif number in FAILED:
         row |= {"state": "FAIL", "reason": FAILURE, "step": 11, "rung": 0}
     elif number in PRUNED:
-        row |= {"state": "PRUNED", "value": miou_of(method, number, 20), "step": 20, "rung": 0}
+        row |= {"state": "PRUNED", "value": miou_of(method, number, 26), "step": 26, "rung": 0}
     else:
         file = place.folder / "segment" / f"{method}-{number}.pt"
-        row |= {"value": miou_of(method, number, 60), "checkpoint": str(file)}
+        row |= {"value": miou_of(method, number, 80), "checkpoint": str(file)}
     spent = {"trained_steps": row["step"], "device_seconds": row["step"] / 10}
     return row | spent | {"wasted_steps": 3 if number == 3 else 0, "begun_steps": row["step"]}
 
@@ -280,20 +273,23 @@ def confirm(
     name: str = "demo",
     published: float = -1.0,
     images: int = 6,
-    more: bool = False,
+    **terms: Any,
 ) -> Row[Any]:
     """Declare a confirmation of a filled sweep and finish it; return its row.
 
     `values` holds the mIoU of each method's tuned configuration, one a seed; the published ones
     are `published` below them. The confusion matrices have three classes and about these values.
+    `terms` are those of a Confirmation.
     """
     seeds = {len(of_seed) for method, of_seed in values.items() if method != "baseline"}
     wanted = Confirmation(
         sweep=name,
-        methods=None if more else tuple(method for method in values if method != "baseline"),
+        methods=None
+        if terms.get("more")
+        else tuple(method for method in values if method != "baseline"),
         seeds=seeds.pop(),
         baseline_seeds=len(values["baseline"]),
-        more=more,
+        **terms,
     )
     blocks = tuple(f"drive/{image // 2}" for image in range(images))
     reported = Reported(fingerprint="data", blocks=blocks, classes=("road", "car", "sky"))
@@ -317,14 +313,15 @@ def _finish_confirmations(
         identifier, place = segments[row.seed], list(segments).index(row.seed)
         miou = tuned[place] + (published if row.origin == "published" else 0.0)
         key = {"study_id": row.study_id, "number": row.number}
-        done = {"state": "COMPLETE", "value": miou, "step": 60, "trained_steps": 60}
-        done |= {"device_seconds": 6.0, "finished_at": func.now()}
+        done = {"state": "COMPLETE", "value": miou, "step": 80, "trained_steps": 80}
+        done |= {"device_seconds": 8.0, "finished_at": func.now()}
         where = (trials.c.study_id == row.study_id, trials.c.number == row.number)
         connection.execute(update(trials).where(*where).values(done))
-        reached = {"index": 0, "step": 60, "value": miou, "class_iou": [miou, miou, miou]}
+        reached = {"index": 0, "step": 80, "value": miou, "class_iou": [miou, miou, miou]}
         reached |= {"weights_hash": f"{key}", "segment_id": identifier}
         connection.execute(insert(rung).values(**key, **reached))
-        part = {"segment_id": identifier, "ordinal": 0, "ending": "reached", "reached_step": 60}
+        part = {"segment_id": identifier, "ordinal": 0, "ending": "reached", "reached_step": 80}
+        part["seconds"] = 8.0
         connection.execute(insert(segment_member).values(**key, **part))
         content = packed(confusions_of(miou, images, row.seed))
         connection.execute(insert(confusion).values(**key, content=content))
@@ -332,7 +329,7 @@ def _finish_confirmations(
 
 def _confirming_segment(connection: Connection, sweep_id: int, seed: int) -> int:
     values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "done", "start_step": 0}
-    values |= {"stop_step": 60, "progress_step": 60, "folder": "/x/confirmed"}
+    values |= {"stop_step": 80, "progress_step": 80, "folder": "/x/confirmed"}
     return _inserted(connection, segment, values | {"device_name": DEVICE})
 
 

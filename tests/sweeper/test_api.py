@@ -17,7 +17,7 @@ def test_a_store_answers_with_data_frames(engine: Engine, store_url: str) -> Non
         assert list(store.leaderboard("demo")["method"]) == ["kd", "rdd", "baseline"]
         assert len(store.trials()) == 48
         assert set(store.curves("demo")["rung"]) == {0, 1}
-        assert set(store.ledger("demo")["planned_steps"]) == {760}
+        assert set(store.ledger("demo")["planned_steps"]) == {1010}
 
 
 def test_sql_reads_and_cannot_write(engine: Engine, store_url: str) -> None:

@@ -22,10 +22,11 @@ from sweeper.store.notes import PIECE, write_study_note
 from sweeper.store.optuna_reader import connect_reader_artifacts
 from sweeper.store.projection import Projection
 from sweeper.store.removal import plan_removal, remove
-from sweeper.store.segments import add_prediction
+from sweeper.store.segments import add_results
 from tests.sweeper.driving import declaration_of, open_sweep, run_sweep
 from tests.sweeper.fakes import PICTURE
 from tests.sweeper.synthetic import BEST, DIVERGED, FAILED, PRUNED, fill
+from trainers.segment import Ending, MemberOutcome
 
 COUNT = text("SELECT count(*) FROM sweeper.picture")
 
@@ -35,7 +36,10 @@ def sweep_id(store: Store) -> int:
     """The id of a projected sweep of baseline and kd; the best trial of kd has a picture."""
     identifier = fill(store.engine, methods=("baseline", "kd"))
     with store.engine.begin() as connection:
-        add_prediction(connection, (2, BEST), PICTURE)
+        outcome = MemberOutcome(
+            key="kd", ending=Ending.REACHED, step=80, seconds=1.0, picture=PICTURE
+        )
+        add_results(connection, (2, BEST), outcome)
     Projection(store.engine, store.storage).update(identifier)
     return identifier
 

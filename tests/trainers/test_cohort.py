@@ -11,6 +11,7 @@ from tiny import STEPS, TASK, StopAfter, digits, members, resumed, segment
 
 from trainers.checkpoints import read
 from trainers.cohort import Trainer
+from trainers.confusions import unpack
 from trainers.models import build_net
 from trainers.segment import Control, Ending, Outcome
 
@@ -169,3 +170,19 @@ def test_a_method_that_wants_a_teacher_fails_alone_without_one(
     baseline, kd = outcome.members
     assert (baseline.ending, kd.ending) == (Ending.REACHED, Ending.FAILED)
     assert kd.reason is not None and "method kd needs a teacher" in kd.reason.splitlines()[0]
+
+
+def test_a_confirmation_trains_the_same_and_is_judged_on_the_other_split_alone(
+    trainer: Trainer, undisturbed: Outcome, teacher: Path, tmp_path: Path
+) -> None:
+    asked = segment(tmp_path, members(*METHODS), teacher=teacher, judged_on="report")
+    outcome = trainer.run(asked)
+    data = trainer.dataset(asked.task.data, None)
+    for member, before in zip(outcome.members, undisturbed.members, strict=True):
+        assert (member.weights_hash, before.confusions) == (before.weights_hash, None)
+        assert member.confusions is not None
+        matrices = unpack(member.confusions)
+        assert len(matrices) == len(data.report) != len(data.selection)
+        counted = [int((labels != 255).sum()) for labels in data.report.labels]
+        assert matrices.sum((1, 2)).tolist() == counted
+        assert member.miou != before.miou

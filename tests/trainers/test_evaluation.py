@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.evaluation import Confusion, intersection_over_union
+from trainers.confusions import unpack
+from trainers.evaluation import Confusion, ImageConfusions, intersection_over_union
 
 CPU = torch.device("cpu")
 
@@ -79,3 +80,21 @@ def test_agreement_with_counting_pixel_by_pixel() -> None:
         assert iou == pytest.approx(
             100 * sum(t and p for t, p in pairs) / sum(t or p for t, p in pairs)
         )
+
+
+def test_the_matrices_of_single_images_come_back_in_their_order_and_add_up_to_the_whole() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 3, 4, 6, generator=generator)
+    labels = torch.randint(0, 3, (5, 4, 6), generator=generator).to(torch.uint8)
+    labels[:, 0] = 255
+    whole, single = Confusion(3, CPU), ImageConfusions(3, CPU)
+    for part in (slice(0, 2), slice(2, 5)):
+        whole.add(logits[part], labels[part])
+        single.add(logits[part], labels[part])
+    matrices = unpack(single.packed())
+    assert matrices.sum(0).tolist() == whole.matrix.tolist() == single.matrix.tolist()
+    assert single.scores() == whole.scores()
+    for place, matrix in enumerate(matrices):
+        alone = Confusion(3, CPU)
+        alone.add(logits[place : place + 1], labels[place : place + 1])
+        assert matrix.tolist() == alone.matrix.tolist()

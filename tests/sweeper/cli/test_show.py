@@ -38,7 +38,7 @@ def with_checkpoint(demo: Engine, tmp_path: Path) -> Callable[[dict[str, torch.T
 def test_a_trial_shows_values_curve_cost_and_events(look: Run) -> None:
     output = look("show", "demo/kd#10").output
     for part in (
-        f"COMPLETE, mIoU {miou_of('kd', 10, 60):.2f}",
+        f"COMPLETE, mIoU {miou_of('kd', 10, 80):.2f}",
         "pixel_kl=",
         "processor A",
         "promoted=[10, 12, 14]",
@@ -98,7 +98,7 @@ def test_exported_weights_come_with_what_they_are(
     assert (content["task"], content["method"], content["miou"]) == (
         "shapes",
         "kd",
-        miou_of("kd", 3, 60),
+        miou_of("kd", 3, 80),
     )
     assert content["weights_hash"] == weights_hash(content["weights"])
 

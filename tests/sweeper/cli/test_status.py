@@ -40,7 +40,7 @@ def test_a_driven_sweep_names_its_driver(run: Run, demo: Engine) -> None:
 def test_a_segment_in_flight_says_where_it_is(run: Run, demo: Engine) -> None:
     leave_in_flight(demo, study_id=2)
     output = run("status").output
-    assert "steps 20 to 60, at 33" in output
+    assert "steps 26 to 80, at 33" in output
     assert "demo/kd#15" in output
 
 

@@ -7,10 +7,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-from tests.sweeper.statistics.worlds import NOTHING, NUM_TREATMENTS, SPURIOUS, Rates, World, measure
 
 from sweeper.statistics.contrasts import compare
 from sweeper.statistics.power import Design
+from tests.sweeper.statistics.worlds import NOTHING, NUM_TREATMENTS, SPURIOUS, Rates, World, measure
 
 SEARCHES = World(sizes=(9, 3), search_sd=(0.3, 0.3), confirmations=3)
 WORLDS = {

@@ -45,6 +45,17 @@ def test_the_report_is_the_whole_test_list(real: Dataset, camvid_root: Path) -> 
     assert "62 of the 233 test frames continue 0001TP" in real.note
 
 
+def test_reported_frames_within_20_seconds_of_a_drive_are_one_block(real: Dataset) -> None:
+    places = [name.split("_") for name in real.report.names]
+    numbers = {(part, int(number.lstrip("f"))) for part, number in places}
+    blocks: dict[str, list[int]] = {}
+    for (_, number), block in zip(places, real.report_blocks, strict=True):
+        blocks.setdefault(block, []).append(int(number.lstrip("f")))
+    assert len(numbers) == sum(map(len, blocks.values())) == 233
+    assert all(max(block) - min(block) < 20 * 30 for block in blocks.values())
+    assert len(blocks) == 13
+
+
 def test_labels_are_classes_or_ignored(real: Dataset) -> None:
     for split in (real.train, real.selection, real.report):
         assert set(np.unique(split.labels.numpy()).tolist()) == {*range(real.num_classes), IGNORE}

@@ -23,7 +23,7 @@ def confirmed(embedded: Embedded, template: str) -> str:
     execute_on(embedded, f"CREATE DATABASE {CONFIRMED} TEMPLATE {template}")
     engine = connect_engine(url_of(embedded, CONFIRMED), "test")
     fill(engine)
-    confirm(engine, VALUES)
+    confirm(engine, VALUES, stages=2)
     confirm(engine, VALUES, more=True)
     engine.dispose()
     return CONFIRMED

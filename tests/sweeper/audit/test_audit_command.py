@@ -17,7 +17,7 @@ from sweeper.audit.rules import RULES
 from sweeper.cli.main import main
 from tests.sweeper.synthetic import confirm, fill, leave_in_flight
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Run = Callable[..., Result]
 
 
@@ -66,7 +66,7 @@ def test_a_broken_rule_is_spelled_out_with_exit_code_1(run: Run, engine: Engine)
     change(engine, "UPDATE sweeper.bracket SET planned_steps = 999 WHERE study_id = 2")
     result = run("audit", "demo")
     assert result.exit_code == 1
-    assert "broken           kd: bracket 0 was allowed 999 steps, not 480" in result.output
+    assert "broken           kd: bracket 0 was allowed 999 steps, not 640" in result.output
     assert "rule 3 budget: Every compared search has the same whole brackets" in result.output
     assert "void: broken is 3 budget; nothing may be claimed from demo" in result.output
 

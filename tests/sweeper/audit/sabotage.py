@@ -47,7 +47,7 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
     ),
     "budget": (
         "UPDATE sweeper.bracket SET planned_steps = 999 WHERE study_id = 2 AND index = 1",
-        "kd: bracket 1 was allowed 999 steps, not 280",
+        "kd: bracket 1 was allowed 999 steps, not 370",
     ),
     "dimensions": (
         respaced(changed_space(0, high=0.5)),
@@ -72,11 +72,11 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
     ),
     "judging": (
         "UPDATE sweeper.rung SET value = 1 WHERE study_id = 2 AND number = 12 AND index = 0",
-        "kd bracket 1: step 20 judged #8, #12 wrongly",
+        "kd bracket 1: step 26 judged #8, #12 wrongly",
     ),
     "rungs": (
         "UPDATE sweeper.rung SET value = 60 - value WHERE index = 0 AND number < 8",
-        "the rung at step 20 misleads",
+        "the rung at step 26 misleads",
     ),
     "published and tuned": (
         "UPDATE sweeper.trial SET params = params || '{\"temperature\": 1.5}' "
@@ -251,6 +251,12 @@ ALSO = [  # further ways to break a rule; some break others too
     ("stages", "UPDATE sweeper.sweep SET stage = 3 WHERE id = 3", "stages 1, 3 instead of 1 to 2"),
 ]
 SAID = [  # what voids nothing, but is said with every result
+    (
+        "stages",
+        "UPDATE sweeper.sweep SET protocol = jsonb_set(protocol, '{confirmation,stages}', '1') "
+        "WHERE confirms = 1",
+        "the second stage was declared after the first was seen",
+    ),
     (
         "teacher",
         "UPDATE sweeper.artifact SET origin = '/elsewhere/teacher.pt'",

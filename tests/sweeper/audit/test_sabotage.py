@@ -12,7 +12,7 @@ from sweeper.audit.finding import Finding, State
 from sweeper.audit.rules import RULES
 from sweeper.comparison.evidence import read_evidence
 from sweeper.errors import SweeperError
-from tests.audit.sabotage import ALSO, BROKEN, SAID
+from tests.sweeper.audit.sabotage import ALSO, BROKEN, SAID
 
 
 def spoil(engine: Engine, statements: str) -> None:
