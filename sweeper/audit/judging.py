@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from statistics import median
 from typing import Any
 
@@ -31,6 +33,7 @@ from sweeper.search.seeds import training_seed
 from sweeper.store.log import FINAL_STATES
 
 USUAL_SD = 0.4  # mIoU: what seeds usually differ by, where no confirmation says it
+BRACKET = (*SEARCH, "bracket")
 
 
 def look_at_last_step(evidence: Evidence) -> Look:
@@ -58,14 +61,16 @@ def look_at_judging(evidence: Evidence) -> Look:
     going = studies[~studies["state"].isin(FINAL_STATES)]["study_id"]
     trials = evidence.trials[evidence.trials["study_id"].isin(going)]
     whole = whole_brackets(trials, evidence.plan)
-    groups = [rows_of(group) for _, group in whole.groupby([*SEARCH, "bracket"])]
+    rows = rows_of(whole[[*BRACKET, "study_id", "number", "state", "step", "diverged"]])
+    groups = [list(group) for _, group in groupby(rows, itemgetter(*BRACKET))]  # sorted so
     rungs = evidence.rungs
     key = zip(rungs["study_id"], rungs["number"], rungs["rung"], strict=True)
     reached = dict(zip(key, rungs["miou"], strict=True))
     faults = [
-        f"{search_name(rows[0]['method'], rows[0]['repeat'])} bracket {rows[0]['bracket']}: {fault}"
-        for rows in groups
-        for fault in _misjudged(rows, reached, evidence.plan)
+        f"{search_name(group[0]['method'], group[0]['repeat'])} bracket {group[0]['bracket']}: "
+        f"{fault}"
+        for group in groups
+        for fault in _misjudged(group, reached, evidence.plan)
     ]
     seen = f"{counted(len(groups), 'bracket')} judged again from their values"
     return Look(seen=seen, faults=faults, awaits="" if groups else "no bracket is decided yet")
