@@ -73,9 +73,10 @@ def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[Cell | s
 
     The first cell of each row is its heading.
     """
-    buttons = [element("button", header, type="button") for header in headers]
-    head = element("tr", *(element("th", b, scope="col", aria_sort="none") for b in buttons))
-    body = [element("tr", *(_cell(cell, place) for place, cell in enumerate(row))) for row in rows]
+    cells = list(rows)
+    columns = [[row[place] for row in cells] for place in range(len(headers))]
+    head = element("tr", *map(_head, headers, columns))
+    body = [element("tr", *(_cell(cell, place) for place, cell in enumerate(row))) for row in cells]
     whole = element(
         "table",
         element("caption", caption),
@@ -112,10 +113,20 @@ def number(value: float, decimals: int = 2, sign: str = "") -> Cell:
     return Cell(shown=format(value, f"{sign},.{decimals}f"), key=float(value))
 
 
+def _head(name: str, column: Sequence[Cell | str]) -> Html:
+    is_number = bool(column) and all(map(_is_number, column))
+    button = element("button", name, type="button")
+    kind = "number" if is_number else None
+    return element("th", button, scope="col", aria_sort="none", class_=kind)
+
+
+def _is_number(cell: Cell | str) -> bool:
+    return isinstance(cell, Cell) and isinstance(cell.key, float | int)
+
+
 def _cell(cell: Cell | str, place: int) -> Html:
     shown, key = (cell.shown, cell.key) if isinstance(cell, Cell) else (cell, None)
-    is_number = isinstance(key, float | int)
-    kind = "number" if is_number else None
+    kind = "number" if _is_number(cell) else None
     if place == 0:
         return element("th", shown, scope="row", data_key=key)
     return element("td", shown, class_=kind, data_key=key)
