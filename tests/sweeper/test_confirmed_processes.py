@@ -25,7 +25,8 @@ CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.miou, r.step
                JOIN sweeper.rung r ON r.study_id = c.study_id AND r.number = c.number
                JOIN sweeper.confusion f ON f.study_id = c.study_id AND f.number = c.number
                ORDER BY 1, 2, 3"""
-WASTED = "SELECT sum(wasted_steps) FROM sweeper.confirmations"
+TUNED = """UPDATE sweeper.trial t SET value = 99 WHERE number = (
+    SELECT max(number) FROM sweeper.trial o WHERE o.study_id = t.study_id AND state = 'COMPLETE')"""
 
 
 def sweeper(store: Store, *arguments: str) -> subprocess.Popen[str]:
@@ -48,8 +49,8 @@ def search(store: Store, folder: Path) -> None:
     place = ["--sweep", "s", "--task", str(TASK), "--checkpoint-dir", str(folder)]
     methods = ["--method", "baseline", "--method", "kd", "--budget", "8", "--device", "cpu"]
     finish(sweeper(store, "launch", *place, *methods))
-    with store.engine.begin() as connection:  # so that something is tuned
-        connection.execute(text("UPDATE sweeper.trial SET value = 99 WHERE number = 3"))
+    with store.engine.begin() as connection:
+        connection.execute(text(TUNED))
 
 
 def confirm(store: Store, *more: str) -> subprocess.Popen[str]:
