@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -79,7 +79,7 @@ def of_runs(confirmations: pd.DataFrame) -> list[str]:
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a data frame by the names of its columns."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    return cast("list[dict[str, Any]]", frame.to_dict("records"))
 
 
 def chosen(frame: pd.DataFrame, flags: Sequence[bool]) -> pd.DataFrame:

@@ -8,8 +8,6 @@ from operator import itemgetter
 from statistics import median
 from typing import Any
 
-import pandas as pd
-
 from sweeper.audit.compared import (
     chosen,
     compared_studies,
@@ -113,7 +111,8 @@ def look_at_room(evidence: Evidence) -> Look:
         return Look(seen="", awaits="no bracket is decided in every search yet")
     studies = compared_studies(evidence)
     spaces = spaces_of(studies)
-    known = [is_named(r["params"], spaces[r["method"], r["repeat"]]) for r in rows_of(trials)]
+    columns = zip(*(trials[name] for name in (*SEARCH, "params")), strict=True)
+    known = [is_named(params, spaces[method, repeat]) for method, repeat, params in columns]
     trials = chosen(trials, known)
     found = rows_of(edges(trials, studies, evidence.plan, evidence.budget))
     at_edge = [
@@ -132,9 +131,7 @@ def look_at_room(evidence: Evidence) -> Look:
 
 def _class_faults(evidence: Evidence) -> list[str]:
     """Return whether some evaluation counted other classes than the rest."""
-    counts = pd.Series(
-        [tuple(iou is not None for iou in row) for row in evidence.rungs["class_iou"]], dtype=object
-    ).value_counts()
+    counts = evidence.rungs["counted"].value_counts()
     odd = int(counts.iloc[1:].sum())
     return [f"{counted(odd, 'evaluation')} counted other classes"] if odd else []
 

@@ -22,7 +22,7 @@ from sweeper.audit.compared import (
 )
 from sweeper.audit.finding import Look
 from sweeper.comparison.evidence import Evidence
-from sweeper.comparison.searches import spaces_of
+from sweeper.comparison.searches import SEARCH, spaces_of
 from sweeper.declaring import BASELINE, num_searches
 from sweeper.names import search_name
 from sweeper.search.space import EFFECT, Dimension, Space
@@ -192,10 +192,11 @@ def _measured_twice(searches: Sequence[Mapping[str, Any]]) -> list[str]:
 def _outside(evidence: Evidence, trials: pd.DataFrame) -> list[str]:
     """Return the trials, trial 0 aside, that lie outside the ranges of their known space."""
     spaces = {k: _wider(s) for k, s in _spaces(evidence).items() if not s.awaits_calibration}
+    columns = zip(*(trials[name] for name in (*SEARCH, "params", "number")), strict=True)
     is_outside = [
-        (space := spaces.get((row["method"], row["repeat"]))) is not None
-        and not _lies_in(space, row["params"], is_published=row["number"] == 0)
-        for row in rows_of(trials)
+        (space := spaces.get((method, repeat))) is not None
+        and not _lies_in(space, params, is_published=number == 0)
+        for method, repeat, params, number in columns
     ]
     return of_trials(evidence, chosen(trials, is_outside))
 

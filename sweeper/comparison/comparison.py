@@ -21,7 +21,6 @@ from sweeper.comparison.classes import class_differences
 from sweeper.comparison.cost import search_costs
 from sweeper.comparison.evidence import Evidence, read_evidence
 from sweeper.comparison.flags import edges, improvements
-from sweeper.comparison.importances import importances
 from sweeper.comparison.slices import slices
 from sweeper.comparison.testsets import testset_intervals
 from sweeper.comparison.values import (
@@ -199,6 +198,8 @@ class Comparison:
     @cached_property
     def importances(self) -> pd.DataFrame:
         """Of each hyperparameter in each search, by Optuna: `importances.importances`."""
+        from sweeper.comparison.importances import importances  # loads Optuna
+
         return importances(self._trials, self._studies)
 
     @cached_property

@@ -35,9 +35,11 @@ SELECT t.study_id, y.method, y.repeat, t.number, t.bracket, t.origin, t.state, t
 FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
 WHERE y.sweep_id = :sweep ORDER BY y.id, t.number
 """)
+# counted: which classes an evaluation counted, as a pattern; the values themselves would be most
+# of what is read.
 RUNGS = text("""
 SELECT r.study_id, y.method, y.repeat, r.number, t.bracket, r.index AS rung, r.step,
-       r.value AS miou, r.class_iou
+       r.value AS miou, regexp_replace(r.class_iou::text, '[^,nul]+', '', 'g') AS counted
 FROM sweeper.rung r JOIN sweeper.study y ON y.id = r.study_id
 JOIN sweeper.trial t ON t.study_id = r.study_id AND t.number = r.number
 WHERE y.sweep_id = :sweep ORDER BY y.id, r.number, r.index

@@ -54,7 +54,6 @@ def importances_of(
     top = max(math.ceil(TOP * count), FEWEST_TOP)
     if count < FEWEST or sorted(values, reverse=True)[top - 1] == min(values):
         return None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     ranges = distributions(space)
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of every study
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -113,9 +114,14 @@ class MethodSpace(Frozen):
 def parse_space(file: Path) -> MethodSpace:
     """Return the space in that TOML file, named after it; MethodError lists every fault."""
     try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+        return _parse(file, file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MethodError(f"{file}: not valid TOML: {error}") from error
+
+
+@lru_cache(maxsize=256)  # what is asked for a near miss is asked for every method
+def _parse(file: Path, text: str) -> MethodSpace:
+    raw = tomllib.loads(text)
     fields, unknown = _arranged(raw)
     faults = [f"{key}: unknown key{near_miss(key, _known_keys(raw))}" for key in unknown]
     try:
