@@ -167,7 +167,7 @@ def test_a_watcher_ends_when_the_driver_dies(store: Store, tmp_path: Path) -> No
 def test_an_interrupt_ends_the_watching_and_not_the_driver(store: Store, tmp_path: Path) -> None:
     driver = launch(store, tmp_path, "--cohort", "4", budget=400)
     wait_for(store, driver, RUNGS, 1)
-    for delay_s in (0.0, 0.97, 1.0, 1.03):  # while it sleeps, and while it reads
+    for delay_s in (0.0, 1.0):  # while it sleeps, and about when it reads
         watcher = started_watcher(store)
         time.sleep(delay_s)
         watcher.send_signal(signal.SIGINT)
