@@ -7,24 +7,31 @@ declared; whatever the search does later, the stage's configurations stay.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select
 
+from sweeper.candidates import (
+    candidates,
+    chosen_before,
+    common_budget,
+    incumbents,
+    refuse_other_code,
+)
 from sweeper.declaring import BASELINE, Launch
-from sweeper.errors import PlanError, ProtocolMismatch, SweeperError
+from sweeper.errors import PlanError, ProtocolMismatch
 from sweeper.names import search_name
-from sweeper.protocol import plan_of
 from sweeper.search.seeds import confirmation_seed
 from sweeper.steering import resume
 from sweeper.store import log, stages
-from sweeper.store.lookup import find_stages, find_studies, find_sweep
+from sweeper.store.lookup import find_stages, find_sweep
 from sweeper.store.schema import launch, sweep
-from trainers.errors import near_miss
 from trainers.numerics import NUMERICS_VERSION
 
+CodeOf = Callable[[str], str]
 MOST_STAGES = 2  # alpha is split equally among them
 
 
@@ -90,9 +97,7 @@ def find_stage(connection: Connection, wanted: Confirmation) -> Row[Any] | None:
         return None
     last = declared[-1]
     if wanted.more and len(declared) < MOST_STAGES:
-        if wanted.methods is not None or wanted.budget is not None:
-            raise PlanError("--more: methods and budget are the first confirmation's; leave them")
-        _refuse_unfinished(connection, last)
+        _refuse_more(connection, last, wanted)
         return None
     if wanted.more:
         raise PlanError(
@@ -104,19 +109,25 @@ def find_stage(connection: Connection, wanted: Confirmation) -> Row[Any] | None:
 
 
 def declare_stage(
-    engine: Engine, wanted: Confirmation, reported: Reported, who: Launch
+    engine: Engine,
+    wanted: Confirmation,
+    reported: Reported,
+    who: Launch,
+    code_of: CodeOf | None = None,
 ) -> Row[Any]:
-    """Store a stage, or find the one to go on with, and return its row; a pause ends with it.
+    """Store a stage, or find the one to go on with, and return its row.
 
-    Raises PlanError or SweeperError, naming what is lacking: a method that is not finished, one
-    without a trial that came to its end, a baseline.
+    A pause ends with it, and what was parked goes on. `code_of` gives the hash of a method's code
+    here; None: not checked. Raises PlanError or SweeperError, naming what is lacking: a method that
+    is not finished, one without a trial that came to its end, a baseline.
     """
     with engine.begin() as connection:
         parent = find_sweep(connection, wanted.sweep)
         connection.execute(select(sweep.c.id).where(sweep.c.id == parent.id).with_for_update())
         row = find_stage(connection, wanted)
         if row is None:
-            row = _declare(connection, parent, wanted, reported)
+            row = _declare(connection, parent, wanted, reported, code_of)
+        stages.unpark(connection, row.id)
         if row.paused_by is not None:
             resume(connection, row.id, who.who)
         connection.execute(insert(launch).values(sweep_id=row.id, **vars(who)))
@@ -124,22 +135,30 @@ def declare_stage(
 
 
 def _declare(
-    connection: Connection, parent: Row[Any], wanted: Confirmation, reported: Reported
+    connection: Connection,
+    parent: Row[Any],
+    wanted: Confirmation,
+    reported: Reported,
+    code_of: CodeOf | None,
 ) -> Row[Any]:
     if parent.confirms is not None:
         raise PlanError(f"{parent.name} is a confirmation itself; name the sweep it confirms")
     _refuse_numerics(parent, reported)
     earlier = find_stages(connection, parent.id)
-    known = earlier[-1].protocol["confirmation"] if earlier else {}
-    terms = {name: value for name, value in wanted.stated.items() if value is not None}
-    usual = {"delta": 0.5, "paired": False, "stages": 1} | _usual_seeds(connection, parent)
-    terms = usual | {name: known[name] for name in wanted.stated if name in known} | terms
-    searches = _searches(connection, parent, terms)
+    if earlier:
+        known = earlier[-1].protocol["confirmation"]
+        searches = chosen_before(connection, parent, known["incumbents"])
+    else:
+        searches = candidates(connection, parent, wanted.methods)
+        known = _first_terms(connection, parent, searches, wanted)
+    if code_of is not None:
+        refuse_other_code(searches, code_of)
+    stated = {name: value for name, value in wanted.stated.items() if value is not None}
+    terms = {**known, **stated, "methods": sorted({s.method for s in searches})}
+    _check_terms(terms, searches)
     stage = len(earlier) + 1
-    incumbents = known.get("incumbents") or _incumbents(connection, searches, terms["budget"])
     terms |= {
         "stage": stage,
-        "incumbents": incumbents,
         "report": {
             "images": len(reported.blocks),
             "blocks": list(reported.blocks),
@@ -148,76 +167,68 @@ def _declare(
     }
     row = stages.add_stage(connection, parent, stage, terms)
     numbers = Seeds(method=terms["seeds"], baseline=terms["baseline_seeds"])
-    for search in searches:
+    for name, search in zip(_names(searches), searches, strict=True):
         seeds = [
             confirmation_seed(row.seed, stage, index) for index in range(numbers.of(search.method))
         ]
-        stages.add_confirmations(connection, row, search, incumbents[_name(search)], seeds)
+        stages.add_confirmations(connection, row, search, terms["incumbents"][name], seeds)
     log.note(connection, parent.id, "confirmed", stage=stage, methods=terms["methods"])
     return row
 
 
-def _usual_seeds(connection: Connection, parent: Row[Any]) -> dict[str, int]:
+def _first_terms(
+    connection: Connection, parent: Row[Any], searches: Sequence[log.Study], wanted: Confirmation
+) -> dict[str, Any]:
+    """Return the terms of a first confirmation of which nothing is said."""
+    budget = common_budget(parent, searches, wanted.budget)
+    usual = {"delta": 0.5, "paired": False, "stages": 1, "budget": budget}
+    return (
+        usual
+        | _usual_seeds(searches)
+        | {"incumbents": incumbents(connection, parent, searches, budget)}
+    )
+
+
+def _usual_seeds(searches: Sequence[log.Study]) -> dict[str, int]:
     """Return 3 seeds a search where there are several searches a method, else the defaults."""
-    rows = find_studies(connection, parent)
-    repeats = max((row.repeat for row in rows if row.method != BASELINE), default=1)
-    usual = Seeds() if repeats == 1 else Seeds(method=3, baseline=3)
+    usual = Seeds(method=3, baseline=3) if are_several(_names(searches)) else Seeds()
     return {"seeds": usual.method, "baseline_seeds": usual.baseline}
 
 
-def _searches(
-    connection: Connection, parent: Row[Any], terms: dict[str, Any]
-) -> Sequence[log.Study]:
-    """Return the searches to confirm, the baseline's first; completes `terms` by what they have."""
-    studies = log.studies(connection, parent.id)
-    names = {study.method for study in studies}
-    asked = terms.get("methods")
-    for name in asked or ():
-        if name not in names:
-            raise PlanError(f"no method {name!r} in sweep {parent.name}{near_miss(name, names)}")
-    if BASELINE not in names:
+def are_several(searches: Iterable[str]) -> bool:
+    """Return whether methods have several searches each, by the searches' names."""
+    return any("@" in name and not name.startswith(f"{BASELINE}@") for name in searches)
+
+
+def _names(searches: Sequence[log.Study]) -> list[str]:
+    return [search_name(search.method, search.repeat) for search in searches]
+
+
+def _check_terms(terms: Mapping[str, Any], searches: Sequence[log.Study]) -> None:
+    delta = terms["delta"]
+    if not (math.isfinite(delta) and delta > 0):
+        raise PlanError(f"--delta {delta:g}: give the gain in mIoU, above 0, that is of interest")
+    if terms["paired"] and are_several(_names(searches)):
         raise PlanError(
-            f"sweep {parent.name} has no baseline, so no gain can be told; add it with `sweeper "
-            f"launch --sweep {parent.name} --method baseline`"
+            "--paired: runs are paired by seed, and with several searches a method the "
+            "searches are compared, which share none; leave it out"
         )
-    chosen = [s for s in studies if asked is None or s.method in {*asked, BASELINE}]
-    usable = [s for s in chosen if asked is not None or s.state not in ("cancelled", "halted")]
-    smallest = min((s.target for s in usable), default=0)
-    budget = terms.setdefault("budget", smallest)
-    plan_of(parent.protocol).check_budget(budget)
-    decided = stages.decided(connection, [s.id for s in usable], budget)
-    open_ = [s for s in usable if decided.get(s.id, 0) < budget]
-    if open_:
-        said = ", ".join(f"{_name(s)} {decided.get(s.id, 0)} of {budget}" for s in open_)
+
+
+def _refuse_more(connection: Connection, stage: Row[Any], wanted: Confirmation) -> None:
+    """Refuse a second stage that is another comparison, or that comes before the first is done."""
+    given = [name for name, value in wanted.stated.items() if value is not None]
+    fixed = [name for name in given if name not in ("seeds", "baseline_seeds")]
+    if fixed:
         raise PlanError(
-            f"sweep {parent.name} is not finished: {said} trials are decided; finish it with "
-            "`sweeper launch`, or name the methods that are with --method"
+            f"--more: {', '.join(fixed)} are the first confirmation's and stay; only --seeds and "
+            "--baseline-seeds may be new"
         )
-    if {s.method for s in usable} == {BASELINE}:
+    if are_several(stage.protocol["confirmation"]["incumbents"]):
         raise PlanError(
-            f"sweep {parent.name} has no method beside the baseline that is finished; launch one"
+            "--more: with several searches a method a search counts once, and more seeds make no "
+            "more searches; launch a sweep with more --repeats"
         )
-    terms["methods"] = sorted({s.method for s in usable})
-    return sorted(usable, key=lambda s: (s.method != BASELINE, s.id))
-
-
-def _incumbents(
-    connection: Connection, searches: Sequence[log.Study], budget: int
-) -> dict[str, int]:
-    """Return search -> number of its best trial within the budget."""
-    found = {}
-    for each in searches:
-        number = stages.best_trial(connection, each.id, budget)
-        if number is None:
-            raise SweeperError(
-                f"{_name(each)} has no trial that came to its end within {budget}, so there is "
-                "nothing to confirm; name the methods that have with --method"
-            )
-        found[_name(each)] = number
-    return found
-
-
-def _refuse_unfinished(connection: Connection, stage: Row[Any]) -> None:
     left = sum(each.undecided for each in log.studies(connection, stage.id))
     if left:
         raise PlanError(f"--more: {stage.name} has {left} runs left; finish it first, without it")
@@ -233,8 +244,8 @@ def _refuse_other(stage: Row[Any], wanted: Confirmation) -> None:
     if faults:
         raise ProtocolMismatch(
             f"{stage.name} was declared otherwise ({'; '.join(faults)}), and a look at the "
-            "reported split cannot be taken back: leave these out, or declare a second stage of "
-            "fresh seeds with --more"
+            "reported split cannot be taken back: leave these out; fresh seeds for the same "
+            "comparison are declared with --more, another comparison needs a sweep of its own"
         )
 
 
@@ -252,7 +263,3 @@ def _refuse_numerics(parent: Row[Any], reported: Reported) -> None:
             f"sweep {parent.name} was searched with (numerics, data) = {frozen}, here they are "
             f"{here}: confirm it with the version and the data that searched it"
         )
-
-
-def _name(search: log.Study) -> str:
-    return search_name(search.method, search.repeat)

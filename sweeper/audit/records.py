@@ -112,12 +112,16 @@ def look_at_devices(evidence: Evidence) -> Look:
 
 
 def look_at_deletions(evidence: Evidence) -> Look:
-    """No confirmation was deleted: its readings of the reported split would not count."""
-    gone = evidence.events[evidence.events["kind"] == "confirmation deleted"]
+    """No confirmation was deleted: its readings of the reported split would not count.
+
+    One that had not read it yet may go: nothing was learnt from it.
+    """
+    gone = rows_of(evidence.events[evidence.events["kind"] == "confirmation deleted"])
     faults = [
-        f"{row['detail'].get('name')} ({row['detail'].get('trials')} runs) deleted "
+        f"{row['detail']['name']} ({row['detail']['readings']} readings) deleted "
         f"{row['at']:%Y-%m-%d %H:%M}"
-        for row in rows_of(gone)
+        for row in gone
+        if row["detail"]["readings"]
     ]
     return Look(seen=counted(len(evidence.events), "event"), faults=faults)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.cli.tables import duration, plain
 from sweeper.comparison.comparison import Comparison
+from sweeper.comparison.values import num_searches
 from sweeper.declaring import BASELINE
 from sweeper.queries import as_csv, as_json
 
@@ -52,7 +53,7 @@ def _method_of(comparison: Comparison) -> str:
         f"a gain under {comparison.delta:g} mIoU is of no interest."
     )
     correlation = None if found is None else found.seed_correlation
-    if correlation is not None:
+    if correlation is not None and num_searches(comparison.evidence) == 1:
         text += f" Runs of one seed correlate by {correlation:.2f}."
     return text
 

@@ -12,13 +12,13 @@ from sweeper.cli.launch import Options
 from sweeper.cli.means import Means
 from sweeper.confirming import Confirmation, Reported, declare_stage
 from sweeper.declaring import BASELINE, declare
-from sweeper.launching import check, declaration
+from sweeper.launching import check, code_here, declaration
 from sweeper.names import search_name
 from sweeper.progress import SweepProgress
 from sweeper.protocol import task_of
 from sweeper.provenance import this_launch
 from sweeper.store.database import Store, open_store
-from sweeper.store.lookup import find_sweep
+from sweeper.store.lookup import find_sweep, last_inputs
 from trainers.cohort import Trainer
 
 
@@ -62,7 +62,8 @@ def start_launch(options: Options) -> int:
 def start_confirmation(store: Store, wanted: Confirmation, means: Means, root: Path | None) -> int:
     """Declare a confirmation, or go on with one, and run it; return the exit code."""
     with store.engine.connect() as connection:
-        task = task_of(find_sweep(connection, wanted.sweep).protocol)
+        parent = find_sweep(connection, wanted.sweep)
+        task, file = task_of(parent.protocol), last_inputs(connection, parent.id).get("task_file")
     trainer = Trainer()
     dataset = trainer.dataset(task.data, root)
     reported = Reported(
@@ -70,8 +71,9 @@ def start_confirmation(store: Store, wanted: Confirmation, means: Means, root: P
         blocks=dataset.report_blocks,
         classes=dataset.class_names,
     )
-    inputs = _inputs(means, root, dataset.note, None)
-    row = declare_stage(store.engine, wanted, reported, this_launch(sys.argv[1:], **inputs))
+    inputs = _inputs(means, root, dataset.note, Path(file) if file else None)
+    who = this_launch(sys.argv[1:], **inputs)
+    row = declare_stage(store.engine, wanted, reported, who, code_here)
     if row.paused_by is not None:
         say(f"{row.name} was paused by {row.paused_by}; it goes on")
 

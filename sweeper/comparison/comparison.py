@@ -73,7 +73,7 @@ class Comparison:
     def contrasts(self) -> Comparisons | None:
         """The test behind the verdicts; None before a confirmation is done."""
         usable = [
-            (sample.control, {m: v for m, v in sample.treatments.items() if _is_enough(v)})
+            (sample.control, self._testable(sample))
             for sample in self._samples
             if _is_enough(sample.control)
         ]
@@ -83,6 +83,13 @@ class Comparison:
         return across_stages(
             usable, alpha=ALPHA, delta=self.delta, paired=self.paired, planned=planned
         )
+
+    def _testable(self, sample: Sample) -> dict[str, Values]:
+        """Return the methods with two values, two pairs where seeds are paired."""
+        if not self.paired:
+            return {m: v for m, v in sample.treatments.items() if _is_enough(v)}
+        pairs = {m: v - sample.control[: len(v)] for m, v in sample.treatments.items()}
+        return {m: v for m, v in sample.treatments.items() if _is_enough(pairs[m])}
 
     @property
     def delta(self) -> float:
@@ -251,10 +258,7 @@ TABLES = (
 
 
 def compare_sweep(engine: Engine, name: str) -> Comparison:
-    """Return the comparison of a sweep's methods.
-
-    SweeperError where there is no such sweep, or none of its searches has begun.
-    """
+    """Return the comparison of a sweep's methods; SweeperError where there is no such sweep."""
     return Comparison(read_evidence(engine, name))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Row, select, text
+from sqlalchemy import Connection, Engine, Row, select, text, tuple_
 
 from sweeper.comparison import audited
 from sweeper.names import search_name
@@ -56,7 +56,7 @@ FROM sweeper.artifact a WHERE a.kind = 'teacher' AND a.weights_hash = :hash LIMI
 EVENTS = text("""
 SELECT at, kind, study_id, number, detail FROM sweeper.event WHERE sweep_id = :sweep ORDER BY id
 """)
-Confusions = Mapping[tuple[int, int], NDArray[np.int64]]  # (study, number) -> (images, K, K)
+Confusions = tuple[tuple[int, int], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,16 +168,16 @@ class Evidence:
         """When the reported split was read, and for which trial."""
         return self._frame(text(audited.READINGS))
 
-    def confusions(self, keys: Sequence[tuple[int, int]]) -> Confusions:
-        """Return the confusion matrices of confirmations, given as (study, number)."""
-        wanted = set(keys)
-        query = select(confusion).where(confusion.c.study_id.in_({key[0] for key in keys}))
+    def confusions(self, keys: Sequence[tuple[int, int]]) -> Iterator[Confusions]:
+        """Yield the key and matrices (images, K, K) of confirmations, given as (study, number).
+
+        One at a time: of large data sets all would not fit.
+        """
+        columns = tuple_(confusion.c.study_id, confusion.c.number)
+        query = select(confusion).where(columns.in_(keys)).order_by(*confusion.primary_key)
         with self.engine.connect() as connection:
-            return {
-                (row.study_id, row.number): unpack(row.content).astype(np.int64)
-                for row in connection.execute(query)
-                if (row.study_id, row.number) in wanted
-            }
+            for row in connection.execute(query):
+                yield (row.study_id, row.number), unpack(row.content).astype(np.int64)
 
     def pictures(self, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """Return the PNG of predictions of each of these confirmations that has one."""

@@ -24,10 +24,11 @@ class _Counter:
     def counts(self, method: str) -> BlockCounts | None:
         """Return the counts of a method's tuned runs; None where fewer than two have any."""
         rows = self.runs[self.runs["method"] == method]
-        found = self.evidence.confusions(list(zip(rows["study_id"], rows["number"], strict=True)))
-        if len(found) < 2:
+        keys = list(zip(rows["study_id"].tolist(), rows["number"].tolist(), strict=True))
+        if len(keys) < 2:
             return None
-        return count_blocks(found.values(), self.evidence.stages[0].blocks)
+        runs = (matrices for _, matrices in self.evidence.confusions(keys))
+        return count_blocks(runs, self.evidence.stages[0].blocks)
 
 
 def testset_intervals(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,17 +54,21 @@ def samples(evidence: Evidence, runs: pd.DataFrame) -> list[Sample]:
 
 
 def num_searches(evidence: Evidence) -> int:
-    """Return how many searches each method but the baseline has: the fewest of any."""
-    others = evidence.studies[evidence.studies["method"].isin(evidence.methods)]
-    counts = others[others["method"] != BASELINE].groupby("method").size()
-    return int(counts.min()) if len(counts) else 1
+    """Return how many searches of each method but the baseline are compared."""
+    if evidence.stages:
+        chosen = Counter(name.partition("@")[0] for name in evidence.stages[0].incumbents)
+        return min((n for method, n in chosen.items() if method != BASELINE), default=1)
+    others = evidence.studies[evidence.studies["method"] != BASELINE]
+    return int(others.groupby("method").size().min()) if len(others) else 1
 
 
 def _sample(evidence: Evidence, stage: Stage, runs: pd.DataFrame) -> Sample:
     by_search = num_searches(evidence) > 1
+    failed = set(runs.loc[runs["state"] == "FAIL", "method"])  # a part of a sample is another one
     values = {
         method: _means(part) if by_search else _by_seed(part, _seeds(runs))
         for method, part in runs.groupby("method", sort=False)
+        if method not in failed
     }
     control = values.pop(BASELINE, np.empty(0))
     treatments = {str(method): values[method] for method in stage.methods if method in values}
@@ -81,5 +86,6 @@ def _by_seed(runs: pd.DataFrame, seeds: Sequence[int]) -> Values:
 
 
 def _means(runs: pd.DataFrame) -> Values:
-    means: Values = runs.groupby("repeat")["miou"].mean().to_numpy(dtype=float)
-    return means
+    means = runs.groupby("repeat")["miou"].mean()
+    values: Values = means.reindex(range(1, int(runs["repeat"].max()) + 1)).to_numpy(dtype=float)
+    return values

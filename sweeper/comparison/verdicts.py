@@ -76,15 +76,17 @@ def _row(
         "n": len(tuned),
         **dict.fromkeys(CONTRAST, np.nan),
         "verdict": "",
-        "reason": _reason(evidence, method, tuned, found),
+        "reason": _reason(evidence, runs, method, found),
         **_search(evidence, facts, method),
         **_of(facts["testset"], method, ("testset_low", "testset_high", "testset_flips")),
     }
     if found is not None and method in found:
         contrast = found[method]
-        numbers = {name: getattr(contrast, name) for name in CONTRAST}
+        numbers = {name: getattr(contrast, name) for name in (*CONTRAST, "mean", "sd", "n")}
         row |= {name: np.nan if value is None else value for name, value in numbers.items()}
         row["verdict"] = _worded(evidence, method, contrast.verdict)
+    elif found is not None and method == BASELINE:
+        row |= {name: getattr(found.control, name) for name in ("mean", "sd", "n")}
     return row
 
 
@@ -112,9 +114,8 @@ def _is_harmless(space: Mapping[str, Any], calibration: Mapping[str, Any] | None
     return bool(lows) and lows[0] / float(calibration["equal"]) < HARMLESS
 
 
-def _reason(
-    evidence: Evidence, method: str, tuned: pd.Series[float], found: Comparisons | None
-) -> str:
+def _reason(evidence: Evidence, runs: pd.DataFrame, method: str, found: Comparisons | None) -> str:
+    tuned = _values(runs, method, "tuned")
     if method == BASELINE or (found is not None and method in found):
         return ""
     if not evidence.stages:
@@ -122,9 +123,19 @@ def _reason(
     stage = evidence.stages[-1]
     if not stage.is_done:
         return f"its confirmation is not finished: sweeper confirm {evidence.name}"
+    failed = _failed(runs, method)
+    if failed:
+        return f"{failed} of its runs failed or were cancelled: see sweeper status {stage.name}"
     if len(tuned) < 2:
         return f"only {len(tuned)} of {stage.seeds} confirmations came to their end"
-    return "the baseline has fewer than two confirmations"
+    if _failed(runs, BASELINE):
+        return "runs of the baseline failed or were cancelled"
+    return "too few values of it or of the baseline"
+
+
+def _failed(runs: pd.DataFrame, method: str) -> int:
+    mine = runs[(runs["method"] == method) & (runs["configuration"] == "tuned")]
+    return int((mine["state"] == "FAIL").sum())
 
 
 def _search(evidence: Evidence, facts: Mapping[str, pd.DataFrame], method: str) -> dict[str, Any]:
@@ -167,9 +178,9 @@ def _flags(
 
 
 def _lost(runs: pd.DataFrame, method: str) -> list[str]:
-    """Return a flag for runs without a value: they are left out of means and tests."""
+    """Return a flag for runs that diverged: they are left out of means and tests."""
     mine = runs[(runs["method"] == method) & (runs["configuration"] == "tuned")]
-    lost = int(mine["state"].isin(["PRUNED", "FAIL"]).sum())
+    lost = int(mine["diverged"].sum())
     return [f"diverged {lost}/{len(mine)}"] if lost else []
 
 

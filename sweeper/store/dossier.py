@@ -113,7 +113,7 @@ def read_dossier(connection: Connection, target: Target) -> Dossier:
     parts = list(connection.execute(SEGMENTS, key))
     return Dossier(
         target=target,
-        **_protocol_of(sweep_row, target.repeat),
+        **_protocol_of(sweep_row, row.seed, target.repeat),
         **_inputs(connection, sweep_row),
         teacher=connection.scalars(TEACHER, {"sweep_id": sweep_row.id}).first(),
         published={d["name"]: d["published"] for d in study_row.space["dimensions"]},
@@ -129,10 +129,10 @@ def read_dossier(connection: Connection, target: Target) -> Dossier:
     )
 
 
-def _protocol_of(sweep_row: Row[Any], repeat: int) -> dict[str, Any]:
+def _protocol_of(sweep_row: Row[Any], own_seed: int | None, repeat: int) -> dict[str, Any]:
     protocol = sweep_row.protocol
     return {
-        "seed": training_seed(sweep_row.seed, repeat),
+        "seed": training_seed(sweep_row.seed, repeat) if own_seed is None else own_seed,
         "deterministic": protocol["numerics"]["deterministic"],
         "last_step": protocol["plan"]["rung_steps"][-1],
     }

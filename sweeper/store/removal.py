@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sweeper.store.lease import Holder, Lease, acquire, holder_of
 from sweeper.store.log import note
 from sweeper.store.logfiles import roots, sweep_file
 from sweeper.store.lookup import find_stages, find_studies, find_sweep
-from sweeper.store.schema import event, segment, segment_member, study, sweep, trial
+from sweeper.store.schema import confusion, event, segment, segment_member, study, sweep, trial
 from trainers.errors import near_miss
 
 
@@ -28,6 +29,7 @@ class Removal:
     sweep: str
     sweep_id: int
     is_whole: bool  # the sweep itself too, not only one method
+    stage_ids: tuple[int, ...]  # that confirm it and go with it
     study_ids: tuple[int, ...]
     studies: tuple[str, ...]  # names in Optuna's tables
     trials: int
@@ -45,6 +47,10 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
     stages = find_stages(connection, row.id)
     for each in (row, *stages):
         _refuse_driver(each.name, holder_of(connection, each.id))
+    if method is not None and row.confirms is not None:
+        raise SweeperError(
+            f"{name} is one confirmation of all its methods together: it goes as a whole or stays"
+        )
     if method is not None and stages:
         raise SweeperError(
             f"sweep {name} is confirmed, and its methods are compared together: delete "
@@ -58,11 +64,13 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
     ids = [each.id for each in chosen]
     owners = [row, *stages]
     files = _files(connection, owners, ids, is_whole=method is None)
-    counted = select(func.count()).where(trial.c.study_id.in_(ids))
+    theirs = select(study.c.id).where(study.c.sweep_id.in_([stage.id for stage in stages]))
+    counted = select(func.count()).where(trial.c.study_id.in_(ids) | trial.c.study_id.in_(theirs))
     return Removal(
         sweep=name,
         sweep_id=row.id,
         is_whole=method is None,
+        stage_ids=tuple(stage.id for stage in stages),
         study_ids=tuple(ids),
         studies=tuple(study_name(name, each.method, each.repeat) for each in chosen),
         trials=int(connection.scalar(counted) or 0),
@@ -77,27 +85,37 @@ def remove(store: Store, removal: Removal) -> None:
 
     Raises SweeperError when a driver has begun meanwhile.
     """
-    lease = acquire(store.engine, removal.sweep_id)
-    if isinstance(lease, Holder):
-        _refuse_driver(removal.sweep, lease)
-        return
-    try:
+    with ExitStack() as held:
+        lease, *_ = [
+            _hold(held, store, removal.sweep, each)
+            for each in (removal.sweep_id, *removal.stage_ids)
+        ]
         _delete_projection(store, removal)
         _delete_files((*removal.files, *removal.logs))
         with store.engine.begin() as connection:
             _delete_rows(connection, lease, removal)
         if not removal.is_whole:
             _mend_projection(store, removal)
-    finally:
-        lease.release(store.engine)
+
+
+def _hold(held: ExitStack, store: Store, name: str, sweep_id: int) -> Lease:
+    """Take the lease of a sweep for as long as the stack is open; SweeperError if it is driven."""
+    lease = acquire(store.engine, sweep_id)
+    if isinstance(lease, Holder):
+        raise _driven(name, lease)
+    held.callback(lease.release, store.engine)
+    return lease
 
 
 def _refuse_driver(name: str, holder: Holder | None) -> None:
     if holder is not None and holder.alive:
-        raise SweeperError(
-            f"{holder.name} drives sweep {name}; end that first (`sweeper pause {name}`), then "
-            "delete"
-        )
+        raise _driven(name, holder)
+
+
+def _driven(name: str, holder: Holder) -> SweeperError:
+    return SweeperError(
+        f"{holder.name} drives sweep {name}; end that first (`sweeper pause {name}`), then delete"
+    )
 
 
 def _files(
@@ -138,7 +156,9 @@ def _note_reading(connection: Connection, removal: Removal) -> None:
     """Keep, with the sweep that a stage confirms, that the reported split was read for it."""
     parent = connection.scalar(select(sweep.c.confirms).where(sweep.c.id == removal.sweep_id))
     if parent is not None:
-        note(connection, parent, "confirmation deleted", name=removal.sweep, trials=removal.trials)
+        read = select(func.count()).where(confusion.c.study_id.in_(removal.study_ids))
+        readings = int(connection.scalar(read) or 0)
+        note(connection, parent, "confirmation deleted", name=removal.sweep, readings=readings)
 
 
 def _delete_files(files: Iterable[Path]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from sweeper.names import stage_name
 from sweeper.protocol import plan_of
@@ -83,6 +83,12 @@ def add_confirmations(
     ]
     connection.execute(insert(bracket), own)
     connection.execute(insert(trial), [{"study_id": study_id, "rung": 0, **t} for t in trials])
+
+
+def unpark(connection: Connection, stage_id: int) -> None:
+    """Let what was blocked in a stage go on, as a relaunch does for a search."""
+    where = (study.c.sweep_id == stage_id, study.c.state == "parked")
+    connection.execute(update(study).where(*where).values(state="active", reason=None))
 
 
 def _add_study(connection: Connection, stage: Row[Any], search: Study, target: int) -> int:

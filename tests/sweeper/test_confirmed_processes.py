@@ -61,7 +61,8 @@ def confirm(store: Store, *more: str) -> subprocess.Popen[str]:
 def check_books(evidence: Evidence) -> None:
     """The score is that of the matrices summed, over the classes that the split has."""
     runs = evidence.confirmations
-    matrices = evidence.confusions(list(zip(runs["study_id"], runs["number"], strict=True)))
+    keys = list(zip(runs["study_id"].tolist(), runs["number"].tolist(), strict=True))
+    matrices = dict(evidence.confusions(keys))
     for run in runs.itertuples():
         total = matrices[run.study_id, run.number].sum(0)
         hits, true = np.diagonal(total), total.sum(1)

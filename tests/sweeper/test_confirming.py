@@ -9,8 +9,13 @@ from sweeper.comparison.evidence import read_evidence
 from sweeper.confirming import Confirmation, Reported, declare_stage
 from sweeper.declaring import Launch
 from sweeper.errors import PlanError, ProtocolMismatch, SweeperError
+from sweeper.progress import read_progress
+from sweeper.protocol import plan_of
 from sweeper.queries import run_query
 from sweeper.store.database import Store
+from sweeper.store.dossier import read_dossier
+from sweeper.store.removal import plan_removal, remove
+from sweeper.target import parse_target
 from tests.sweeper.synthetic import BEST, confirm, fill, leave_in_flight, params_of
 
 WHO = Launch(who="somebody@somewhere", command="sweeper confirm demo", provenance={})
@@ -110,7 +115,7 @@ def test_an_unfinished_search_is_refused_with_how_far_it_is(searched: Store) -> 
 
 def test_a_sweep_without_a_baseline_is_refused(store: Store) -> None:
     fill(store.engine, methods=("kd",))
-    with pytest.raises(PlanError, match="no baseline, so no gain can be told"):
+    with pytest.raises(PlanError, match="no baseline that was searched to its end, so no gain"):
         declare(store)
 
 
@@ -135,8 +140,8 @@ def test_the_evidence_has_what_was_declared_and_what_came_of_it(searched: Store)
     assert (evidence.budget, evidence.methods) == (16, ("baseline", "kd", "rdd"))
     tuned = evidence.confirmations.query("configuration == 'tuned'")
     assert tuned.groupby("method")["miou"].apply(list).to_dict() == VALUES
-    keys = list(zip(tuned["study_id"], tuned["number"], strict=True))
-    matrices = evidence.confusions(keys)
+    keys = list(zip(tuned["study_id"].tolist(), tuned["number"].tolist(), strict=True))
+    matrices = dict(evidence.confusions(keys))
     assert set(matrices) == set(keys)
     assert {matrix.shape for matrix in matrices.values()} == {(6, 3, 3)}
 
@@ -147,3 +152,98 @@ def test_stages_are_no_sweeps_to_choose_from_and_show_nothing_to_optuna(searched
         assert set(run_query(searched.engine, name)["sweep"]) == {"demo"}
     with pytest.raises(SweeperError, match="demo:confirm-1"):
         run_query(searched.engine, "trials", "demo:confirm-2")
+
+
+def sql(store: Store, statement: str) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "said"),
+    [
+        ("UPDATE sweeper.study SET target = 8 WHERE method = 'kd'", {}, "unequal budgets .*kd 8"),
+        ("UPDATE sweeper.study SET state = 'cancelled' WHERE id = 1", {}, "no baseline that was"),
+        (
+            "UPDATE sweeper.study SET state = 'halted' WHERE id = 2",
+            {"methods": ("kd",)},
+            "kd: halt",
+        ),
+        ("UPDATE sweeper.study SET repeat = 2 WHERE method = 'kd'", {}, "equal treatment needs"),
+        ("SELECT 1", {"delta": float("nan")}, "--delta nan: give the gain"),
+        ("SELECT 1", {"delta": -1.0}, "--delta -1: give the gain"),
+    ],
+)
+def test_what_would_be_no_fair_comparison_is_refused_before_it_is_declared(
+    searched: Store, before: str, wanted: dict[str, object], said: str
+) -> None:
+    sql(searched, before)
+    with pytest.raises(PlanError, match=said):
+        declare(searched, **wanted)
+    assert not read_evidence(searched.engine, "demo").stages
+
+
+def test_a_method_that_was_halted_is_left_out_where_all_are_meant(searched: Store) -> None:
+    sql(searched, "UPDATE sweeper.study SET state = 'halted' WHERE method = 'rdd'")
+    declare(searched)
+    assert read_evidence(searched.engine, "demo").stages[0].methods == ("baseline", "kd")
+
+
+def test_other_code_than_searched_with_is_refused(searched: Store) -> None:
+    with pytest.raises(ProtocolMismatch, match="baseline, kd, rdd: the code here"):
+        declare_stage(searched.engine, Confirmation(sweep="demo"), DATA, WHO, lambda _: "other")
+
+
+def test_what_was_parked_goes_on_with_the_same_command(searched: Store) -> None:
+    stage = declare(searched)
+    parked = f"UPDATE sweeper.study SET state = 'parked' WHERE sweep_id = {stage.id}"  # type: ignore[attr-defined]
+    sql(searched, parked)
+    declare(searched)
+    states = read_progress(searched.engine, stage.id, plan_of(stage.protocol)).studies  # type: ignore[attr-defined]
+    assert {study.state for study in states} == {"active"}
+
+
+@pytest.mark.parametrize("terms", [{"delta": 0.1}, {"stages": 2}, {"paired": True}, {"budget": 8}])
+def test_a_second_stage_changes_nothing_but_seeds(
+    searched: Store, terms: dict[str, object]
+) -> None:
+    confirm(searched.engine, VALUES)
+    with pytest.raises(PlanError, match="are the first confirmation's and stay"):
+        declare(searched, more=True, **terms)
+
+
+def test_a_stage_goes_as_a_whole_and_is_remembered_where_it_had_read(searched: Store) -> None:
+    stage = declare(searched)
+    with searched.engine.connect() as connection:
+        with pytest.raises(SweeperError, match="goes as a whole or stays"):
+            plan_removal(connection, stage.name, "kd")  # type: ignore[attr-defined]
+        with pytest.raises(SweeperError, match="delete demo:confirm-1 before"):
+            plan_removal(connection, "demo", "kd")
+        removal = plan_removal(connection, stage.name)  # type: ignore[attr-defined]
+    remove(searched, removal)
+    confirm(searched.engine, VALUES)
+    with searched.engine.connect() as connection:
+        removal = plan_removal(connection, "demo:confirm-1")
+    remove(searched, removal)
+    events = read_evidence(searched.engine, "demo").events
+    gone = events[events["kind"] == "confirmation deleted"]["detail"]
+    assert [detail["readings"] for detail in gone] == [0, 14]
+
+
+def test_a_sweep_takes_its_stages_with_it(searched: Store) -> None:
+    confirm(searched.engine, VALUES)
+    with searched.engine.connect() as connection:
+        removal = plan_removal(connection, "demo")
+    assert removal.trials == 3 * 16 + 14
+    remove(searched, removal)
+    with searched.engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM sweeper.sweep")) == 0
+
+
+def test_a_confirmation_is_shown_with_its_own_seed(searched: Store) -> None:
+    confirm(searched.engine, VALUES)
+    with searched.engine.connect() as connection:
+        dossier = read_dossier(connection, parse_target("demo:confirm-1/kd#1"))
+    runs = confirmations(searched)
+    [seed] = runs[(runs["method"] == "kd") & (runs["number"] == 1)]["seed"]
+    assert dossier.seed == seed

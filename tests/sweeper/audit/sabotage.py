@@ -127,8 +127,8 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
     ),
     "deletions": (
         "INSERT INTO sweeper.event (sweep_id, kind, detail) VALUES (1, 'confirmation deleted', "
-        '\'{"name": "demo:confirm-1", "trials": 9}\')',
-        "demo:confirm-1 (9 runs) deleted",
+        '\'{"name": "demo:confirm-1", "readings": 9}\')',
+        "demo:confirm-1 (9 readings) deleted",
     ),
     "devices": (
         "UPDATE sweeper.segment SET device_name = 'processor B' WHERE id = 1",

@@ -76,6 +76,21 @@ def test_runs_that_diverged_are_left_out_and_told(store: Store) -> None:
     assert (kd["n"], "diverged 2/10" in kd["flags"]) == (8, True)
 
 
+def test_a_method_with_runs_that_failed_is_not_judged(store: Store) -> None:
+    fill(store.engine)
+    values = {"baseline": draws(42, 30, 1), "kd": draws(44, 10, 2), "rdd": draws(44, 10, 3)}
+    confirm(store.engine, values)
+    fail = """UPDATE sweeper.trial t SET state = 'FAIL', value = NULL
+        FROM sweeper.study y JOIN sweeper.sweep s ON s.id = y.sweep_id
+        WHERE y.id = t.study_id AND s.confirms IS NOT NULL AND y.method = 'kd' AND t.number < 2"""
+    with store.engine.begin() as connection:
+        connection.execute(text(fail))
+    comparison = compare_sweep(store.engine, "demo")
+    assert row(comparison, "kd")["verdict"] == ""
+    assert row(comparison, "kd")["reason"].startswith("1 of its runs failed or were cancelled")
+    assert row(comparison, "rdd")["verdict"] == "better"
+
+
 def test_without_confirmations_there_is_a_table_with_reasons(store: Store) -> None:
     fill(store.engine)
     comparison = compare_sweep(store.engine, "demo")
