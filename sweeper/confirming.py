@@ -47,6 +47,9 @@ class Seeds:
         return self.baseline if name == BASELINE else self.method
 
 
+SEEDS_OF_A_SEARCH = Seeds(method=3, baseline=3)  # where there are several: they are the units then
+
+
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
     """What a confirmation is to be; what is None is as the first one has it, or as usual."""
@@ -191,7 +194,7 @@ def _first_terms(
 
 def _usual_seeds(searches: Sequence[log.Study]) -> dict[str, int]:
     """Return 3 seeds a search where there are several searches a method, else the defaults."""
-    usual = Seeds(method=3, baseline=3) if are_several(_names(searches)) else Seeds()
+    usual = SEEDS_OF_A_SEARCH if are_several(_names(searches)) else Seeds()
     return {"seeds": usual.method, "baseline_seeds": usual.baseline}
 
 

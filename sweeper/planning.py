@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sweeper.confirming import Seeds
+from sweeper.confirming import SEEDS_OF_A_SEARCH, Seeds
 from sweeper.declaring import BASELINE, num_searches
 from sweeper.search.plan import Plan
-
-SEEDS_OF_A_SEARCH = Seeds(method=3, baseline=3)  # where there are several: they are the units then
 
 
 @dataclass(frozen=True, kw_only=True)

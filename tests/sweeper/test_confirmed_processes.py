@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +12,8 @@ from sqlalchemy import text
 from sweeper.comparison.evidence import Evidence, read_evidence
 from sweeper.store.database import Store
 from tests.sweeper.driving import rows
+from tests.sweeper.processes import TASK, Process, finish, sweeper, wait_until
 
-TASK = Path(__file__).parent / "tasks" / "tiny.toml"
 DONE = "SELECT count(*) FROM sweeper.confirmations WHERE state = 'COMPLETE'"
 CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.miou, r.step, r.weights_hash,
                       md5(f.content)
@@ -29,22 +25,6 @@ TUNED = """UPDATE sweeper.trial t SET value = 99 WHERE number = (
     SELECT max(number) FROM sweeper.trial o WHERE o.study_id = t.study_id AND state = 'COMPLETE')"""
 
 
-def sweeper(store: Store, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "sweeper.cli.main", *arguments, "--database", store.url],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-
-
-def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == code, output
-    return output
-
-
 def search(store: Store, folder: Path) -> None:
     place = ["--sweep", "s", "--task", str(TASK), "--checkpoint-dir", str(folder)]
     methods = ["--method", "baseline", "--method", "kd", "--budget", "8", "--device", "cpu"]
@@ -53,7 +33,7 @@ def search(store: Store, folder: Path) -> None:
         connection.execute(text(TUNED))
 
 
-def confirm(store: Store, *more: str) -> subprocess.Popen[str]:
+def confirm(store: Store, *more: str) -> Process:
     seeds = ["--seeds", "3", "--baseline-seeds", "4", "--device", "cpu"]
     return sweeper(store, "confirm", "s", *seeds, *more)
 
@@ -91,12 +71,10 @@ def test_interrupted_or_killed_or_on_workers_it_comes_to_the_same(
     check_books(read_evidence(store.engine, "s"))
 
 
-def wait_for_more(store: Store, process: subprocess.Popen[str], before: int) -> None:
-    deadline = time.monotonic() + 120
-    while not stage_exists(store) or rows(store.engine, DONE)[0][0] <= before:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def wait_for_more(store: Store, process: Process, before: int) -> None:
+    wait_until(
+        lambda: stage_exists(store) and bool(rows(store.engine, DONE)[0][0] > before), process
+    )
 
 
 def stage_exists(store: Store) -> bool:

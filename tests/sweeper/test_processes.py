@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
 
 from sweeper.store.database import Store, open_store
 from sweeper.store.embedded import Embedded
 from tests.servers import new_database
+from tests.sweeper.driving import rows
+from tests.sweeper.processes import TASK, Process, finish, sweeper, wait_until
 
-TASK = Path(__file__).parent / "tasks" / "tiny.toml"
 METHODS = ("baseline", "kd", "rdd")
 BUDGET = 8
 INTERRUPTED = 130
@@ -33,42 +30,14 @@ RUNGS = "SELECT count(*) FROM sweeper.rung"
 SEGMENTS = "SELECT count(*) FROM sweeper.segment WHERE state = 'in flight'"
 
 
-def _rows(engine: Engine, query: str) -> list[tuple[Any, ...]]:
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(text(query))]
-
-
-def _launch(
-    store: Store, folder: Path, *more: str, methods: tuple[str, ...] = METHODS
-) -> subprocess.Popen[str]:
+def _launch(store: Store, folder: Path, *more: str, methods: tuple[str, ...] = METHODS) -> Process:
     chosen = [part for method in methods for part in ("--method", method)]
-    command = [sys.executable, "-m", "sweeper.cli.main", "launch", "--task", str(TASK)]
-    command += ["--budget", str(BUDGET), "--database", store.url, "--checkpoint-dir", str(folder)]
-    return subprocess.Popen(
-        [*command, "--device", "cpu", *chosen, *more],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
+    place = ["--task", str(TASK), "--budget", str(BUDGET), "--checkpoint-dir", str(folder)]
+    return sweeper(store, "launch", *place, "--device", "cpu", *chosen, *more)
 
 
-def _finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == code, output
-    return output
-
-
-def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def _wait_for_rungs(store: Store, process: subprocess.Popen[str], at_least: int) -> None:
-    _wait_for(lambda: _rows(store.engine, RUNGS)[0][0] >= at_least, process)
+def _wait_for_rungs(store: Store, process: Process, at_least: int) -> None:
+    wait_until(lambda: bool(rows(store.engine, RUNGS)[0][0] >= at_least), process)
 
 
 @pytest.fixture(scope="module")
@@ -78,20 +47,20 @@ def undisturbed(
     """Results of the same sweep, run once without any disturbance in cohorts of 8."""
     with new_database(embedded, f"TEMPLATE {template}") as url:
         opened = open_store(url, "test")
-        _finish(_launch(opened, tmp_path_factory.mktemp("undisturbed")))
-        yield _rows(opened.engine, RESULTS)
+        finish(_launch(opened, tmp_path_factory.mktemp("undisturbed")))
+        yield rows(opened.engine, RESULTS)
         opened.close()
 
 
 def _assert_complete(store: Store, undisturbed: list[tuple[Any, ...]]) -> None:
-    assert _rows(store.engine, COUNTS) == [(method, BUDGET, 0) for method in METHODS]
-    assert _rows(store.engine, RESULTS) == undisturbed
+    assert rows(store.engine, COUNTS) == [(method, BUDGET, 0) for method in METHODS]
+    assert rows(store.engine, RESULTS) == undisturbed
 
 
 def test_trials_do_not_depend_on_their_cohorts(
     store: Store, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:
-    _finish(_launch(store, tmp_path, "--cohort", "1"))
+    finish(_launch(store, tmp_path, "--cohort", "1"))
     _assert_complete(store, undisturbed)
 
 
@@ -102,12 +71,12 @@ def test_a_killed_driver_is_resumed_without_repeating_finished_work(
     _wait_for_rungs(store, driver, at_least=7)
     os.kill(driver.pid, signal.SIGKILL)
     driver.communicate()
-    finished = _rows(store.engine, "SELECT study_id, number, index, recorded_at FROM sweeper.rung")
-    _finish(_launch(store, tmp_path, "--cohort", "3"))
+    finished = rows(store.engine, "SELECT study_id, number, index, recorded_at FROM sweeper.rung")
+    finish(_launch(store, tmp_path, "--cohort", "3"))
     _assert_complete(store, undisturbed)
-    after = _rows(store.engine, "SELECT study_id, number, index, recorded_at FROM sweeper.rung")
+    after = rows(store.engine, "SELECT study_id, number, index, recorded_at FROM sweeper.rung")
     assert set(finished) <= set(after)
-    assert _rows(store.engine, SEGMENTS) == [(0,)]
+    assert rows(store.engine, SEGMENTS) == [(0,)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -118,18 +87,18 @@ def test_an_interrupted_driver_saves_and_goes_on(
         driver = _launch(store, tmp_path, "--cohort", "2")
         _wait_for_rungs(store, driver, at_least)
         driver.send_signal(number)
-        assert "the same command goes on" in _finish(driver, INTERRUPTED)
-        assert _rows(store.engine, SEGMENTS) == [(0,)]
-    _finish(_launch(store, tmp_path))
+        assert "the same command goes on" in finish(driver, INTERRUPTED)
+        assert rows(store.engine, SEGMENTS) == [(0,)]
+    finish(_launch(store, tmp_path))
     _assert_complete(store, undisturbed)
-    assert _rows(store.engine, "SELECT sum(wasted_steps) FROM sweeper.ledger") == [(0,)]
+    assert rows(store.engine, "SELECT sum(wasted_steps) FROM sweeper.ledger") == [(0,)]
 
 
 def test_of_two_drivers_one_drives_and_the_other_says_so(
     store: Store, tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ) -> None:
     both = [_launch(store, tmp_path) for _ in range(2)]
-    outputs = [_finish(process) for process in both]
+    outputs = [finish(process) for process in both]
     assert sum("will run this as well; watching" in output for output in outputs) == 1
     _assert_complete(store, undisturbed)
 
@@ -140,6 +109,6 @@ def test_a_method_that_is_added_while_another_process_drives_gets_its_teacher(
     driver = _launch(store, tmp_path, "--cohort", "1", methods=("baseline",))
     _wait_for_rungs(store, driver, at_least=1)
     watcher = _launch(store, tmp_path, methods=("kd", "rdd"))
-    _finish(driver)
-    _finish(watcher)
+    finish(driver)
+    finish(watcher)
     _assert_complete(store, undisturbed)

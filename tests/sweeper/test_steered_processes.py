@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from sweeper.store.database import Store
 from tests.sweeper.driving import rows
+from tests.sweeper.processes import TASK, Process, finish, sweeper, wait_until
 
-TASK = Path(__file__).parent / "tasks" / "tiny.toml"
 ENDED = 3
 RESULTS = """SELECT y.method, t.number, t.params, t.state, r.step, r.value, r.weights_hash
              FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
@@ -25,37 +22,17 @@ TRAINED = "SELECT sum(trained_steps) FROM sweeper.ledger"
 WASTED = "SELECT sum(wasted_steps) FROM sweeper.ledger"
 
 
-def sweeper(store: Store, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "sweeper.cli.main", *arguments, "--database", store.url],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-
-
 def launch(
     store: Store, folder: Path, *more: str, budget: int = 40, methods: str = "baseline kd"
-) -> subprocess.Popen[str]:
+) -> Process:
     chosen = [part for method in methods.split() for part in ("--method", method)]
     place = ["--sweep", "s", "--task", str(TASK), "--checkpoint-dir", str(folder)]
     how = ["--budget", str(budget), "--device", "cpu", "--cohort", "1"]
     return sweeper(store, "launch", *place, *chosen, *how, *more)
 
 
-def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == code, output
-    return output
-
-
-def wait_for(store: Store, process: subprocess.Popen[str], query: str, at_least: int) -> None:
-    deadline = time.monotonic() + 120
-    while rows(store.engine, query)[0][0] < at_least:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def wait_for(store: Store, process: Process, query: str, at_least: int) -> None:
+    wait_until(lambda: bool(rows(store.engine, query)[0][0] >= at_least), process)
 
 
 def assert_all_let_go(store: Store) -> None:
@@ -134,14 +111,14 @@ def test_a_deadline_ends_a_driver_cleanly(store: Store, tmp_path: Path) -> None:
     assert rows(store.engine, WASTED) == [(0,)]
 
 
-def watch_driver(store: Store, folder: Path) -> tuple[subprocess.Popen[str], subprocess.Popen[str]]:
+def watch_driver(store: Store, folder: Path) -> tuple[Process, Process]:
     """Return a driver, and a watcher that has said who drives."""
     driver = launch(store, folder, "--cohort", "4", budget=16)
     wait_for(store, driver, RUNGS, 1)
     return driver, started_watcher(store)
 
 
-def started_watcher(store: Store) -> subprocess.Popen[str]:
+def started_watcher(store: Store) -> Process:
     """Return a watcher that has said who drives."""
     watcher = sweeper(store, "watch", "s")
     assert watcher.stdout is not None

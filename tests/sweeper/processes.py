@@ -1,0 +1,43 @@
+"""Sweeper's commands as processes of their own: started, waited for, and read to their end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sweeper.store.database import Store
+
+TASK = Path(__file__).parent / "tasks" / "tiny.toml"
+PATIENCE_S = 120.0
+Process = subprocess.Popen[str]
+
+
+def sweeper(store: Store, *arguments: str) -> Process:
+    """Start a command on a store; what it says on both streams is one text."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweeper.cli.main", *arguments, "--database", store.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+
+
+def finish(process: Process, code: int = 0) -> str:
+    """Return all that a process has said once it has ended with this exit code."""
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == code, output
+    return output
+
+
+def wait_until(condition: Callable[[], bool], process: Process) -> None:
+    """Wait for something that a running process is to bring about."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
