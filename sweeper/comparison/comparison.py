@@ -180,7 +180,9 @@ class Comparison:
     @cached_property
     def shared_points(self) -> pd.DataFrame:
         """Each method beside the baseline at equal shared hyperparameters, a row a point."""
-        return shared_points.shared_pairs(self.evidence.rungs, self.evidence.plan)
+        rungs = self.evidence.rungs
+        compared = rungs[rungs["method"].isin(self.evidence.methods)]
+        return shared_points.shared_pairs(compared, self.evidence.plan)
 
     @cached_property
     def shared(self) -> pd.DataFrame:

@@ -91,6 +91,14 @@ def test_a_method_with_runs_that_failed_is_not_judged(store: Store) -> None:
     assert row(comparison, "rdd")["verdict"] == "better"
 
 
+def test_what_was_not_confirmed_stands_in_no_table(store: Store) -> None:
+    fill(store.engine)
+    confirm(store.engine, {"baseline": draws(42, 30, 1), "kd": draws(43, 10, 2)})
+    comparison = compare_sweep(store.engine, "demo")
+    for name, frame in comparison.tables().items():
+        assert {*frame.get("method", ())} <= {"baseline", "kd"}, name
+
+
 def test_without_confirmations_there_is_a_table_with_reasons(store: Store) -> None:
     fill(store.engine)
     comparison = compare_sweep(store.engine, "demo")
