@@ -60,8 +60,9 @@ def command(**given: Any) -> None:
     """Train SWEEP's choices again, for as long as a full trial, with seeds that no search saw.
 
     Of every method the published values and the best trial found, on the split that selection
-    never saw, which is read once a run. All of it is frozen when it begins; the same command goes
-    on after a stop. With several searches a method (launch --repeats) 3 seeds each are usual.
+    never saw, read at the end of each run alone. All of it is frozen when it begins; the same
+    command goes on after a stop. With several searches a method (launch --repeats) 3 seeds each
+    are usual.
     """
     log_to_console()
     store = open_store(given["database"], "sweeper confirm")
