@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ def of_request(request: Request, place: Place, repetition: Repetition) -> Prospe
     plans = check(request)
     plan, brackets = request.plan, range(request.budget // request.plan.bracket)
     methods = [each.space.method for each in plans]
-    with Survey(request.task, place) as survey:
+    with closing(Survey(request.task, place)) as survey:
         device = survey.device()
         paces = survey.paces(methods, device)
         return Prospect(
@@ -88,7 +89,7 @@ def of_sweep(
     left = _Left.of(row, place)
     task, plan = task_of(row.protocol), plan_of(row.protocol)
     repetition = left.repetition(seeds, baseline_seeds)
-    with Survey(task, place) as survey:
+    with closing(Survey(task, place)) as survey:
         device = survey.device(row.name)
         paces = survey.paces([study.method for study in left.studies], device)
         unmade = [s for s in left.studies if s.undecided or s.planned < s.target]

@@ -6,12 +6,11 @@ Torch is loaded only where something is measured.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
@@ -40,23 +39,14 @@ class Place:
 
 
 class Survey:
-    """One task at a place; what is loaded for measuring ends with the block."""
+    """One task at a place; to be closed: what was loaded for measuring ends then."""
 
     def __init__(self, task: Task, place: Place) -> None:
         self.task, self.place = task, place
         self.cohort = place.cohort or task.search.cohort
         self._to_close = ExitStack()
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Remove what measuring has written."""
         self._to_close.close()
 
@@ -121,7 +111,7 @@ class Survey:
         from trainers.probe import Probe
 
         device = choose_device(self.place.device)
-        return self._to_close.enter_context(Probe(self.task, self.place.data_root, device))
+        return self._to_close.enter_context(closing(Probe(self.task, self.place.data_root, device)))
 
     def _measured(self, methods: Sequence[str]) -> dict[str, Pace]:
         """Measure the baseline, and the plainest method with a teacher where any method has one."""

@@ -6,13 +6,12 @@ Nothing is kept. Time does not depend on the weights, so that no teacher need be
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Self
 
 import torch
 
@@ -30,7 +29,7 @@ SEED = 0
 
 
 class Probe:
-    """One task on one device; data and teacher are loaded once, files end with the block."""
+    """One task on one device; data and teacher are loaded once, files go when it is closed."""
 
     def __init__(self, task: Task, root: Path | None, device: str) -> None:
         """Load the data; DataError where it is lacking."""
@@ -41,16 +40,7 @@ class Probe:
         self.dataset: Dataset = self._trainer.dataset(task.data, root)
         self._teacher = self._random_teacher()
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Remove what was written."""
         self._scratch.cleanup()
 
@@ -85,7 +75,7 @@ class Probe:
 
     def teacher_step_seconds(self) -> float:
         """Return the seconds of a step of the teacher's own training."""
-        with Probe(self.task.teacher_task(), self.root, self.device) as probe:
+        with closing(Probe(self.task.teacher_task(), self.root, self.device)) as probe:
             return probe.step_seconds("baseline", 1)
 
     def _segment(self, method: str, cohort: int, stop: int) -> Segment:

@@ -16,17 +16,9 @@ from sweeper.search.space import Space
 SHOWN = 4  # names in a list that may be long
 
 
-def compared_studies(evidence: Evidence) -> pd.DataFrame:
-    """Return the searches whose methods are compared."""
-    studies = evidence.studies
-    return studies[studies["method"].isin(evidence.methods)]
-
-
-def compared_trials(evidence: Evidence) -> pd.DataFrame:
+def whole_trials(evidence: Evidence) -> pd.DataFrame:
     """Return the trials of whole brackets within the compared budget, of compared methods."""
-    trials = evidence.trials
-    trials = trials[trials["method"].isin(evidence.methods)]
-    return whole_brackets(trials, evidence.plan, evidence.budget)
+    return whole_brackets(evidence.compared_trials, evidence.plan, evidence.budget)
 
 
 def rungs_of(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +49,7 @@ def undecided(evidence: Evidence) -> str:
     decided = evidence.trials[evidence.trials["state"] != "RUNNING"].groupby("study_id").size()
     far = [
         f"{row['name']} {decided.get(row['study_id'], 0)} of {row['target']}"
-        for row in rows_of(compared_studies(evidence))
+        for row in rows_of(evidence.compared_studies)
     ]
     return f"no bracket is decided in every search yet: {shortened(far)}"
 

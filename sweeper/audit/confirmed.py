@@ -10,13 +10,13 @@ import pandas as pd
 
 from sweeper.audit.compared import (
     chosen,
-    compared_trials,
     counted,
     of_runs,
     of_trials,
     rows_of,
     shortened,
     unconfirmed,
+    whole_trials,
 )
 from sweeper.audit.finding import Look
 from sweeper.comparison.evidence import Evidence, Stage
@@ -129,7 +129,7 @@ def look_at_readings(evidence: Evidence) -> Look:
 
 def look_at_incumbents(evidence: Evidence) -> Look:
     """What was confirmed is the best of the compared trials, chosen after all of them."""
-    trials = compared_trials(evidence)
+    trials = whole_trials(evidence)
     best = best_trials(trials)
     found = dict(zip(_searches(best), best["number"], strict=True))
     faults = []

@@ -5,32 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
-from statistics import median
 from typing import Any
 
 from sweeper.audit.compared import (
     chosen,
-    compared_studies,
-    compared_trials,
     counted,
     is_named,
     of_trials,
     rows_of,
     rungs_of,
     shortened,
+    whole_trials,
 )
 from sweeper.audit.finding import Look
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.flags import edges, improvements
 from sweeper.comparison.rung_check import check_rungs, summarise_rungs
 from sweeper.comparison.searches import SEARCH, spaces_of, whole_brackets
-from sweeper.comparison.values import confirmed_runs
+from sweeper.comparison.values import confirmed_runs, seed_sds
 from sweeper.names import search_name
 from sweeper.search.plan import Plan
 from sweeper.search.seeds import training_seed
 from sweeper.store.log import FINAL_STATES
 
-USUAL_SD = 0.4  # mIoU: what seeds usually differ by, where no confirmation says it
 BRACKET = (*SEARCH, "bracket")
 
 
@@ -76,7 +73,7 @@ def look_at_judging(evidence: Evidence) -> Look:
 
 def look_at_rungs(evidence: Evidence) -> Look:
     """The rungs rank the anchors as the end does."""
-    trials = compared_trials(evidence)
+    trials = whole_trials(evidence)
     checks = check_rungs(trials, rungs_of(evidence, trials), evidence.plan)
     if checks["tau"].notna().sum() == 0:
         return Look(seen="", awaits="no anchors have come to their end yet")
@@ -106,10 +103,10 @@ def look_at_training_seeds(evidence: Evidence) -> Look:
 
 def look_at_room(evidence: Evidence) -> Look:
     """The best values lie inside their ranges, and more trials would gain nothing."""
-    trials = compared_trials(evidence)
+    trials = whole_trials(evidence)
     if trials.empty:
         return Look(seen="", awaits="no bracket is decided in every search yet")
-    studies = compared_studies(evidence)
+    studies = evidence.compared_studies
     spaces = spaces_of(studies)
     columns = zip(*(trials[name] for name in (*SEARCH, "params")), strict=True)
     known = [is_named(params, spaces[method, repeat]) for method, repeat, params in columns]
@@ -119,8 +116,7 @@ def look_at_room(evidence: Evidence) -> Look:
         f"{search_name(row['method'], row['repeat'])} {row['hyperparameter']} ({row['side']})"
         for row in found
     ]
-    sds = _seed_sds(evidence)
-    usual = median(sds.values()) if sds else USUAL_SD
+    sds, usual = seed_sds(confirmed_runs(evidence))
     grown = improvements(trials, studies, evidence.plan, evidence.budget, sds, usual)
     rising = grown[grown["still_improving"].astype(bool)]
     names = [search_name(*key) for key in zip(rising["method"], rising["repeat"], strict=True)]
@@ -157,10 +153,3 @@ def _misjudged(
         wrong = sorted((values.keys() - promoted) ^ ended)
         if wrong:
             yield f"step {plan.rung_steps[rung]} judged {shortened(f'#{n}' for n in wrong)} wrongly"
-
-
-def _seed_sds(evidence: Evidence) -> dict[str, float]:
-    """Return the standard deviation between a method's tuned runs, where there are two."""
-    runs = confirmed_runs(evidence)
-    groups = runs[runs["configuration"] == "tuned"].groupby("method")["miou"]
-    return {str(method): float(sd) for method, sd in groups.std().dropna().items()}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sweeper.audit.compared import compared_studies, counted, rows_of, shortened, unconfirmed
+from sweeper.audit.compared import counted, rows_of, shortened, unconfirmed
 from sweeper.audit.finding import Look
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.values import confirmed_runs
@@ -44,7 +44,7 @@ def look_at_protocol(evidence: Evidence) -> Look:
 
 def look_at_teacher(evidence: Evidence) -> Look:
     """One teacher for searches and confirmations, trained by the protocol's recipe."""
-    needing = compared_studies(evidence)["needs_teacher"].astype(bool)
+    needing = evidence.compared_studies["needs_teacher"].astype(bool)
     if not needing.any():
         return Look(seen="no method learns from a teacher")
     frozen = rows_of(evidence.frozen)
@@ -70,7 +70,7 @@ def look_at_teacher(evidence: Evidence) -> Look:
 
 def look_at_lead(evidence: Evidence) -> Look:
     """The teacher beats the confirmed baseline by 2 mIoU."""
-    if not compared_studies(evidence)["needs_teacher"].astype(bool).any():
+    if not evidence.compared_studies["needs_teacher"].astype(bool).any():
         return Look(seen="no method learns from a teacher")
     runs = confirmed_runs(evidence)
     is_baseline = (runs["method"] == BASELINE) & (runs["configuration"] == "tuned")

@@ -12,7 +12,6 @@ import pandas as pd
 
 from sweeper.audit.compared import (
     chosen,
-    compared_studies,
     counted,
     is_named,
     of_trials,
@@ -34,7 +33,7 @@ EXACT = 1e-9  # relative: a number that has been through text
 
 def look_at_baseline(evidence: Evidence) -> Look:
     """The baseline is a method, searched as often as the others ask for."""
-    studies = compared_studies(evidence)
+    studies = evidence.compared_studies
     searches = Counter(str(method) for method in studies["method"])
     repeats = max((n for method, n in searches.items() if method != BASELINE), default=1)
     faults = [
@@ -48,7 +47,7 @@ def look_at_baseline(evidence: Evidence) -> Look:
 
 def look_at_budget(evidence: Evidence) -> Look:
     """Whole brackets, all decided, with one allowance for all."""
-    studies, brackets = compared_studies(evidence), evidence.budget // evidence.plan.bracket
+    studies, brackets = evidence.compared_studies, evidence.budget // evidence.plan.bracket
     if not evidence.budget:
         return Look(seen=counted(len(studies), "search"), awaits=undecided(evidence))
     plan = evidence.plan
@@ -79,7 +78,7 @@ def look_at_dimensions(evidence: Evidence) -> Look:
 
 def look_at_ranges(evidence: Evidence) -> Look:
     """The multiplier's range follows from the measured effect, and trials lie in their ranges."""
-    studies = compared_studies(evidence)
+    studies = evidence.compared_studies
     terms = [row for row in rows_of(studies) if _multiplier(row) is not None]
     unmeasured = {row["study_id"]: row["name"] for row in terms if not _has_calibration(row)}
     tried = evidence.trials[evidence.trials["study_id"].isin(studies["study_id"])]
@@ -96,7 +95,7 @@ def look_at_ranges(evidence: Evidence) -> Look:
 def look_at_start(evidence: Evidence) -> Look:
     """Trial 0 is published; the other trials of bracket 0 share their shared dimensions."""
     trials = evidence.trials[
-        evidence.trials["study_id"].isin(compared_studies(evidence)["study_id"])
+        evidence.trials["study_id"].isin(evidence.compared_studies["study_id"])
     ]
     first = trials[trials["number"] < evidence.plan.bracket]
     spaces = _spaces(evidence)
@@ -146,7 +145,7 @@ def _budget_faults(
 
 
 def _spaces(evidence: Evidence) -> dict[tuple[str, int], Space]:
-    return spaces_of(compared_studies(evidence))
+    return spaces_of(evidence.compared_studies)
 
 
 def _strange(name: str, space: Space, shared: Mapping[str, Any]) -> Iterator[str]:

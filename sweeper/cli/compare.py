@@ -49,15 +49,15 @@ def command(
     from sweeper.cli.renderings import document
     from sweeper.comparison.comparison import compare_sweep
 
+    chosen = form or (SUFFIXES.get(output.suffix, "") if output else "table")
+    if not chosen:
+        raise SweeperError(
+            f"{output}: no format goes by that suffix; use {', '.join(SUFFIXES)} or --format"
+        )
     with opened(database) as store:
         comparison = compare_sweep(store.engine, sweep)
         audit = run_audit(comparison.evidence)
         require_sound(audit, allow_unequal)
-        chosen = form or (SUFFIXES.get(output.suffix, "") if output else "table")
-        if not chosen:
-            raise SweeperError(
-                f"{output}: no format goes by that suffix; use {', '.join(SUFFIXES)} or --format"
-            )
         if chosen == "table" and output is None:
             _echo(comparison, audit.stamps)
             return

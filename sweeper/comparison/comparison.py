@@ -30,6 +30,7 @@ from sweeper.comparison.values import (
     confirmed_runs,
     num_searches,
     samples,
+    seed_sds,
 )
 from sweeper.comparison.verdicts import is_teacher_weak, verdict_table
 from sweeper.statistics.contrasts import Comparisons
@@ -38,7 +39,6 @@ from sweeper.statistics.stages import across_stages
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-USUAL_SD = 0.4  # mIoU between seeds, where no confirmation tells it
 ALPHA = 0.05
 
 
@@ -168,14 +168,13 @@ class Comparison:
     def curves(self) -> pd.DataFrame:
         """Best so far by trials, steps and device-seconds: `curves.best_so_far`."""
         evidence = self.evidence
-        return curves.best_so_far(
-            self._trials, evidence.rungs, evidence.plan, evidence.budget, evidence.seed
-        )
+        trials, rungs = evidence.compared_trials, evidence.rungs
+        return curves.best_so_far(trials, rungs, evidence.plan, evidence.budget, evidence.seed)
 
     @cached_property
     def expected(self) -> pd.DataFrame:
         """Approximate best of n random trials: `curves.expected_maximum`."""
-        return curves.expected_maximum(self._trials, self.evidence.plan)
+        return curves.expected_maximum(self.evidence.compared_trials, self.evidence.plan)
 
     @cached_property
     def shared_points(self) -> pd.DataFrame:
@@ -192,7 +191,8 @@ class Comparison:
     @cached_property
     def rung_checks(self) -> pd.DataFrame:
         """How each rung ranked each search's anchors: `rung_check.check_rungs`."""
-        return rung_check.check_rungs(self._trials, self.evidence.rungs, self.evidence.plan)
+        evidence = self.evidence
+        return rung_check.check_rungs(evidence.compared_trials, evidence.rungs, evidence.plan)
 
     @cached_property
     def rung_summary(self) -> pd.DataFrame:
@@ -202,44 +202,35 @@ class Comparison:
     @cached_property
     def slices(self) -> pd.DataFrame:
         """Every trial along each of its hyperparameters: `slices.slices`."""
-        return slices(self._trials, self._studies)
+        return slices(self.evidence.compared_trials, self.evidence.compared_studies)
 
     @cached_property
     def importances(self) -> pd.DataFrame:
         """Of each hyperparameter in each search, by Optuna: `importances.importances`."""
         from sweeper.comparison.importances import importances  # loads Optuna
 
-        return importances(self._trials, self._studies)
+        return importances(self.evidence.compared_trials, self.evidence.compared_studies)
 
     @cached_property
     def improvements(self) -> pd.DataFrame:
         """What the last doubling of the budget gained: `flags.improvements`."""
         evidence = self.evidence
-        tuned = self.confirmed[self.confirmed["configuration"] == "tuned"]
-        sds = {str(k): float(v) for k, v in tuned.groupby("method")["miou"].std().dropna().items()}
-        usual = float(np.median(list(sds.values()))) if sds else USUAL_SD
-        return improvements(self._trials, self._studies, evidence.plan, evidence.budget, sds, usual)
+        trials, studies = evidence.compared_trials, evidence.compared_studies
+        noise = seed_sds(self.confirmed)
+        return improvements(trials, studies, evidence.plan, evidence.budget, *noise)
 
     @cached_property
     def edges(self) -> pd.DataFrame:
         """Best values at the end of their range, and the range to try: `flags.edges`."""
         evidence = self.evidence
-        return edges(self._trials, self._studies, evidence.plan, evidence.budget)
+        trials, studies = evidence.compared_trials, evidence.compared_studies
+        return edges(trials, studies, evidence.plan, evidence.budget)
 
     @cached_property
     def costs(self) -> pd.DataFrame:
         """What the searches cost, a row a method: `cost.search_costs`."""
-        return search_costs(self._trials[self._trials["number"] < self.evidence.budget])
-
-    @property
-    def _trials(self) -> pd.DataFrame:
-        trials = self.evidence.trials
-        return trials[trials["method"].isin(self.evidence.methods)]
-
-    @property
-    def _studies(self) -> pd.DataFrame:
-        studies = self.evidence.studies
-        return studies[studies["method"].isin(self.evidence.methods)]
+        trials = self.evidence.compared_trials
+        return search_costs(trials[trials["number"] < self.evidence.budget])
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return every frame by name."""

@@ -124,6 +124,16 @@ class Evidence:
         names = dict.fromkeys(self.studies["method"])
         return tuple(n for n in names if not self.stages or n in self.stages[0].methods)
 
+    @cached_property
+    def compared_studies(self) -> pd.DataFrame:
+        """The searches of the compared methods."""
+        return self.studies[self.studies["method"].isin(self.methods)]
+
+    @cached_property
+    def compared_trials(self) -> pd.DataFrame:
+        """Their trials, also those beyond the compared budget."""
+        return self.trials[self.trials["method"].isin(self.methods)]
+
     @property
     def budget(self) -> int:
         """How many trials are compared: those of the stage, or whole brackets all searches have."""
@@ -181,14 +191,10 @@ class Evidence:
 
     def pictures(self, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """Return the PNG of predictions of each of these confirmations that has one."""
-        wanted = set(keys)
-        query = select(picture).where(picture.c.study_id.in_({key[0] for key in keys}))
+        query = select(picture).where(tuple_(picture.c.study_id, picture.c.number).in_(keys))
         with self.engine.connect() as connection:
-            return {
-                (row.study_id, row.number): row.content
-                for row in connection.execute(query)
-                if (row.study_id, row.number) in wanted
-            }
+            rows = connection.execute(query)
+            return {(row.study_id, row.number): row.content for row in rows}
 
     def _frame(self, query: Any) -> pd.DataFrame:
         with self.engine.connect() as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -84,30 +84,21 @@ def draw_shared(shared: pd.DataFrame, points: pd.DataFrame) -> go.Figure:
     """Return mean differences to the baseline at equal shared points, every point a tick."""
     rows = shared.sort_values("mean", ascending=False)
     names = list(rows["method"])
-    cloud = go.Scatter(
-        x=rounded(points["difference"]),
-        y=list(points["method"]),
-        customdata=[int(number) for number in points["number"]],
-        mode="markers",
+    cloud = _cloud(
+        points["difference"],
+        points["method"],
         opacity=0.45,
+        size=9,
+        customdata=[int(number) for number in points["number"]],
         name="one shared point",
-        marker={"color": GREY, "symbol": "line-ns-open", "size": 9},
         hovertemplate="%{y}, trial %{customdata}: %{x:+.2f}<extra></extra>",
     )
-    band = go.Scatter(
-        x=segments(rounded(rows["low"]), rounded(rows["high"])),
-        y=segments(names, names),
-        mode="lines",
-        line={"color": BLUE, "width": 2},
-        hoverinfo="skip",
-        name="95 % over points",
-    )
-    means = go.Scatter(
-        x=rounded(rows["mean"]),
-        y=names,
-        mode="markers",
+    band = _band(rows["low"], rows["high"], names, width=2, name="95 % over points")
+    means = _means(
+        rows["mean"],
+        names,
+        size=10,
         name="mean",
-        marker={"color": BLUE, "symbol": "circle", "size": 10},
         customdata=[
             f"{p} of {n} above" for p, n in zip(rows["n_positive"], rows["n"], strict=True)
         ],
@@ -159,30 +150,21 @@ def draw_rungs(checks: pd.DataFrame, summary: pd.DataFrame) -> go.Figure:
     """Return how each rung agrees with the end: every search, and the mean over methods."""
     labels = {row["rung"]: f"step {row['step']:,}" for row in summary.to_dict("records")}
     names = list(labels.values())
-    cloud = go.Scatter(
-        x=rounded(checks["tau"]),
-        y=[labels[rung] for rung in checks["rung"]],
-        customdata=list(checks["method"]),
-        mode="markers",
+    cloud = _cloud(
+        checks["tau"],
+        [labels[rung] for rung in checks["rung"]],
         opacity=0.5,
+        size=12,
+        customdata=list(checks["method"]),
         name="one search",
-        marker={"color": GREY, "symbol": "line-ns-open", "size": 12},
         hovertemplate="%{customdata}, %{y}: τ = %{x:.2f}<extra></extra>",
     )
-    band = go.Scatter(
-        x=segments(rounded(summary["tau_low"]), rounded(summary["tau_high"])),
-        y=segments(names, names),
-        mode="lines",
-        line={"color": BLUE, "width": 3},
-        hoverinfo="skip",
-        name="95 % over methods",
-    )
-    means = go.Scatter(
-        x=rounded(summary["tau"]),
-        y=names,
-        mode="markers",
+    band = _band(summary["tau_low"], summary["tau_high"], names, width=3, name="95 % over methods")
+    means = _means(
+        summary["tau"],
+        names,
+        size=11,
         name="mean over methods",
-        marker={"color": BLUE, "symbol": "circle", "size": 11},
         hovertemplate="%{y}: τ = %{x:.2f}<extra></extra>",
     )
     said = ", ".join(
@@ -231,3 +213,33 @@ def _curve(rows: pd.DataFrame, place: int) -> Iterator[Any]:
         line={"color": colour, "dash": dash, "width": 4 if is_baseline else 2, "shape": "hv"},
         hovertemplate=f"{name}: %{{y:.2f}} at %{{x}}<extra></extra>",
     )
+
+
+def _cloud(
+    x: Iterable[float], y: Iterable[str], *, size: int, opacity: float, **told: Any
+) -> go.Scatter:
+    """Return a faint tick for each single value."""
+    marker = {"color": GREY, "symbol": "line-ns-open", "size": size}
+    return go.Scatter(
+        x=rounded(x), y=list(y), mode="markers", opacity=opacity, marker=marker, **told
+    )
+
+
+def _band(
+    low: Iterable[float], high: Iterable[float], y: Sequence[str], *, width: int, name: str
+) -> go.Scatter:
+    """Return a line from limit to limit in each row."""
+    return go.Scatter(
+        x=segments(rounded(low), rounded(high)),
+        y=segments(y, y),
+        mode="lines",
+        line={"color": BLUE, "width": width},
+        hoverinfo="skip",
+        name=name,
+    )
+
+
+def _means(x: Iterable[float], y: Sequence[str], *, size: int, **told: Any) -> go.Scatter:
+    """Return a filled circle for the mean of each row."""
+    marker = {"color": BLUE, "symbol": "circle", "size": size}
+    return go.Scatter(x=rounded(x), y=list(y), mode="markers", marker=marker, **told)

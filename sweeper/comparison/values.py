@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from sweeper.declaring import BASELINE
 from sweeper.names import search_name
 
 Values = NDArray[np.float64]
+USUAL_SD = 0.4  # mIoU: what seeds usually differ by, where no confirmation says it
 LEAST_SEARCHES = 3  # of a method, for a claim about the method
 
 
@@ -41,6 +43,16 @@ def confirmed_runs(evidence: Evidence) -> pd.DataFrame:
     ]
     copies = runs[np.array(stands_for_both, dtype=bool)].assign(configuration="tuned")
     return pd.concat([runs, copies], ignore_index=True)
+
+
+def seed_sds(runs: pd.DataFrame) -> tuple[dict[str, float], float]:
+    """Return each method's standard deviation between its tuned runs, and what is usual, in mIoU.
+
+    A method with fewer than two runs has none; usual is the median of those there are.
+    """
+    tuned = runs[runs["configuration"] == "tuned"].groupby("method")["miou"]
+    sds = {str(method): float(sd) for method, sd in tuned.std().dropna().items()}
+    return sds, median(sds.values()) if sds else USUAL_SD
 
 
 def samples(evidence: Evidence, runs: pd.DataFrame) -> list[Sample]:

@@ -83,7 +83,7 @@ def _head(material: Material) -> Html:
 
 def _header(material: Material) -> Html:
     evidence = material.comparison.evidence
-    searches = int(evidence.studies["method"].isin(evidence.methods).sum())
+    searches = len(evidence.compared_studies)
     about = f"task {evidence.task}, {searches} searches, {evidence.budget} trials each compared"
     toggle = element("button", "Dark", type="button", id="mode", aria_pressed="false")
     stamps = [element("li", stamp) for stamp in material.audit.stamps]

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--headless=new",
+QUIET = (  # asks nobody for anything but its page
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -26,9 +25,8 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--hide-scrollbars",
-    "--remote-debugging-pipe",
 )
+FLAGS = ("--headless=new", *QUIET, "--hide-scrollbars", "--remote-debugging-pipe")
 PATIENCE_S = 60.0
 KEYS = {"Tab": 9, "Enter": 13, " ": 32}
 

@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sweeper.store.database import Store
 
+ROOT = Path(__file__).parents[2]
 TASK = Path(__file__).parent / "tasks" / "tiny.toml"
 PATIENCE_S = 120.0
 Process = subprocess.Popen[str]
@@ -25,6 +26,21 @@ def sweeper(store: Store, *arguments: str) -> Process:
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
+
+
+def loaded(modules: Iterable[str], url: str, *arguments: str) -> str:
+    """Return which of some modules a command loads, by what a process that ran it has imported."""
+    code = "import sys; from sweeper.cli.main import main\ntry: main()\n"
+    code += f"finally: print(*{set(modules)!r} & sys.modules.keys(), file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"SWEEPER_DATABASE_URL": url},
+        check=True,
+    )
+    return done.stderr.splitlines()[-1]
 
 
 def finish(process: Process, code: int = 0) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -12,7 +13,7 @@ from trainers.probe import Probe
 
 @pytest.fixture(scope="module")
 def probe() -> Iterator[Probe]:
-    with Probe(TASK, None, "cpu") as opened:
+    with closing(Probe(TASK, None, "cpu")) as opened:
         yield opened
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +12,9 @@ from sqlalchemy import Engine, text
 
 from sweeper.audit.rules import RULES
 from sweeper.cli.main import main
+from tests.sweeper.processes import loaded
 from tests.sweeper.synthetic import confirm, fill, leave_in_flight
 
-ROOT = Path(__file__).parents[3]
 Run = Callable[..., Result]
 
 
@@ -149,14 +146,4 @@ def test_what_cannot_be_audited_is_one_line(name: str, said: str, run: Run, engi
 
 
 def test_the_audit_loads_nothing_that_trains(sound_url: str) -> None:
-    code = "import sys; from sweeper.cli.main import main\ntry: main(['audit', 'demo'])\n"
-    code += "finally: print(*{'torch', 'ray', 'optuna'} & sys.modules.keys(), file=sys.stderr)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"SWEEPER_DATABASE_URL": sound_url},
-        check=True,
-    )
-    assert done.stderr.splitlines()[-1] == ""
+    assert loaded({"torch", "ray", "optuna"}, sound_url, "audit", "demo") == ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,21 +15,11 @@ import optuna
 import pytest
 
 from sweeper.store.database import Store
+from tests.sweeper.browser import CHROMIUM, QUIET
 from tests.sweeper.cli.conftest import Run
 from tests.sweeper.cli.test_main import start
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--virtual-time-budget=15000",
-)
+FLAGS = ("--headless", *QUIET, "--virtual-time-budget=15000")
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 import sweeper
 from sweeper.cli.main import COMMANDS, SweeperGroup, main
 from tests.sweeper.cli.conftest import Run
+from tests.sweeper.processes import loaded
 from trainers.errors import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -66,17 +67,7 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
 
 @pytest.mark.parametrize("arguments", LOOKING, ids=" ".join)
 def test_looking_imports_nothing_heavy(arguments: tuple[str, ...], demo_url: str) -> None:
-    code = "import sys; from sweeper.cli.main import main\ntry: main()\n"
-    code += f"finally: print(*{HEAVY} & sys.modules.keys(), file=sys.stderr)"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"SWEEPER_DATABASE_URL": demo_url},
-        check=True,
-    )
-    assert done.stderr.splitlines()[-1] == ""
+    assert loaded(HEAVY, demo_url, *arguments) == ""
 
 
 def test_the_version_is_the_package_s() -> None:

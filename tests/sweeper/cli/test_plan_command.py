@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +9,8 @@ from sqlalchemy import Engine, text
 
 from sweeper.confirming import Confirmation, Reported, declare_stage
 from tests.sweeper.cli.conftest import Run
-from tests.sweeper.cli.test_main import ROOT
 from tests.sweeper.driving import WHO
+from tests.sweeper.processes import loaded
 from tests.sweeper.synthetic import confirm, leave_in_flight
 
 TINY = Path(__file__).parents[1] / "tasks" / "tiny.toml"
@@ -134,14 +131,4 @@ def test_what_cannot_be_planned_is_one_line(
 
 
 def test_what_is_left_of_a_sweep_is_told_without_torch(demo_url: str) -> None:
-    code = "import sys; from sweeper.cli.main import main\ntry: main()\n"
-    code += f"finally: print(*{NEEDLESS} & sys.modules.keys(), file=sys.stderr)"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "plan", "demo"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"SWEEPER_DATABASE_URL": demo_url},
-        check=True,
-    )
-    assert done.stderr.splitlines()[-1] == ""
+    assert loaded(NEEDLESS, demo_url, "plan", "demo") == ""
