@@ -10,7 +10,8 @@ from sqlalchemy import Engine, text
 from sweeper.audit import Audit, run_audit
 from sweeper.audit.finding import State
 from sweeper.comparison.evidence import read_evidence
-from tests.sweeper.synthetic import confirm, fill
+from tests.sweeper.confirmed import confirm
+from tests.sweeper.synthetic import fill
 
 PARTS = ("bracket", "trial", "rung")
 BASELINE, KD = 1, 2  # studies
