@@ -164,7 +164,7 @@ class Evidence:
 
     @cached_property
     def launches(self) -> pd.DataFrame:
-        """Who launched what of the sweep or its stages, when, with which software."""
+        """Who launched what of the sweep, its stages or axes, when, with which software."""
         return self._frame(text(audited.LAUNCHES))
 
     @cached_property

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
+from sweeper.audit import run_audit
 from sweeper.axes import StepCosts, declare_axes, find_axes
 from sweeper.comparison.axes import cut_searches
 from sweeper.comparison.comparison import compare_sweep
@@ -124,6 +125,15 @@ def test_what_had_found_nothing_by_then_has_no_value(confirmed: Engine) -> None:
     assert np.isnan(found.loc["rdd", "difference"])
     assert {"equal_tuning", "equal_training"} <= comparison.figures().keys()
     assert set(comparison.costs["basis"]) == {"reference"}
+
+
+def test_the_ledger_says_that_the_reported_split_was_read_for_them(confirmed: Engine) -> None:
+    trained(confirmed)
+    evidence = read_evidence(confirmed, "demo")
+    number = (evidence.axis_runs["state"] == "COMPLETE").sum()
+    findings = {finding.rule.name: finding for finding in run_audit(evidence).findings}
+    assert any(f"beside them {number} runs" in each.evidence for each in findings.values())
+    assert len(compare_sweep(confirmed, "demo").evidence.readings) == len(evidence.confirmations)
 
 
 def test_the_verdicts_do_not_know_of_them(confirmed: Engine) -> None:
