@@ -6,12 +6,13 @@ trial 9 failed, 8, 11, 13 and 15 were pruned at step 26, the other ten are compl
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy import Connection, Engine, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.names import trial_name
@@ -46,6 +47,7 @@ SEED = 7
 RUNGS = (26, 80)
 GOLDEN = 0.6180339887
 BEST = 3  # the best trial of every method
+PARTS = ("bracket", "trial", "rung")
 COMMAND = "sweeper launch --task shapes --method baseline --method kd --method rdd --budget 16"
 FAILURE = "ValueError: no teacher\nTraceback (most recent call last):\nValueError: no teacher"
 
@@ -258,3 +260,19 @@ def _note(place: Place, study_id: int, kind: str, **detail: Any) -> None:
 def inserted(connection: Connection, table: Any, values: dict[str, Any]) -> int:
     """Insert a row and return its id."""
     return int(connection.scalar(insert(table).values(**values).returning(table.c.id)) or 0)
+
+
+def copy_search(engine: Engine, study: int, repeat: int) -> None:
+    """Give a search's method another search with the same trials."""
+    copy = 10 * study + repeat
+    columns = {"study": "id", **dict.fromkeys(PARTS, "study_id")}
+    with engine.begin() as connection:
+        for table, column in columns.items():
+            changed = {column: copy, **({"repeat": repeat} if table == "study" else {})}
+            record = "(jsonb_populate_record(t, CAST(:changed AS jsonb))).*"
+            statement = (
+                f"INSERT INTO sweeper.{table} SELECT {record} "
+                f"FROM sweeper.{table} t WHERE {column} = :study"
+            )
+            connection.execute(text(statement), {"changed": json.dumps(changed), "study": study})
+        connection.execute(text("SELECT setval('sweeper.study_id_seq', 100)"))

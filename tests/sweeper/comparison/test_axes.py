@@ -14,7 +14,7 @@ from sweeper.comparison.evidence import read_evidence
 from sweeper.errors import PlanError
 from sweeper.queries import run_query
 from tests.sweeper.confirmed import confirm, finish_child
-from tests.sweeper.synthetic import BEST, DIVERGED, PRUNED, fill, miou_of
+from tests.sweeper.synthetic import BEST, DIVERGED, PRUNED, copy_search, fill, miou_of
 
 SEEDS = {
     "baseline": [40.0, 40.2, 40.4, 40.2],
@@ -125,6 +125,21 @@ def test_what_had_found_nothing_by_then_has_no_value(confirmed: Engine) -> None:
     assert np.isnan(found.loc["rdd", "difference"])
     assert {"equal_tuning", "equal_training"} <= comparison.figures().keys()
     assert set(comparison.costs["basis"]) == {"reference"}
+
+
+def test_each_of_several_searches_is_cut_and_counts_once(engine: Engine) -> None:
+    fill(engine, methods=("baseline", "kd"))
+    for repeat in range(2, 7):
+        copy_search(engine, 1, repeat)
+    copy_search(engine, 2, 2)
+    confirm(engine, {"baseline": [41.0, 41.5, 42.0], "kd": [43.0, 42.5]})
+    trained(engine, StepCosts(device="a device", seconds={"baseline": 1.0, "kd": 1.0}))
+    comparison = compare_sweep(engine, "demo")
+    found = comparison.tuning_matched.set_index("method")
+    assert found["n"].to_dict() == {"baseline": 6, "kd": 2}
+    assert found["trials"].map(len).to_dict() == {"baseline": 6, "kd": 2}
+    assert found.loc["kd", "difference"] == pytest.approx(42.75 - 41.25)
+    assert comparison.training_points["n"].tolist() == [6, 6, 6, 2, 2, 2]
 
 
 def test_the_ledger_says_that_the_reported_split_was_read_for_them(confirmed: Engine) -> None:
