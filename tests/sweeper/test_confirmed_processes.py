@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sweeper.comparison.evidence import Evidence, read_evidence
 from sweeper.store.database import Store
 from tests.sweeper.driving import rows
-from tests.sweeper.processes import TASK, Process, finish, sweeper, wait_until
+from tests.sweeper.processes import TASK, Process, finish, loaded, sweeper, wait_until
 
 DONE = "SELECT count(*) FROM sweeper.confirmations WHERE state = 'COMPLETE'"
 CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.miou, r.step, r.weights_hash,
@@ -76,7 +76,7 @@ def test_interrupted_or_killed_or_on_workers_it_comes_to_the_same(
 
 
 def check_axes(store: Store) -> None:
-    """The rivals are trained longer with the stage's seeds; a repetition trains nothing."""
+    """The rivals are trained longer with the stage's seeds; a repetition starts no worker."""
     said = finish(confirm(store, "--axes"))
     assert said.splitlines()[-1] == "done: sweeper compare s --axis training"
     trained = rows(store.engine, AXES)
@@ -90,7 +90,8 @@ def check_axes(store: Store) -> None:
         "training-1.5x": full * 3 // 2,
         "training-2x": full * 2,
     }
-    finish(confirm(store, "--axes"))
+    again = ("confirm", "s", "--axes", "--workers", "2", "--device", "cpu")
+    assert loaded(("ray",), store.url, *again) == ""  # nothing is left for workers to do
     assert rows(store.engine, AXES) == trained
     table = finish(sweeper(store, "compare", "s", "--axis", "training", "--allow-unequal"))
     assert {line.split()[0] for line in table.splitlines()[1:3]} == {"baseline", "kd"}
