@@ -147,6 +147,16 @@ def test_a_second_confirmation_tells_more_and_says_that_it_was_not_planned(store
     assert any("declared after the first was seen" in line for line in comparison.warnings)
 
 
+@pytest.mark.parametrize("published", [1.0, -1.0])
+def test_a_baseline_that_tuning_did_no_good_is_told(store: Store, published: float) -> None:
+    fill(store.engine)
+    values = {"baseline": draws(42, 4, 1), "kd": draws(43, 4, 2), "rdd": draws(42, 4, 3)}
+    confirm(store.engine, values, published=published)
+    told = [w for w in compare_sweep(store.engine, "demo").warnings if "baseline's published" in w]
+    assert len(told) == (published > 0)
+    assert all("1.00 mIoU above its tuned ones" in line for line in told)
+
+
 def test_every_table_can_be_had_and_the_claim_is_of_configurations(store: Store) -> None:
     comparison = compared(store, draws(43.0, 10, 2), draws(42.0, 10, 3))
     assert set(comparison.tables()) == set(TABLES)
