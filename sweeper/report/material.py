@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from plotly.graph_objects import Figure
 
 from sweeper.audit import Audit
-from sweeper.audit.finding import Finding
 from sweeper.comparison.comparison import Comparison
 from sweeper.report.html import Html, element, missing, section
 from sweeper.report.plots import plot
-
-LONGEST_STAMP = 24  # characters that are repeated in the head of every section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +24,11 @@ class Material:
 
     @property
     def brief(self) -> str:
-        """The audit's stamps in a few words: what voids it, then what is a warning."""
+        """The audit in a few words: what voids it, then what it warns of."""
         void = ", ".join(finding.rule.title for finding in self.audit.broken)
-        remarks = [_brief(f) for f in self.audit.findings if f.stamps and not f.voids]
-        parts = [f"void: rule {void}" if void else "", *remarks]
+        warned = [f.rule.name for f in self.audit.findings if f.stamps and not f.voids]
+        parts = [f"void: rule {void}" if void else ""]
+        parts += [f"audit warns: {', '.join(warned)}"] if warned else []
         return "; ".join(part for part in parts if part)
 
     @property
@@ -54,9 +52,3 @@ class Material:
         """Return a section whose head says again what is said on top of the page."""
         said = element("a", self.brief, href="#stamps", class_="stamp") if self.brief else None
         return section(identifier, title, said, *content)
-
-
-def _brief(finding: Finding) -> str:
-    """Return a short stamp as it is, of a long one the rule's title."""
-    [first, *others] = finding.stamps
-    return finding.rule.title if others or len(first) > LONGEST_STAMP else first
