@@ -27,7 +27,7 @@ from sweeper.names import search_name
 from sweeper.search.seeds import confirmation_seed
 from sweeper.steering import resume
 from sweeper.store import log, stages
-from sweeper.store.lookup import find_stages, find_sweep
+from sweeper.store.lookup import find_children, find_sweep
 from sweeper.store.schema import launch, sweep
 from trainers.numerics import NUMERICS_VERSION
 
@@ -93,7 +93,7 @@ def find_stage(connection: Connection, wanted: Confirmation) -> Row[Any] | None:
 
     Raises ProtocolMismatch, field by field, where what is asked for is not what was declared.
     """
-    declared = find_stages(connection, find_sweep(connection, wanted.sweep).id)
+    declared = find_children(connection, find_sweep(connection, wanted.sweep).id)
     if not declared:
         if wanted.more:
             raise PlanError(f"--more: {wanted.sweep} has no confirmation yet; leave it out")
@@ -147,7 +147,7 @@ def _declare(
     if parent.confirms is not None:
         raise PlanError(f"{parent.name} is a confirmation itself; name the sweep it confirms")
     _refuse_numerics(parent, reported)
-    earlier = find_stages(connection, parent.id)
+    earlier = find_children(connection, parent.id)
     if earlier:
         known = earlier[-1].protocol["confirmation"]
         searches = chosen_before(connection, parent, known["incumbents"])
@@ -174,7 +174,8 @@ def _declare(
         seeds = [
             confirmation_seed(row.seed, stage, index) for index in range(numbers.of(search.method))
         ]
-        stages.add_confirmations(connection, row, search, terms["incumbents"][name], seeds)
+        chosen = stages.configurations(search, terms["incumbents"][name])
+        stages.add_confirmations(connection, row, search, chosen, seeds)
     log.note(connection, parent.id, "confirmed", stage=stage, methods=terms["methods"])
     return row
 

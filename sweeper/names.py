@@ -12,9 +12,9 @@ def search_name(method: str, repeat: int) -> str:
     return method if repeat == 1 else f"{method}@{repeat}"
 
 
-def stage_name(sweep: str, stage: int) -> str:
-    """Return SWEEP:confirm-N, a name that no user's sweep can have."""
-    return f"{sweep}:confirm-{stage}"
+def child_name(sweep: str, part: str) -> str:
+    """Return SWEEP:PART, such as demo:confirm-1: a name that no user's sweep can have."""
+    return f"{sweep}:{part}"
 
 
 def study_name(sweep: str, method: str, repeat: int) -> str:

@@ -15,7 +15,7 @@ from sweeper.planning import Forecast, Pace, Repetition, Search, Standing
 from sweeper.protocol import plan_of, task_of
 from sweeper.search.plan import Plan
 from sweeper.store import log, spending
-from sweeper.store.lookup import find_stages
+from sweeper.store.lookup import find_children
 from sweeper.survey import Place, Survey
 from trainers.tasks import Task
 
@@ -134,7 +134,7 @@ class _Left:
                     f"sweep {row.name}: none of its methods goes on, so there is nothing to plan; "
                     f"see `sweeper status {row.name}`"
                 )
-            stages = find_stages(connection, row.id)
+            stages = find_children(connection, row.id)
             confirmed = [s for stage in stages for s in log.studies(connection, stage.id)]
             known = [study.id for study in (*studies, *confirmed)]
             return cls(

@@ -25,6 +25,7 @@ ORDERS: Mapping[str, str] = MappingProxyType(
         "curves": "sweep, method, repeat, number, rung",
         "ledger": "sweep, method, repeat",
         "confirmations": "sweep, stage, method, repeat, configuration, number",
+        "axes": "sweep, axis, method, repeat, number",
     }
 )
 FORMATS = ("csv", "json", "parquet")

@@ -19,7 +19,7 @@ MAY_IMPORT = {
 }
 LOG = {
     f"sweeper.{name}"
-    for name in ("store", "queries", "sweep", "declaring", "settling", "confirming")
+    for name in ("store", "queries", "sweep", "declaring", "settling", "confirming", "axes")
 }
 LOG |= {
     f"sweeper.{name}"

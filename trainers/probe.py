@@ -14,11 +14,15 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import nn
 
 from trainers.checkpoints import write
 from trainers.cohort import Trainer
 from trainers.data import Dataset
-from trainers.models import build_net
+from trainers.errors import MethodError
+from trainers.methods import load_method
+from trainers.models import SegmentationNet, build_net
+from trainers.preparing import preparation_name
 from trainers.segment import Control, Member, Segment
 from trainers.tasks import Net, Task
 
@@ -44,16 +48,19 @@ class Probe:
         """Remove what was written."""
         self._scratch.cleanup()
 
-    def step_seconds(self, method: str, cohort: int) -> float:
-        """Return the seconds of a step of `cohort` members at published values, all together."""
+    def step_seconds(self, method: str, cohort: int, steps: int | None = None) -> float:
+        """Return the seconds of a step of `cohort` members at published values, all together.
+
+        The median of `steps` steps, or as many as the schedule has; None: of a few.
+        """
         began = time.perf_counter()
         marks: list[float] = []
 
         def is_enough() -> bool:
-            return len(marks) >= LEAST_STEPS and marks[-1] - began > PATIENCE_S
+            return steps is None and len(marks) >= LEAST_STEPS and marks[-1] - began > PATIENCE_S
 
         control = Control(on_progress=lambda _: self._mark(marks), should_stop=is_enough)
-        stop = min(MOST_STEPS, self.task.schedule.steps)
+        stop = min(MOST_STEPS if steps is None else steps + WARM + 1, self.task.schedule.steps)
         self._trainer.run(self._segment(method, cohort, stop), control)
         gaps = [after - before for before, after in pairwise(marks)]
         return median(gaps[WARM:] or gaps or [marks[0] - began])
@@ -91,6 +98,7 @@ class Probe:
             ),
             folder=Path(self._scratch.name) / str(number),
             teacher=self._teacher,
+            preparations=self._random_preparation(method),
             data_root=self.root,
             device=self.device,
         )
@@ -104,10 +112,25 @@ class Probe:
     def _random_teacher(self) -> Path | None:
         if self.task.teacher is None:
             return None
-        bare = self._bare(self.task.teacher.net)
-        file = Path(self._scratch.name) / "teacher.pt"
-        write(file, {"student": build_net(bare, self.dataset.num_classes).state_dict()})
+        return self._random_weights("teacher", self._teacher_net())
+
+    def _random_preparation(self, method: str) -> dict[str, Path]:
+        """Return the file of what a method needs besides the teacher; empty where it is nothing."""
+        taught_by = load_method(method)
+        name, kind = preparation_name(taught_by), taught_by.preparation
+        if name is None or kind is None:
+            return {}
+        return {name: self._random_weights(name, kind(self._teacher_net().shape))}
+
+    def _random_weights(self, name: str, net: nn.Module) -> Path:
+        file = Path(self._scratch.name) / f"{name}.pt"
+        write(file, {"student": net.state_dict()})
         return file
+
+    def _teacher_net(self) -> SegmentationNet:
+        if self.task.teacher is None:
+            raise MethodError(f"task {self.task.name} has no teacher")
+        return build_net(self._bare(self.task.teacher.net), self.dataset.num_classes)
 
     @staticmethod
     def _bare(net: Net) -> Net:

@@ -125,6 +125,8 @@ def look_at_readings(evidence: Evidence) -> Look:
     when = readings["recorded_at"]
     span = f", {when.min():%Y-%m-%d %H:%M} to {when.max():%Y-%m-%d %H:%M} UTC" if len(when) else ""
     seen = f"{counted(len(readings), 'reading')} for {counted(len(keys), 'complete run')}{span}"
+    beside = int((evidence.axis_runs["state"] == "COMPLETE").sum()) if evidence.axes else 0
+    seen += f"; beside them {counted(beside, 'run')} at equal cost, not tested" if beside else ""
     return Look(seen=seen, faults=faults, **_lack(evidence))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,14 +11,12 @@ from sweeper.cli.reading import opened
 from sweeper.cli.tables import echo_table
 from sweeper.errors import SweeperError
 
-if TYPE_CHECKING:
-    from sweeper.comparison.comparison import Comparison
-
 EXAMPLES = """\b
 Examples:
   sweeper compare shapes
   sweeper compare camvid-tiny --format latex --output table.tex
   sweeper compare camvid-tiny --format csv | cut -d, -f1,5,8-10,14
+  sweeper compare camvid-tiny --axis training
 """
 
 SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex"}
@@ -35,10 +32,20 @@ FORMATS = ("table", "csv", "json", "markdown", "latex")
     help="[default: by the suffix of --output, else table]",
 )
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write a file.")
+@click.option(
+    "--axis",
+    type=click.Choice(["tuning", "training"]),
+    help="Instead of the verdicts the methods at equal cost of it, as confirm --axes trained them.",
+)
 @click.option("--allow-unequal", is_flag=True, help="Go on where the audit fails; says so.")
 @database_option
 def command(
-    sweep: str, form: str | None, output: Path | None, allow_unequal: bool, database: str | None
+    sweep: str,
+    form: str | None,
+    output: Path | None,
+    axis: str | None,
+    allow_unequal: bool,
+    database: str | None,
 ) -> None:
     """Say which methods of SWEEP are better than the equally tuned baseline.
 
@@ -46,7 +53,7 @@ def command(
     difference: tuned method - tuned baseline, with its 95 % interval. p: Holm over all methods.
     """
     from sweeper.audit import require_sound, run_audit
-    from sweeper.cli.renderings import document
+    from sweeper.cli.renderings import axis_sheet, document, verdict_sheet
     from sweeper.comparison.comparison import compare_sweep
 
     chosen = form or (SUFFIXES.get(output.suffix, "") if output else "table")
@@ -58,25 +65,20 @@ def command(
         comparison = compare_sweep(store.engine, sweep)
         audit = run_audit(comparison.evidence)
         require_sound(audit, allow_unequal)
-        if chosen == "table" and output is None:
-            _echo(comparison, audit.stamps)
-            return
-        text = document(comparison, audit.stamps, chosen)
-    if output is None:
-        click.echo(text, nl=False)
-        return
+        stamps = audit.stamps
+        sheet = axis_sheet(comparison, stamps, axis) if axis else verdict_sheet(comparison, stamps)
+    if output is None and chosen == "table":
+        echo_table(sheet.headers, sheet.cells)
+        click.echo("\n".join(["", *sheet.remarks]))
+    elif output is None:
+        click.echo(document(sheet, chosen), nl=False)
+    else:
+        _write(output, document(sheet, chosen))
+        click.echo(f"{len(sheet.cells)} rows in {output}", err=True)
+
+
+def _write(output: Path, text: str) -> None:
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SweeperError(f"{output} cannot be written: {error.strerror}") from error
-    click.echo(f"{len(comparison.verdicts)} rows in {output}", err=True)
-
-
-def _echo(comparison: Comparison, stamps: tuple[str, ...]) -> None:
-    from sweeper.cli.renderings import notes, render
-
-    headers, rows = render(comparison.verdicts)
-    echo_table(headers, rows)
-    click.echo()
-    for line in notes(comparison, stamps):
-        click.echo(line)

@@ -36,7 +36,9 @@ Row = Mapping[str, Any]
 
 
 @click.command(name="query", epilog=EXAMPLES)
-@click.argument("name", required=False, metavar="[leaderboard|trials|curves|ledger|confirmations]")
+@click.argument(
+    "name", required=False, metavar="[leaderboard|trials|curves|ledger|confirmations|axes]"
+)
 @click.option("--sweep", help="One sweep only [default: sweeper.toml's, or the only one, or all].")
 @click.option("--sql", help="A SELECT of your own; it can change nothing.")
 @click.option(
@@ -53,9 +55,9 @@ Row = Mapping[str, Any]
 )  # fmt: skip
 @database_option
 def command(name: str | None, database: str | None, **given: Any) -> None:
-    """Print leaderboard, trials, curves, ledger or confirmations; times are UTC, mIoU in percent.
+    """Print what was tried, found, confirmed and spent; times are UTC, mIoU is in percent.
 
-    The columns of the five are those of the views sweeper.NAME, which --sql can read too, with one
+    The columns of the six are those of the views sweeper.NAME, which --sql can read too, with one
     column for each hyperparameter.
     """
     _check_arguments(name, given)
@@ -197,6 +199,14 @@ TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
         "method": _method,
         "stage": _column("stage"),
         "configuration": _column("configuration"),
+        "seed": _column("seed"),
+        "state": _state,
+        "mIoU": _column("miou"),
+        "seconds": lambda row: decimals(row["device_seconds"]),
+    },
+    "axes": {
+        "method": _method,
+        "axis": _column("axis"),
         "seed": _column("seed"),
         "state": _state,
         "mIoU": _column("miou"),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweeper.cli.tables import duration, plain
 from sweeper.comparison.comparison import Comparison
 from sweeper.comparison.values import num_searches
 from sweeper.declaring import BASELINE
+from sweeper.errors import SweeperError
 from sweeper.queries import as_csv, as_json
 
 if TYPE_CHECKING:
@@ -21,18 +23,94 @@ HEADERS = (
     *("method", "published", "tuned", "sd", "n", "difference", "95 %", "all at once", "p"),
     *("verdict", "flags", "search"),
 )
+TUNING = ("method", "a step", "search", "equal trials", "equal cost", "sd", "n", "difference")
+TRAINING = ("method", "cost", "tuned", "n", "baseline", "difference", "kd", "kd difference")
 DASH = "-"
 SIGN = re.compile(r"(?<!\w)([-+<])(?=\d)")
 ESCAPES = {"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"}
 
 
-def render(verdicts: pd.DataFrame) -> tuple[Sequence[str], list[list[str]]]:
-    """Return headers and cells, a row a method."""
-    return HEADERS, [_cells(row) for row in verdicts.to_dict("records")]
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """One table of a comparison, with what must be read with it."""
+
+    frame: pd.DataFrame  # every column, for programs
+    headers: Sequence[str]
+    cells: list[list[str]]
+    alignment: str  # of the columns, as LaTeX has it
+    remarks: list[str]
+    about: Mapping[str, Any]  # of the whole, for programs
 
 
-def notes(comparison: Comparison, stamps: Sequence[str]) -> list[str]:
-    """Return what must be read with the table."""
+def verdict_sheet(comparison: Comparison, stamps: Sequence[str]) -> Sheet:
+    """Return the verdicts, a row a method."""
+    found = comparison.contrasts
+    return Sheet(
+        frame=comparison.verdicts,
+        headers=HEADERS,
+        cells=[_cells(row) for row in comparison.verdicts.to_dict("records")],
+        alignment="l" + "r" * 8 + "lll",
+        remarks=_notes(comparison, stamps),
+        about={
+            **_about(comparison, stamps),
+            "delta": comparison.delta,
+            "paired": comparison.paired,
+            "claim": comparison.claim,
+            "seed_correlation": None if found is None else found.seed_correlation,
+            "warnings": comparison.warnings,
+        },
+    )
+
+
+def axis_sheet(comparison: Comparison, stamps: Sequence[str], axis: str) -> Sheet:
+    """Return the methods at equal cost of `tuning` or `training`; SweeperError before it is there.
+
+    It describes: there is no test in it, and no verdict.
+    """
+    by_tuning = axis == "tuning"
+    frame = comparison.tuning_matched if by_tuning else comparison.training_matched
+    if frame.empty:
+        name = comparison.evidence.name
+        raise SweeperError(
+            f"sweep {name} has not been trained at equal cost of {axis}: sweeper confirm {name} "
+            "--axes"
+        )
+    headers, cells = (TUNING, _tuning_cells) if by_tuning else (TRAINING, _training_cells)
+    said = [f"audit: {stamp}" for stamp in stamps] + comparison.axis_notes(axis)
+    return Sheet(
+        frame=frame,
+        headers=headers,
+        cells=[cells(row) for row in frame.to_dict("records")],
+        alignment="l" + "r" * (len(headers) - 1),
+        remarks=[*said, *comparison.warnings],
+        about={**_about(comparison, stamps), "axis": axis, "notes": comparison.axis_notes(axis)},
+    )
+
+
+def document(sheet: Sheet, form: str) -> str:
+    """Return a table as a text in one of the forms csv, json, markdown, latex, table."""
+    if form == "csv":
+        return as_csv(sheet.frame)
+    if form == "json":
+        return json.dumps({**sheet.about, "methods": json.loads(as_json(sheet.frame))}, indent=2)
+    if form == "markdown":
+        return _markdown(sheet)
+    if form == "latex":
+        return _latex(sheet)
+    return "\n".join([plain(sheet.headers, sheet.cells), "", *sheet.remarks, ""])
+
+
+def _about(comparison: Comparison, stamps: Sequence[str]) -> dict[str, Any]:
+    evidence = comparison.evidence
+    return {
+        "sweep": evidence.name,
+        "task": evidence.task,
+        "budget": evidence.budget,
+        "audit": list(stamps),
+    }
+
+
+def _notes(comparison: Comparison, stamps: Sequence[str]) -> list[str]:
     evidence = comparison.evidence
     lines = [f"audit: {stamp}" for stamp in stamps]
     if comparison.contrasts is not None:
@@ -56,41 +134,6 @@ def _method_of(comparison: Comparison) -> str:
     if correlation is not None and num_searches(comparison.evidence) == 1:
         text += f" Runs of one seed correlate by {correlation:.2f}."
     return text
-
-
-def document(comparison: Comparison, stamps: Sequence[str], form: str) -> str:
-    """Return the table as a text in one of the forms csv, json, markdown, latex, table."""
-    if form == "csv":
-        return as_csv(comparison.verdicts)
-    if form == "json":
-        return _json(comparison, stamps)
-    headers, rows = render(comparison.verdicts)
-    remarks = notes(comparison, stamps)
-    if form == "markdown":
-        return _markdown(headers, rows, remarks)
-    if form == "latex":
-        return _latex(headers, rows, remarks)
-    return "\n".join([plain(headers, rows), "", *remarks, ""])
-
-
-def _json(comparison: Comparison, stamps: Sequence[str]) -> str:
-    evidence = comparison.evidence
-    found = comparison.contrasts
-    return json.dumps(
-        {
-            "sweep": evidence.name,
-            "task": evidence.task,
-            "budget": evidence.budget,
-            "delta": comparison.delta,
-            "paired": comparison.paired,
-            "claim": comparison.claim,
-            "seed_correlation": None if found is None else found.seed_correlation,
-            "warnings": comparison.warnings,
-            "audit": list(stamps),
-            "methods": json.loads(as_json(comparison.verdicts)),
-        },
-        indent=2,
-    )
 
 
 def _cells(row: dict[Any, Any]) -> list[str]:
@@ -134,24 +177,54 @@ def _p(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _markdown(headers: Sequence[str], rows: list[list[str]], remarks: Sequence[str]) -> str:
-    lines = ["| " + " | ".join(headers) + " |", "|" + "---|" * len(headers)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join([*lines, "", *(f"* {remark}" for remark in remarks), ""])
+def _tuning_cells(row: dict[Any, Any]) -> list[str]:
+    return [
+        row["method"],
+        f"{row['seconds_per_step']:.3g} s",
+        duration(row["search_seconds"]),
+        _number(row["mean_equal_trials"]),
+        _number(row["mean"]),
+        _number(row["sd"]),
+        str(row["n"]) if row["n"] else DASH,
+        "" if row["method"] == BASELINE else _signed(row["difference"]),
+    ]
 
 
-def _latex(headers: Sequence[str], rows: list[list[str]], remarks: Sequence[str]) -> str:
+def _training_cells(row: dict[Any, Any]) -> list[str]:
+    is_baseline = row["method"] == BASELINE
+    return [
+        row["method"],
+        f"{row['cost']:.2f}",
+        _number(row["mean"]),
+        str(row["n"]) if row["n"] else DASH,
+        "" if is_baseline else _at_length(row["baseline"], row["baseline_length"]),
+        "" if is_baseline else _signed(row["difference"]),
+        _at_length(row["kd"], row["kd_length"]),
+        _signed(row["kd_difference"]),
+    ]
+
+
+def _at_length(mean: float, length: float) -> str:
+    return DASH if math.isnan(mean) else f"{mean:.2f} ({length:.2f}x)"
+
+
+def _markdown(sheet: Sheet) -> str:
+    lines = ["| " + " | ".join(sheet.headers) + " |", "|" + "---|" * len(sheet.headers)]
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in sheet.cells]
+    lines += ["| " + " | ".join(row) + " |" for row in escaped]
+    return "\n".join([*lines, "", *(f"* {remark}" for remark in sheet.remarks), ""])
+
+
+def _latex(sheet: Sheet) -> str:
     """Return a table for the package booktabs; what must be said stands in comments above it."""
-    columns = "l" + "r" * 8 + "lll"
-    body = [" & ".join(map(_escaped, row)) + r" \\" for row in rows]
     return "\n".join(
         [
-            *(f"% {remark}" for remark in remarks),
-            rf"\begin{{tabular}}{{{columns}}}",
+            *(f"% {remark}" for remark in sheet.remarks),
+            rf"\begin{{tabular}}{{{sheet.alignment}}}",
             r"\toprule",
-            " & ".join(map(_escaped, headers)) + r" \\",
+            " & ".join(map(_escaped, sheet.headers)) + r" \\",
             r"\midrule",
-            *body,
+            *(" & ".join(map(_escaped, row)) + r" \\" for row in sheet.cells),
             r"\bottomrule",
             r"\end{tabular}",
             "",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sweeper.cli.drive import Drive, say
 from sweeper.cli.hints import baseline_command, unequal_targets
 from sweeper.cli.launch import Options
 from sweeper.cli.means import Means
 from sweeper.confirming import Confirmation, Reported, declare_stage
-from sweeper.declaring import BASELINE, declare
+from sweeper.declaring import BASELINE, Launch, declare
 from sweeper.launching import check, code_here, declaration
 from sweeper.names import search_name
 from sweeper.progress import SweepProgress
@@ -20,6 +22,7 @@ from sweeper.provenance import this_launch
 from sweeper.store.database import Store, open_store
 from sweeper.store.lookup import find_sweep, last_inputs
 from trainers.cohort import Trainer
+from trainers.data import Dataset
 
 
 def start_launch(options: Options) -> int:
@@ -61,41 +64,69 @@ def start_launch(options: Options) -> int:
 
 def start_confirmation(store: Store, wanted: Confirmation, means: Means, root: Path | None) -> int:
     """Declare a confirmation, or go on with one, and run it; return the exit code."""
-    with store.engine.connect() as connection:
-        parent = find_sweep(connection, wanted.sweep)
-        task, file = task_of(parent.protocol), last_inputs(connection, parent.id).get("task_file")
-    trainer = Trainer()
-    dataset = trainer.dataset(task.data, root)
+    again = Again.of(store, wanted.sweep, means, root)
     reported = Reported(
-        fingerprint=dataset.fingerprint,
-        blocks=dataset.report_blocks,
-        classes=dataset.class_names,
+        fingerprint=again.dataset.fingerprint,
+        blocks=again.dataset.report_blocks,
+        classes=again.dataset.class_names,
     )
-    inputs = _inputs(means, root, dataset.note, Path(file) if file else None)
-    who = this_launch(sys.argv[1:], **inputs)
-    row = declare_stage(store.engine, wanted, reported, who, code_here)
-    if row.paused_by is not None:
-        say(f"{row.name} was paused by {row.paused_by}; it goes on")
+    return again.drive(declare_stage(store.engine, wanted, reported, again.who, code_here))
 
-    def finish(progress: SweepProgress) -> Sequence[str]:
-        unsure = [s for s in progress.studies if s.diverged or s.failed]
-        lines = [
-            f"{search_name(s.method, s.repeat)}: {s.diverged} of {s.target} diverged, "
-            f"{s.failed} failed"
-            for s in unsure
-        ]
-        return [*lines, f"sweeper compare {wanted.sweep}"]
 
-    return Drive(
-        store=store,
-        row=row,
-        means=means,
-        trainer=trainer,
-        dataset=dataset,
-        root=root,
-        asked=row.protocol["confirmation"]["methods"],
-        finish=finish,
-    ).run()
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """What trains the choices of a sweep again: its data, loaded once, and the means."""
+
+    store: Store
+    means: Means
+    root: Path | None  # of the data
+    trainer: Trainer
+    dataset: Dataset
+    who: Launch
+
+    @classmethod
+    def of(cls, store: Store, name: str, means: Means, root: Path | None) -> Again:
+        """Load what a sweep needs; SweeperError or DataError where it is not there."""
+        with store.engine.connect() as connection:
+            row = find_sweep(connection, name)
+            file = last_inputs(connection, row.id).get("task_file")
+        trainer = Trainer()
+        dataset = trainer.dataset(task_of(row.protocol).data, root)
+        inputs = _inputs(means, root, dataset.note, Path(file) if file else None)
+        return cls(
+            store=store,
+            means=means,
+            root=root,
+            trainer=trainer,
+            dataset=dataset,
+            who=this_launch(sys.argv[1:], **inputs),
+        )
+
+    def drive(self, row: Any) -> int:
+        """Run a stage or an axis (`row` of the table `sweep`); return the exit code."""
+        if row.paused_by is not None:
+            say(f"{row.name} was paused by {row.paused_by}; it goes on")
+
+        def finish(progress: SweepProgress) -> Sequence[str]:
+            unsure = [s for s in progress.studies if s.diverged or s.failed]
+            lines = [
+                f"{search_name(s.method, s.repeat)}: {s.diverged} of {s.target} diverged, "
+                f"{s.failed} failed"
+                for s in unsure
+            ]
+            axis = f" --axis {row.axis.partition('-')[0]}" if row.axis else ""
+            return [*lines, f"sweeper compare {row.name.partition(':')[0]}{axis}"]
+
+        return Drive(
+            store=self.store,
+            row=row,
+            means=self.means,
+            trainer=self.trainer,
+            dataset=self.dataset,
+            root=self.root,
+            asked=row.protocol["confirmation"]["methods"],
+            finish=finish,
+        ).run()
 
 
 def _inputs(

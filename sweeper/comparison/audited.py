@@ -1,11 +1,12 @@
-"""What only an audit reads of a sweep and of the stages that confirm it: the statements."""
+"""What only an audit reads of a sweep, its stages and its axes: the statements."""
 
 from __future__ import annotations
 
 LAUNCHES = """
 SELECT s.name AS sweep, l.at, l.who, l.command, l.provenance
 FROM sweeper.launch l JOIN sweeper.sweep s ON s.id = l.sweep_id
-WHERE :sweep IN (s.id, s.confirms) ORDER BY l.id
+LEFT JOIN sweeper.sweep p ON p.id = s.confirms
+WHERE :sweep IN (s.id, s.confirms, p.confirms) ORDER BY l.id
 """
 FROZEN = """
 SELECT id AS sweep_id, name, stage, seed, protocol, protocol_hash, teacher_hash

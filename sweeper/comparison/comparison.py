@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Engine
 
-from sweeper.comparison import curves, rung_check, shared_points
+from sweeper.comparison import axes, curves, rung_check, shared_points
 from sweeper.comparison.classes import class_differences
 from sweeper.comparison.cost import search_costs
 from sweeper.comparison.evidence import Evidence, read_evidence
@@ -230,7 +230,32 @@ class Comparison:
     def costs(self) -> pd.DataFrame:
         """What the searches cost, a row a method: `cost.search_costs`."""
         trials = self.evidence.compared_trials
-        return search_costs(trials[trials["number"] < self.evidence.budget])
+        known = axes.step_seconds(self.evidence)
+        return search_costs(trials[trials["number"] < self.evidence.budget], known)
+
+    @cached_property
+    def tuning_matched(self) -> pd.DataFrame:
+        """What each search had found at equal cost, confirmed: `axes.tuning_matched`."""
+        return self._in_order(axes.tuning_matched(self.evidence, self.confirmed))
+
+    @cached_property
+    def training_matched(self) -> pd.DataFrame:
+        """Each method beside rivals trained for as much: `axes.training_matched`."""
+        return self._in_order(axes.training_matched(self.evidence, self.confirmed))
+
+    @cached_property
+    def training_points(self) -> pd.DataFrame:
+        """Those rivals, by the length of their schedule: `axes.training_points`."""
+        return axes.training_points(self.evidence, self.confirmed)
+
+    def axis_notes(self, axis: str) -> list[str]:
+        """Return what must be read with the table of an axis, `tuning` or `training`."""
+        return axes.notes(self.evidence, axis)
+
+    def _in_order(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return rows in the order of the verdicts."""
+        order = {method: place for place, method in enumerate(self.verdicts["method"])}
+        return frame.sort_values("method", key=lambda m: m.map(order), ignore_index=True)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return every frame by name."""
@@ -246,7 +271,7 @@ class Comparison:
 TABLES = (
     *("verdicts", "confirmed", "class_differences", "testset", "curves", "expected", "shared"),
     *("shared_points", "rung_checks", "rung_summary", "slices", "importances", "improvements"),
-    *("edges", "costs"),
+    *("edges", "costs", "tuning_matched", "training_matched", "training_points"),
 )
 
 

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from sweeper.comparison import audited
 from sweeper.names import search_name
 from sweeper.protocol import plan_of
 from sweeper.search.plan import Plan
-from sweeper.store.lookup import find_stages, find_sweep, last_inputs
+from sweeper.store.lookup import find_children, find_sweep, last_inputs
 from sweeper.store.schema import confusion, picture
 from trainers.confusions import unpack
 from trainers.errors import MethodError
@@ -52,12 +52,20 @@ SELECT stage, method, repeat, configuration, number, study_id, seed, state, dive
        class_iou, params, trained_steps, device_seconds, reason, finished_at
 FROM sweeper.confirmations WHERE sweep = :name ORDER BY stage, study_id, number
 """)
+AXIS_RUNS = text("""
+SELECT axis, method, repeat, seed, state, miou FROM sweeper.axes WHERE sweep = :name
+ORDER BY axis, study_id, number
+""")
 TEACHER = text("""
 SELECT a.origin, a.hash AS recipe, a.weights_hash, (a.metrics ->> 'miou')::float AS miou
 FROM sweeper.artifact a WHERE a.kind = 'teacher' AND a.weights_hash = :hash LIMIT 1
 """)
 EVENTS = text("""
 SELECT at, kind, study_id, number, detail FROM sweeper.event WHERE sweep_id = :sweep ORDER BY id
+""")
+UNDECIDED = text("""
+SELECT EXISTS (SELECT FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
+               WHERE y.sweep_id = :sweep AND t.state = 'RUNNING')
 """)
 ORDER = ("study_id", "number", "rung")  # of rows: faster here than on the server's disk
 COPIED = {  # the types of what TRIALS and RUNGS read
@@ -93,6 +101,15 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Axis:
+    """What was trained beside the first stage, for a comparison at equal cost."""
+
+    name: str
+    terms: Mapping[str, Any]  # as they were declared
+    is_done: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class TeacherFacts:
     """What is known of the sweep's teacher."""
 
@@ -119,6 +136,8 @@ class Evidence:
     rungs: pd.DataFrame  # one row a trial and rung it reached
     stages: tuple[Stage, ...]
     confirmations: pd.DataFrame  # one row a confirmation
+    axes: Mapping[str, Axis] = field(default_factory=dict)  # by name
+    axis_runs: pd.DataFrame = field(default_factory=pd.DataFrame)  # one row a run of an axis
 
     @property
     def task(self) -> str:
@@ -157,7 +176,7 @@ class Evidence:
 
     @cached_property
     def launches(self) -> pd.DataFrame:
-        """Who launched what of the sweep or its stages, when, with which software."""
+        """Who launched what of the sweep, its stages or axes, when, with which software."""
         return self._frame(text(audited.LAUNCHES))
 
     @cached_property
@@ -218,6 +237,8 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
     with engine.connect() as connection:
         row = find_sweep(connection, name)
         inputs = last_inputs(connection, row.id)
+        stages = find_children(connection, row.id)
+        axes = find_children(connection, stages[0].id) if stages else []
         return Evidence(
             engine=engine,
             sweep_id=row.id,
@@ -230,8 +251,10 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
             studies=_studies(connection, row.id),
             trials=_trials(connection, row.id),
             rungs=_copied(connection, RUNGS, row.id),
-            stages=tuple(_stage(connection, each) for each in find_stages(connection, row.id)),
+            stages=tuple(_stage(connection, each) for each in stages),
             confirmations=_frame(connection, CONFIRMATIONS, name=row.name),
+            axes={each.axis: _axis(connection, each) for each in axes},
+            axis_runs=_frame(connection, AXIS_RUNS, name=row.name),
         )
 
 
@@ -298,13 +321,6 @@ def _teacher(connection: Connection, weights_hash: str | None) -> TeacherFacts |
 
 def _stage(connection: Connection, row: Row[Any]) -> Stage:
     terms = row.protocol["confirmation"]
-    states = connection.scalars(
-        text(
-            "SELECT DISTINCT t.state FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id"
-            " WHERE y.sweep_id = :sweep"
-        ),
-        {"sweep": row.id},
-    )
     report = terms["report"]
     return Stage(
         number=row.stage,
@@ -321,5 +337,13 @@ def _stage(connection: Connection, row: Row[Any]) -> Stage:
         incumbents=terms["incumbents"],
         blocks=tuple(report["blocks"]),
         classes=tuple(report["classes"]),
-        is_done="RUNNING" not in set(states),
+        is_done=_is_done(connection, row.id),
     )
+
+
+def _axis(connection: Connection, row: Row[Any]) -> Axis:
+    return Axis(name=row.axis, terms=row.protocol["axis"], is_done=_is_done(connection, row.id))
+
+
+def _is_done(connection: Connection, sweep_id: int) -> bool:
+    return not connection.scalar(UNDECIDED, {"sweep": sweep_id})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from sweeper.report.axes import axes_section
 from sweeper.report.headline import headline
 from sweeper.report.html import Html, element, joined, paragraph
 from sweeper.report.material import Material
@@ -24,6 +25,7 @@ from sweeper.report.verdicts import classes_section, published_section, verdicts
 NAVIGATION = {
     "verdicts": "Verdicts",
     "published": "Published",
+    "axes": "Equal cost",
     "classes": "Classes",
     "pictures": "Pictures",
     "curves": "Progress",
@@ -44,6 +46,7 @@ def render_page(material: Material) -> str:
         headline(material),
         verdicts_section(material),
         published_section(material),
+        axes_section(material),
         classes_section(material),
         pictures_section(material),
         curves_section(material),

@@ -30,9 +30,9 @@ def find_sweep(connection: Connection, name: str) -> Row[Any]:
     return row
 
 
-def find_stages(connection: Connection, sweep_id: int) -> list[Row[Any]]:
-    """Return the rows of the stages that confirm a sweep, first to last."""
-    query = select(sweep).where(sweep.c.confirms == sweep_id).order_by(sweep.c.stage)
+def find_children(connection: Connection, sweep_id: int) -> list[Row[Any]]:
+    """Return the rows of a sweep's confirmations, or of a confirmation's axes, first to last."""
+    query = select(sweep).where(sweep.c.confirms == sweep_id).order_by(sweep.c.stage, sweep.c.id)
     return list(connection.execute(query))
 
 

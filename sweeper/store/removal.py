@@ -17,7 +17,7 @@ from sweeper.store.database import Store
 from sweeper.store.lease import Holder, Lease, acquire, holder_of
 from sweeper.store.log import note
 from sweeper.store.logfiles import roots, sweep_file
-from sweeper.store.lookup import find_stages, find_studies, find_sweep
+from sweeper.store.lookup import find_children, find_studies, find_sweep
 from sweeper.store.schema import confusion, event, segment, segment_member, study, sweep, trial
 from trainers.errors import near_miss
 
@@ -44,7 +44,7 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
     Raises SweeperError for an unknown name, and while a driver is alive.
     """
     row = find_sweep(connection, name)
-    stages = find_stages(connection, row.id)
+    stages = _descendants(connection, row.id)
     for each in (row, *stages):
         _refuse_driver(each.name, holder_of(connection, each.id))
     if method is not None and row.confirms is not None:
@@ -96,6 +96,12 @@ def remove(store: Store, removal: Removal) -> None:
             _delete_rows(connection, lease, removal)
         if not removal.is_whole:
             _mend_projection(store, removal)
+
+
+def _descendants(connection: Connection, sweep_id: int) -> list[Row[Any]]:
+    """Return all that goes with a sweep: what confirms it, and what stands beside that."""
+    children = find_children(connection, sweep_id)
+    return children + [each for row in children for each in _descendants(connection, row.id)]
 
 
 def _hold(held: ExitStack, store: Store, name: str, sweep_id: int) -> Lease:

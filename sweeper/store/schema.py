@@ -40,11 +40,12 @@ sweep = Table(
     Column(
         "confirms",
         ForeignKey("sweep.id", ondelete="CASCADE"),
-        comment="The sweep whose choices it trains again with fresh seeds; null: it searches",
+        comment="The sweep whose choices it trains again, or the stage beside; null: it searches",
     ),
-    Column("stage", Integer, comment="Which confirmation of that sweep, from 1"),
+    Column("stage", Integer, comment="Which confirmation of that sweep, from 1; null: none"),
+    Column("axis", Text, comment="What it makes equal beside that stage: tuning, say; or null"),
     UniqueConstraint("confirms", "stage"),
-    comment="One protocol under which many methods are tuned, or a stage that confirms one",
+    comment="One protocol under which many methods are tuned, or what trains its choices again",
 )
 
 study = Table(

@@ -1,4 +1,4 @@
-"""Stages of confirmation in the log: which trial was best, and what is planned from it."""
+"""Confirmations in the log, and axes beside them: which trial was best, what is planned of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from sweeper.names import stage_name
+from sweeper.names import child_name
 from sweeper.protocol import plan_of
 from sweeper.store.log import Study
 from sweeper.store.schema import bracket, study, sweep, trial
@@ -44,34 +44,50 @@ def add_stage(
     connection: Connection, parent: Row[Any], stage: int, terms: Mapping[str, Any]
 ) -> Row[Any]:
     """Store a stage of a sweep on these terms and return its row."""
-    last = plan_of(parent.protocol).rung_steps[-1]
-    plan = {"bracket": 1, "rung_steps": [last], "keep": [1], "anchors": ALL_GO_ON}
-    protocol = {**parent.protocol, "plan": plan, "confirmation": dict(terms)}
-    added = insert(sweep).values(
-        name=stage_name(parent.name, stage),
-        seed=parent.seed,
-        protocol=protocol,
-        protocol_hash=digest(protocol),
-        teacher_hash=parent.teacher_hash,
-        folder=f"{parent.name}-confirm-{stage}-{uuid4().hex[:8]}",
-        confirms=parent.id,
-        stage=stage,
-    )
-    return connection.execute(added.returning(sweep)).one()
+    protocol = {
+        **parent.protocol,
+        "plan": _to_the_end(plan_of(parent.protocol).rung_steps[-1]),
+        "confirmation": dict(terms),
+    }
+    return _add_child(connection, parent, protocol, f"confirm-{stage}", stage=stage)
+
+
+def add_axis(
+    connection: Connection, stage: Row[Any], axis: str, terms: Mapping[str, Any], length: float = 1
+) -> Row[Any]:
+    """Store what is trained beside a stage, `length` times as long, and return its row."""
+    steps = round(plan_of(stage.protocol).rung_steps[-1] * length)
+    task = stage.protocol["task"]
+    protocol = {
+        **stage.protocol,
+        "task": {**task, "schedule": {**task["schedule"], "steps": steps}},
+        "plan": _to_the_end(steps),
+        "axis": dict(terms),
+    }
+    return _add_child(connection, stage, protocol, axis, axis=axis)
+
+
+def configurations(search: Study, incumbent: int) -> dict[str, int]:
+    """Return what is confirmed of a search: published or tuned -> number of the trial.
+
+    A search whose best trial is the published one is trained once, for both; what is published is
+    one configuration, however often it is tuned.
+    """
+    if search.repeat > 1:
+        return {TUNED: incumbent}
+    return {PUBLISHED: 0} | ({TUNED: incumbent} if incumbent else {})
 
 
 def add_confirmations(
-    connection: Connection, stage: Row[Any], search: Study, incumbent: int, seeds: Sequence[int]
+    connection: Connection,
+    stage: Row[Any],
+    search: Study,
+    chosen: Mapping[str, int],
+    seeds: Sequence[int],
 ) -> None:
-    """Plan a search's confirmations, seed by seed: a stop finds all methods equally far.
-
-    A search whose best trial is the published one is trained once, for both.
-    """
-    params = _params(connection, search.id, (0, incumbent))
-    configurations = {TUNED: params[incumbent]}
-    if search.repeat == 1:  # what is published is one configuration, however often it is tuned
-        configurations = {PUBLISHED: params[0]} | (configurations if incumbent else {})
-    runs = [(seed, *each) for seed in seeds for each in configurations.items()]
+    """Plan the confirmations of a search's trials, seed by seed: a stop finds all equally far."""
+    params = _params(connection, search.id, list(chosen.values()))
+    runs = [(seed, origin, params[number]) for seed in seeds for origin, number in chosen.items()]
     study_id = _add_study(connection, stage, search, len(runs))
     steps = plan_of(stage.protocol).rung_steps[-1]
     own = [
@@ -89,6 +105,27 @@ def unpark(connection: Connection, stage_id: int) -> None:
     """Let what was blocked in a stage go on, as a relaunch does for a search."""
     where = (study.c.sweep_id == stage_id, study.c.state == "parked")
     connection.execute(update(study).where(*where).values(state="active", reason=None))
+
+
+def _to_the_end(steps: int) -> dict[str, Any]:
+    return {"bracket": 1, "rung_steps": [steps], "keep": [1], "anchors": ALL_GO_ON}
+
+
+def _add_child(
+    connection: Connection, parent: Row[Any], protocol: dict[str, Any], name: str, **part: Any
+) -> Row[Any]:
+    family = parent.name.partition(":")[0]
+    added = insert(sweep).values(
+        name=child_name(family, name),
+        seed=parent.seed,
+        protocol=protocol,
+        protocol_hash=digest(protocol),
+        teacher_hash=parent.teacher_hash,
+        folder=f"{family}-{name}-{uuid4().hex[:8]}",
+        confirms=parent.id,
+        **part,
+    )
+    return connection.execute(added.returning(sweep)).one()
 
 
 def _add_study(connection: Connection, stage: Row[Any], search: Study, target: int) -> int:

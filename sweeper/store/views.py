@@ -22,16 +22,20 @@ JOIN sweeper.sweep s ON s.id = y.sweep_id
 WHERE s.confirms IS NULL
 """
 
-CONFIRMATIONS = """
-SELECT p.name AS sweep, s.stage, y.method, y.repeat, t.origin AS configuration, t.number, t.seed,
+_CONFIRMED = """
+SELECT p.name AS sweep, {part}, y.method, y.repeat, t.origin AS configuration, t.number, t.seed,
        t.state, t.diverged, t.value AS miou, r.class_iou, t.params, t.trained_steps,
        t.wasted_steps, t.device_seconds, t.reason, t.finished_at, t.checkpoint, t.study_id
 FROM sweeper.trial t
 JOIN sweeper.study y ON y.id = t.study_id
-JOIN sweeper.sweep s ON s.id = y.sweep_id
+JOIN sweeper.sweep a ON a.id = y.sweep_id
+JOIN sweeper.sweep s ON s.id = {stage}
 JOIN sweeper.sweep p ON p.id = s.confirms
 LEFT JOIN sweeper.rung r ON r.study_id = t.study_id AND r.number = t.number
+WHERE s.stage IS NOT NULL
 """
+CONFIRMATIONS = _CONFIRMED.format(part="s.stage", stage="a.id")
+AXES = _CONFIRMED.format(part="a.axis", stage="a.confirms")
 
 PROGRESS = """
 SELECT s.name AS sweep, y.id AS study_id, y.method, y.repeat, y.state, y.reason, y.target,
@@ -92,6 +96,7 @@ VIEWS = {
     "trials": TRIALS,
     "curves": CURVES,
     "confirmations": CONFIRMATIONS,
+    "axes": AXES,
     "progress": PROGRESS,
     "leaderboard": LEADERBOARD,
     "ledger": LEDGER,

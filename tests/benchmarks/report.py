@@ -24,8 +24,8 @@ from sweeper.store.database import connect_engine
 from sweeper.store.embedded import Embedded
 from sweeper.store.initialise import initialise
 from tests.servers import end, home_in, new_database
+from tests.sweeper.confirmed import confirm
 from tests.sweeper.large import fill_large, level_of
-from tests.sweeper.synthetic import confirm
 
 REPORT_S, PAGE_MB, COMPARE_S = 60.0, 15.0, 3.0
 

@@ -6,19 +6,15 @@ trial 9 failed, 8, 11, 13 and 15 were pruned at step 26, the other ten are compl
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import Connection, Engine, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from sweeper.confirming import Confirmation, Reported, declare_stage
-from sweeper.declaring import Launch
 from sweeper.names import trial_name
 from sweeper.protocol import build_protocol
 from sweeper.search.plan import Plan
@@ -27,7 +23,6 @@ from sweeper.search.space import Space, build_space
 from sweeper.store.schema import (
     artifact,
     bracket,
-    confusion,
     event,
     launch,
     rung,
@@ -38,7 +33,6 @@ from sweeper.store.schema import (
 from sweeper.store.schema import sweep as sweeps
 from sweeper.store.schema import trial as trials
 from tests.sweeper.recorded import CALIBRATION, DEVICE, PROVENANCE, TEACHER
-from trainers.confusions import packed
 from trainers.identity import digest
 from trainers.tasks import load_task
 
@@ -53,6 +47,7 @@ SEED = 7
 RUNGS = (26, 80)
 GOLDEN = 0.6180339887
 BEST = 3  # the best trial of every method
+PARTS = ("bracket", "trial", "rung")
 COMMAND = "sweeper launch --task shapes --method baseline --method kd --method rdd --budget 16"
 FAILURE = "ValueError: no teacher\nTraceback (most recent call last):\nValueError: no teacher"
 
@@ -98,7 +93,7 @@ def leave_in_flight(engine: Engine, study_id: int, number: int = 15) -> None:
         seed = training_seed(SEED, 1)
         values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "in flight"}
         values |= {"start_step": 26, "stop_step": 80, "progress_step": 33, "folder": "/x/segment-0"}
-        identifier = _inserted(connection, segment, values)
+        identifier = inserted(connection, segment, values)
         member = {"segment_id": identifier, "study_id": row.study_id, "number": number}
         connection.execute(insert(segment_member).values(ordinal=0, **member))
 
@@ -144,7 +139,7 @@ def _add_sweep(connection: Connection, name: str) -> int:
         "protocol_hash": digest(protocol),
         "folder": name,
     }
-    sweep_id = _inserted(connection, sweeps, values)
+    sweep_id = inserted(connection, sweeps, values)
     who = {"who": "somebody@somewhere", "command": COMMAND, "provenance": PROVENANCE}
     connection.execute(insert(launch).values(sweep_id=sweep_id, **who))
     return sweep_id
@@ -163,7 +158,7 @@ def _add_study(place: Place, method: str) -> None:
         "needs_teacher": method != "baseline",
         "calibration": CALIBRATION if space.awaits_calibration else None,
     }
-    study_id = _inserted(place.connection, study, values)
+    study_id = inserted(place.connection, study, values)
     for index in (0, 1):
         _add_bracket(place, method, study_id, index)
 
@@ -222,7 +217,7 @@ def _add_segment(
     values = {"sweep_id": place.sweep_id, "epoch": 1, "seed": seed, "state": "done"}
     values |= {"start_step": start, "stop_step": step, "progress_step": step}
     values |= {"device_name": DEVICE, "folder": str(place.folder / "segment")}
-    identifier = _inserted(place.connection, segment, values)
+    identifier = inserted(place.connection, segment, values)
     parts = [_member(owner, number, (level, start, step)) for number in numbers]
     members = [{**part, "ordinal": ordinal} for ordinal, (part, _) in enumerate(parts)]
     rungs = [reached for _, reached in parts if reached]
@@ -262,82 +257,22 @@ def _note(place: Place, study_id: int, kind: str, **detail: Any) -> None:
     place.connection.execute(insert(event).values(**values))
 
 
-def _inserted(connection: Connection, table: Any, values: dict[str, Any]) -> int:
+def inserted(connection: Connection, table: Any, values: dict[str, Any]) -> int:
+    """Insert a row and return its id."""
     return int(connection.scalar(insert(table).values(**values).returning(table.c.id)) or 0)
 
 
-def confirm(
-    engine: Engine,
-    values: Mapping[str, Sequence[float]],
-    *,
-    name: str = "demo",
-    published: float = -1.0,
-    images: int = 6,
-    **terms: Any,
-) -> Row[Any]:
-    """Declare a confirmation of a filled sweep and finish it; return its row.
-
-    `values` holds the mIoU of each method's tuned configuration, one a seed; the published ones
-    are `published` below them. The confusion matrices have three classes and about these values.
-    `terms` are those of a Confirmation.
-    """
-    seeds = {len(of_seed) for method, of_seed in values.items() if method != "baseline"}
-    wanted = Confirmation(
-        sweep=name,
-        methods=None
-        if terms.get("more")
-        else tuple(method for method in values if method != "baseline"),
-        seeds=seeds.pop(),
-        baseline_seeds=len(values["baseline"]),
-        **terms,
-    )
-    blocks = tuple(f"drive/{image // 2}" for image in range(images))
-    reported = Reported(fingerprint="data", blocks=blocks, classes=("road", "car", "sky"))
-    command = f"sweeper confirm {name}"
-    who = Launch(who="somebody@somewhere", command=command, provenance=PROVENANCE)
-    row = declare_stage(engine, wanted, reported, who)
+def copy_search(engine: Engine, study: int, repeat: int) -> None:
+    """Give a search's method another search with the same trials."""
+    copy = 10 * study + repeat
+    columns = {"study": "id", **dict.fromkeys(PARTS, "study_id")}
     with engine.begin() as connection:
-        for each in connection.execute(select(study).where(study.c.sweep_id == row.id)).all():
-            _finish_confirmations(connection, each, values[each.method], published, images)
-    return row
-
-
-def _finish_confirmations(
-    connection: Connection, owner: Row[Any], tuned: Sequence[float], published: float, images: int
-) -> None:
-    planned = select(trials).where(trials.c.study_id == owner.id).order_by(trials.c.number)
-    segments: dict[int, int] = {}  # seed -> its segment, in the order of the seeds
-    for row in connection.execute(planned).all():
-        if row.seed not in segments:
-            segments[row.seed] = _confirming_segment(connection, owner.sweep_id, row.seed)
-        identifier, place = segments[row.seed], list(segments).index(row.seed)
-        miou = tuned[place] + (published if row.origin == "published" else 0.0)
-        key = {"study_id": row.study_id, "number": row.number}
-        done = {"state": "COMPLETE", "value": miou, "step": 80, "trained_steps": 80}
-        done |= {"device_seconds": 8.0, "finished_at": func.now()}
-        where = (trials.c.study_id == row.study_id, trials.c.number == row.number)
-        connection.execute(update(trials).where(*where).values(done))
-        reached = {"index": 0, "step": 80, "value": miou, "class_iou": [miou, miou, miou]}
-        reached |= {"weights_hash": f"{key}", "segment_id": identifier}
-        connection.execute(insert(rung).values(**key, **reached))
-        part = {"segment_id": identifier, "ordinal": 0, "ending": "reached", "reached_step": 80}
-        part["seconds"] = 8.0
-        connection.execute(insert(segment_member).values(**key, **part))
-        content = packed(confusions_of(miou, images, row.seed))
-        connection.execute(insert(confusion).values(**key, content=content))
-
-
-def _confirming_segment(connection: Connection, sweep_id: int, seed: int) -> int:
-    values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "done", "start_step": 0}
-    values |= {"stop_step": 80, "progress_step": 80, "folder": "/x/confirmed"}
-    return _inserted(connection, segment, values | {"device_name": DEVICE})
-
-
-def confusions_of(miou: float, images: int, seed: int) -> NDArray[np.int32]:
-    """Return matrices (images, 3, 3) of 900 pixels each whose IoUs are about `miou` percent."""
-    generator = np.random.default_rng(seed)
-    share = np.clip(miou / 100 + 0.02 * generator.standard_normal(images), 0.01, 1.0)
-    hits = np.rint(300 * 2 * share / (1 + share)).astype(np.int32)  # IoU = hits / (600 - hits)
-    missed = 300 - hits
-    eye, next_class = np.eye(3, dtype=np.int32), np.roll(np.eye(3, dtype=np.int32), 1, axis=1)
-    return hits[:, None, None] * eye + missed[:, None, None] * next_class
+        for table, column in columns.items():
+            changed = {column: copy, **({"repeat": repeat} if table == "study" else {})}
+            record = "(jsonb_populate_record(t, CAST(:changed AS jsonb))).*"
+            statement = (
+                f"INSERT INTO sweeper.{table} SELECT {record} "
+                f"FROM sweeper.{table} t WHERE {column} = :study"
+            )
+            connection.execute(text(statement), {"changed": json.dumps(changed), "study": study})
+        connection.execute(text("SELECT setval('sweeper.study_id_seq', 100)"))

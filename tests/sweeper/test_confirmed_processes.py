@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sweeper.comparison.evidence import Evidence, read_evidence
 from sweeper.store.database import Store
 from tests.sweeper.driving import rows
-from tests.sweeper.processes import TASK, Process, finish, sweeper, wait_until
+from tests.sweeper.processes import TASK, Process, finish, loaded, sweeper, wait_until
 
 DONE = "SELECT count(*) FROM sweeper.confirmations WHERE state = 'COMPLETE'"
 CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.miou, r.step, r.weights_hash,
@@ -21,6 +21,9 @@ CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.miou, r.step
                JOIN sweeper.rung r ON r.study_id = c.study_id AND r.number = c.number
                JOIN sweeper.confusion f ON f.study_id = c.study_id AND f.number = c.number
                ORDER BY 1, 2, 3"""
+AXES = """SELECT x.axis, x.method, count(x.miou), max(r.step) FROM sweeper.axes x
+          JOIN sweeper.rung r ON r.study_id = x.study_id AND r.number = x.number
+          GROUP BY 1, 2 ORDER BY 1, 2"""
 TUNED = """UPDATE sweeper.trial t SET value = 99 WHERE number = (
     SELECT max(number) FROM sweeper.trial o WHERE o.study_id = t.study_id AND state = 'COMPLETE')"""
 
@@ -69,6 +72,29 @@ def test_interrupted_or_killed_or_on_workers_it_comes_to_the_same(
     assert found == rows(other_store.engine, CONFIRMED)
     assert len(found) == 2 * 4 + 2 * 3
     check_books(read_evidence(store.engine, "s"))
+    check_axes(store)
+
+
+def check_axes(store: Store) -> None:
+    """The rivals are trained longer with the stage's seeds; a repetition starts no worker."""
+    said = finish(confirm(store, "--axes"))
+    assert said.splitlines()[-1] == "done: sweeper compare s --axis training"
+    trained = rows(store.engine, AXES)
+    assert {(axis, method): n for axis, method, n, *_ in trained} == {
+        (axis, method): 3
+        for axis in ("training-1.5x", "training-2x")
+        for method in ("baseline", "kd")
+    } | {(axis, method): n for axis, method, n, *_ in trained if axis == "tuning"}
+    full = trained[-1][3] // 2
+    assert {axis: steps for axis, _, _, steps in trained if axis != "tuning"} == {
+        "training-1.5x": full * 3 // 2,
+        "training-2x": full * 2,
+    }
+    again = ("confirm", "s", "--axes", "--workers", "2", "--device", "cpu")
+    assert loaded(("ray",), store.url, *again) == ""  # nothing is left for workers to do
+    assert rows(store.engine, AXES) == trained
+    table = finish(sweeper(store, "compare", "s", "--axis", "training", "--allow-unequal"))
+    assert {line.split()[0] for line in table.splitlines()[1:3]} == {"baseline", "kd"}
 
 
 def wait_for_more(store: Store, process: Process, before: int) -> None:

@@ -16,7 +16,8 @@ from sweeper.store.database import Store
 from sweeper.store.dossier import read_dossier
 from sweeper.store.removal import plan_removal, remove
 from sweeper.target import parse_target
-from tests.sweeper.synthetic import BEST, confirm, fill, leave_in_flight, params_of
+from tests.sweeper.confirmed import confirm
+from tests.sweeper.synthetic import BEST, fill, leave_in_flight, params_of
 
 WHO = Launch(who="somebody@somewhere", command="sweeper confirm demo", provenance={})
 DATA = Reported(fingerprint="data", blocks=("a", "b"), classes=("road", "car", "sky"))

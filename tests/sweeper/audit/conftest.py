@@ -11,7 +11,8 @@ from sweeper.store.database import connect_engine
 from sweeper.store.embedded import Embedded
 from tests.conftest import new_database
 from tests.servers import execute_on, url_of
-from tests.sweeper.synthetic import confirm, fill
+from tests.sweeper.confirmed import confirm
+from tests.sweeper.synthetic import fill
 
 CONFIRMED = "template_confirmed"
 VALUES = {"baseline": [41.0, 41.5, 42.0], "kd": [43.0, 42.5], "rdd": [42.0, 41.0]}

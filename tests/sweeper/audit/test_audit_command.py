@@ -12,8 +12,9 @@ from sqlalchemy import Engine, text
 
 from sweeper.audit.rules import RULES
 from sweeper.cli.main import main
+from tests.sweeper.confirmed import confirm
 from tests.sweeper.processes import loaded
-from tests.sweeper.synthetic import confirm, fill, leave_in_flight
+from tests.sweeper.synthetic import fill, leave_in_flight
 
 Run = Callable[..., Result]
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from sqlalchemy import Engine, text
 
 from sweeper.audit import Audit, run_audit
 from sweeper.audit.finding import State
 from sweeper.comparison.evidence import read_evidence
-from tests.sweeper.synthetic import confirm, fill
+from tests.sweeper.confirmed import confirm
+from tests.sweeper.synthetic import copy_search, fill
 
-PARTS = ("bracket", "trial", "rung")
 BASELINE, KD = 1, 2  # studies
 
 
@@ -25,22 +23,6 @@ def repeated(engine: Engine) -> Engine:
     copy_search(engine, KD, 2)
     confirm(engine, {"baseline": [41.0, 41.5, 42.0], "kd": [43.0, 42.5, 43.5]})
     return engine
-
-
-def copy_search(engine: Engine, study: int, repeat: int) -> None:
-    """Give a search's method another search with the same trials."""
-    copy = 10 * study + repeat
-    columns = {"study": "id", **dict.fromkeys(PARTS, "study_id")}
-    with engine.begin() as connection:
-        for table, column in columns.items():
-            changed = {column: copy, **({"repeat": repeat} if table == "study" else {})}
-            record = "(jsonb_populate_record(t, CAST(:changed AS jsonb))).*"
-            statement = (
-                f"INSERT INTO sweeper.{table} SELECT {record} "
-                f"FROM sweeper.{table} t WHERE {column} = :study"
-            )
-            connection.execute(text(statement), {"changed": json.dumps(changed), "study": study})
-        connection.execute(text("SELECT setval('sweeper.study_id_seq', 100)"))
 
 
 def states(engine: Engine) -> dict[str, State]:

@@ -9,9 +9,10 @@ from sqlalchemy import Engine, text
 
 from sweeper.confirming import Confirmation, Reported, declare_stage
 from tests.sweeper.cli.conftest import Run
+from tests.sweeper.confirmed import confirm
 from tests.sweeper.driving import WHO
 from tests.sweeper.processes import loaded
-from tests.sweeper.synthetic import confirm, leave_in_flight
+from tests.sweeper.synthetic import leave_in_flight
 
 TINY = Path(__file__).parents[1] / "tasks" / "tiny.toml"
 SHAPES = ("plan", "--task", "shapes")

@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from sweeper.comparison.comparison import TABLES, Comparison, compare_sweep
 from sweeper.store.database import Store
-from tests.sweeper.synthetic import confirm, fill
+from tests.sweeper.confirmed import confirm
+from tests.sweeper.synthetic import fill
 
 NAMES = ("baseline", "kd", "rdd")
 

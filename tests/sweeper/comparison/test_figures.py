@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from sweeper.comparison.comparison import Comparison, compare_sweep
 from sweeper.comparison.slice_figures import MOST_POINTS, draw_slice
 from sweeper.comparison.theme import DARK, LIGHT, MARKS, PALETTE, kind_of, rounded, theme
-from tests.sweeper.synthetic import confirm, fill
+from tests.sweeper.confirmed import confirm
+from tests.sweeper.synthetic import fill
 
 SEEDS = {"baseline": [40.0, 40.2, 40.4, 40.1], "kd": [42.0, 42.3], "rdd": [38.1, 38.3]}
 

@@ -14,7 +14,8 @@ from sweeper.comparison.comparison import compare_sweep
 from sweeper.report.page import NAVIGATION
 from sweeper.report.writing import write_report
 from tests.sweeper.browser import CHROMIUM, Browser, browsing
-from tests.sweeper.synthetic import confirm, fill
+from tests.sweeper.confirmed import confirm
+from tests.sweeper.synthetic import fill
 
 pytestmark = [
     pytest.mark.browser,

@@ -21,8 +21,9 @@ from sweeper.report.page import NAVIGATION
 from sweeper.report.writing import write_report
 from sweeper.store.schema import rung, trial
 from tests.sweeper.cli.conftest import Run, runner_on
+from tests.sweeper.confirmed import confirm
 from tests.sweeper.large import fill_large
-from tests.sweeper.synthetic import confirm, fill
+from tests.sweeper.synthetic import fill
 
 SEEDS = {"baseline": [40.0, 40.2, 40.4, 40.1], "kd": [42.0, 42.3], "rdd": [40.1, 40.3]}
 VOID_ELEMENTS = {"meta", "link", "img", "br"}

@@ -1,0 +1,121 @@
+"""Declaring axes beside a confirmation: what equal cost would have bought, without any test.
+
+`tuning`: every search cut at the cost of the cheapest one. `training-1.5x`, `training-2x`: the
+baseline and plain distillation trained longer, for what the other methods' steps cost more. An axis
+is a sweep of its own beside the first stage, and is trained with that stage's first seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, insert, select
+
+from sweeper.candidates import chosen_before
+from sweeper.declaring import BASELINE, Launch
+from sweeper.errors import PlanError
+from sweeper.names import search_name
+from sweeper.search.seeds import confirmation_seed
+from sweeper.steering import resume
+from sweeper.store import log, stages
+from sweeper.store.lookup import find_children, find_sweep
+from sweeper.store.schema import launch, sweep
+
+PLAIN = "kd"  # with the baseline the rivals that longer training makes as dear as the others
+TUNING = "tuning"
+LENGTHS: Mapping[str, float] = MappingProxyType({"training-1.5x": 1.5, "training-2x": 2.0})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCosts:
+    """Seconds of a method's training step alone, all measured on one device after another."""
+
+    device: str
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """The best trial that a search had brought to its end at the common cost."""
+
+    number: int
+    seconds: float  # what the search had cost when that trial ended
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cuts:
+    """Every search cut at one cost; one that had no trial at its end by then is absent."""
+
+    common: float  # seconds
+    chosen: Mapping[str, Cut]  # by the search's name
+
+
+def find_axes(connection: Connection, name: str) -> list[Row[Any]]:
+    """Return the rows of a sweep's axes; PlanError where it has no confirmation to stand beside."""
+    parent = find_sweep(connection, name)
+    declared = find_children(connection, parent.id)
+    if not declared:
+        raise PlanError(f"sweep {name} has no confirmation yet: sweeper confirm {name} --axes")
+    return find_children(connection, declared[0].id)
+
+
+def declare_axes(engine: Engine, name: str, costs: StepCosts, cuts: Cuts) -> list[Row[Any]]:
+    """Store the axes of a sweep, unless they are declared already, and return their rows."""
+    with engine.begin() as connection:
+        parent = find_sweep(connection, name)
+        connection.execute(select(sweep.c.id).where(sweep.c.id == parent.id).with_for_update())
+        if not find_axes(connection, name):
+            stage = find_children(connection, parent.id)[0]
+            _declare_tuning(connection, parent, stage, costs, cuts)
+            for axis, length in LENGTHS.items():
+                _declare_longer(connection, parent, stage, axis, length)
+        return find_axes(connection, name)
+
+
+def go_on(engine: Engine, axis: Row[Any], who: Launch) -> None:
+    """Note a launch of an axis; a pause ends with it, and what was parked goes on."""
+    with engine.begin() as connection:
+        stages.unpark(connection, axis.id)
+        if axis.paused_by is not None:
+            resume(connection, axis.id, who.who)
+        connection.execute(insert(launch).values(sweep_id=axis.id, **vars(who)))
+
+
+def _declare_tuning(
+    connection: Connection, parent: Row[Any], stage: Row[Any], costs: StepCosts, cuts: Cuts
+) -> None:
+    """What the stage has confirmed already is not trained again."""
+    incumbents = stage.protocol["confirmation"]["incumbents"]
+    terms = {"costs": asdict(costs), "cuts": asdict(cuts), "seeds": len(_seeds(stage))}
+    row = stages.add_axis(connection, stage, TUNING, terms)
+    for search in chosen_before(connection, parent, incumbents):
+        name = search_name(search.method, search.repeat)
+        cut = cuts.chosen.get(name)
+        if cut is not None and cut.number not in (0, incumbents[name]):
+            _plan(connection, row, search, cut.number)
+
+
+def _declare_longer(
+    connection: Connection, parent: Row[Any], stage: Row[Any], axis: str, length: float
+) -> None:
+    incumbents = stage.protocol["confirmation"]["incumbents"]
+    terms = {"length": length, "seeds": len(_seeds(stage))}
+    row = stages.add_axis(connection, stage, axis, terms, length)
+    for search in chosen_before(connection, parent, incumbents):
+        if search.method in (BASELINE, PLAIN):
+            number = incumbents[search_name(search.method, search.repeat)]
+            _plan(connection, row, search, number)
+
+
+def _plan(connection: Connection, axis: Row[Any], search: log.Study, number: int) -> None:
+    stages.add_confirmations(connection, axis, search, {stages.TUNED: number}, _seeds(axis))
+
+
+def _seeds(row: Row[Any]) -> list[int]:
+    """Return the first stage's seeds that every method has."""
+    terms = row.protocol["confirmation"]
+    fewest = min(terms["seeds"], terms["baseline_seeds"])
+    return [confirmation_seed(row.seed, terms["stage"], index) for index in range(fewest)]

@@ -1,0 +1,106 @@
+"""Confirmations of a synthetic sweep, and axes beside them, written into the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+
+from sweeper.confirming import Confirmation, Reported, declare_stage
+from sweeper.declaring import Launch
+from sweeper.store.schema import confusion, rung, segment, segment_member, study
+from sweeper.store.schema import trial as trials
+from tests.sweeper.recorded import DEVICE, PROVENANCE
+from tests.sweeper.synthetic import inserted
+from trainers.confusions import packed
+
+
+def confirm(
+    engine: Engine,
+    values: Mapping[str, Sequence[float]],
+    *,
+    name: str = "demo",
+    published: float = -1.0,
+    images: int = 6,
+    **terms: Any,
+) -> Row[Any]:
+    """Declare a confirmation of a filled sweep and finish it; return its row.
+
+    `values` holds the mIoU of each method's tuned configuration, one a seed; the published ones
+    are `published` below them. The confusion matrices have three classes and about these values.
+    `terms` are those of a Confirmation.
+    """
+    seeds = {len(of_seed) for method, of_seed in values.items() if method != "baseline"}
+    wanted = Confirmation(
+        sweep=name,
+        methods=None
+        if terms.get("more")
+        else tuple(method for method in values if method != "baseline"),
+        seeds=seeds.pop(),
+        baseline_seeds=len(values["baseline"]),
+        **terms,
+    )
+    blocks = tuple(f"drive/{image // 2}" for image in range(images))
+    reported = Reported(fingerprint="data", blocks=blocks, classes=("road", "car", "sky"))
+    command = f"sweeper confirm {name}"
+    who = Launch(who="somebody@somewhere", command=command, provenance=PROVENANCE)
+    row = declare_stage(engine, wanted, reported, who)
+    finish_child(engine, row, values, published, images)
+    return row
+
+
+def finish_child(
+    engine: Engine,
+    row: Row[Any],
+    values: Mapping[str, Sequence[float]],
+    published: float = -1.0,
+    images: int = 6,
+) -> None:
+    """Finish a declared confirmation or axis (`row` of the table `sweep`); values as above."""
+    with engine.begin() as connection:
+        for each in connection.execute(select(study).where(study.c.sweep_id == row.id)).all():
+            _finish_confirmations(connection, each, values[each.method], published, images)
+
+
+def _finish_confirmations(
+    connection: Connection, owner: Row[Any], tuned: Sequence[float], published: float, images: int
+) -> None:
+    planned = select(trials).where(trials.c.study_id == owner.id).order_by(trials.c.number)
+    segments: dict[int, int] = {}  # seed -> its segment, in the order of the seeds
+    for row in connection.execute(planned).all():
+        if row.seed not in segments:
+            segments[row.seed] = _confirming_segment(connection, owner.sweep_id, row.seed)
+        identifier, place = segments[row.seed], list(segments).index(row.seed)
+        miou = tuned[place] + (published if row.origin == "published" else 0.0)
+        key = {"study_id": row.study_id, "number": row.number}
+        done = {"state": "COMPLETE", "value": miou, "step": 80, "trained_steps": 80}
+        done |= {"device_seconds": 8.0, "finished_at": func.now()}
+        where = (trials.c.study_id == row.study_id, trials.c.number == row.number)
+        connection.execute(update(trials).where(*where).values(done))
+        reached = {"index": 0, "step": 80, "value": miou, "class_iou": [miou, miou, miou]}
+        reached |= {"weights_hash": f"{key}", "segment_id": identifier}
+        connection.execute(insert(rung).values(**key, **reached))
+        part = {"segment_id": identifier, "ordinal": 0, "ending": "reached", "reached_step": 80}
+        part["seconds"] = 8.0
+        connection.execute(insert(segment_member).values(**key, **part))
+        content = packed(confusions_of(miou, images, row.seed))
+        connection.execute(insert(confusion).values(**key, content=content))
+
+
+def _confirming_segment(connection: Connection, sweep_id: int, seed: int) -> int:
+    values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "done", "start_step": 0}
+    values |= {"stop_step": 80, "progress_step": 80, "folder": "/x/confirmed"}
+    return inserted(connection, segment, values | {"device_name": DEVICE})
+
+
+def confusions_of(miou: float, images: int, seed: int) -> NDArray[np.int32]:
+    """Return matrices (images, 3, 3) of 900 pixels each whose IoUs are about `miou` percent."""
+    generator = np.random.default_rng(seed)
+    share = np.clip(miou / 100 + 0.02 * generator.standard_normal(images), 0.01, 1.0)
+    hits = np.rint(300 * 2 * share / (1 + share)).astype(np.int32)  # IoU = hits / (600 - hits)
+    missed = 300 - hits
+    eye, next_class = np.eye(3, dtype=np.int32), np.roll(np.eye(3, dtype=np.int32), 1, axis=1)
+    return hits[:, None, None] * eye + missed[:, None, None] * next_class
