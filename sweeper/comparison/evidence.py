@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, select, text, tuple_
 
 from sweeper.comparison import audited
+from sweeper.comparison.copied import copied_rungs, copied_trials
 from sweeper.names import search_name
 from sweeper.protocol import plan_of
 from sweeper.search.plan import Plan
@@ -31,22 +29,6 @@ SELECT id AS study_id, method, repeat, state, reason, target, space, space_hash,
        calibration, needs_teacher, preparation, created_at
 FROM sweeper.study WHERE sweep_id = :sweep ORDER BY id
 """)
-TRIALS = """
-SELECT t.study_id, y.method, y.repeat, t.number, t.bracket, t.origin, t.state,
-       t.diverged::text AS diverged, t.value AS miou, t.step, t.params, t.trained_steps,
-       t.wasted_steps, t.device_seconds, t.wasted_seconds,
-       (extract(epoch FROM t.finished_at) * 1000000)::bigint AS finished_at
-FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
-WHERE y.sweep_id = %(sweep)s
-"""
-# counted: which classes an evaluation counted, as a pattern; the values themselves would be most
-# of what is read.
-RUNGS = """
-SELECT r.study_id, y.method, y.repeat, r.number, r.index AS rung, r.step, r.value AS miou,
-       regexp_replace(r.class_iou::text, '[^,nul]+', '', 'g') AS counted
-FROM sweeper.rung r JOIN sweeper.study y ON y.id = r.study_id
-WHERE y.sweep_id = %(sweep)s
-"""
 CONFIRMATIONS = text("""
 SELECT stage, method, repeat, configuration, number, study_id, seed, state, diverged, miou,
        class_iou, params, trained_steps, device_seconds, reason, finished_at
@@ -67,15 +49,6 @@ UNDECIDED = text("""
 SELECT EXISTS (SELECT FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
                WHERE y.sweep_id = :sweep AND t.state = 'RUNNING')
 """)
-ORDER = ("study_id", "number", "rung")  # of rows: faster here than on the server's disk
-COPIED = {  # the types of what TRIALS and RUNGS read
-    **dict.fromkeys(("method", "origin", "state", "params", "counted"), "str"),
-    **dict.fromkeys(("study_id", "repeat", "number", "bracket", "rung", "step"), "int64"),
-    **dict.fromkeys(("trained_steps", "wasted_steps"), "int64"),
-    **dict.fromkeys(("miou", "device_seconds", "wasted_seconds"), "float64"),
-    "diverged": "bool",
-    "finished_at": "Int64",  # microseconds since 1970, or none
-}
 Confusions = tuple[tuple[int, int], NDArray[np.int64]]
 
 
@@ -249,8 +222,8 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
             note=inputs.get("data_note") or "",
             teacher=_teacher(connection, row.teacher_hash),
             studies=_studies(connection, row.id),
-            trials=_trials(connection, row.id),
-            rungs=_copied(connection, RUNGS, row.id),
+            trials=copied_trials(connection, row.id),
+            rungs=copied_rungs(connection, row.id),
             stages=tuple(_stage(connection, each) for each in stages),
             confirmations=_frame(connection, CONFIRMATIONS, name=row.name),
             axes={each.axis: _axis(connection, each) for each in axes},
@@ -264,32 +237,6 @@ def _frame(connection: Connection, query: Any, **values: Any) -> pd.DataFrame:
     for column in frame.columns.intersection(["miou"]):
         frame[column] = frame[column].astype(float)
     return frame
-
-
-def _trials(connection: Connection, sweep_id: int) -> pd.DataFrame:
-    frame = _copied(connection, TRIALS, sweep_id)
-    params = json.loads(f"[{','.join(frame['params'].tolist())}]")
-    return frame.assign(
-        params=pd.Series(params, index=frame.index, dtype=object),
-        finished_at=pd.to_datetime(frame["finished_at"], unit="us", utc=True),
-    )
-
-
-def _copied(connection: Connection, query: str, sweep_id: int) -> pd.DataFrame:
-    """Return what a query finds, by COPY: of a large sweep, several times as fast as by rows."""
-    content = io.BytesIO()
-    with closing(connection.connection.cursor()) as opened:
-        cursor: Any = opened  # the driver's own, which alone can copy
-        statement = cursor.mogrify(
-            f"COPY ({query}) TO STDOUT (FORMAT csv, HEADER)", {"sweep": sweep_id}
-        )
-        cursor.copy_expert(statement, content)
-    content.seek(0)
-    # pyarrow's parser, since pandas 3.0's own may miss the last digit of a number.
-    frame = pd.read_csv(
-        content, engine="pyarrow", dtype=COPIED, keep_default_na=False, na_values=[""]
-    )
-    return frame.sort_values([name for name in ORDER if name in frame], ignore_index=True)
 
 
 def _studies(connection: Connection, sweep_id: int) -> pd.DataFrame:
