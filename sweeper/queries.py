@@ -73,8 +73,12 @@ def frame_of(columns: list[str], rows: list[tuple[Any, ...]]) -> pd.DataFrame:
 
 def as_csv(frame: pd.DataFrame) -> str:
     """Return the frame as CSV; numbers keep all their digits, lists are JSON."""
-    text_frame = frame.map(lambda cell: json.dumps(cell) if isinstance(cell, list | dict) else cell)
+    text_frame = frame.apply(lambda column: column.map(_cell) if column.dtype == object else column)
     return str(text_frame.to_csv(index=False))
+
+
+def _cell(value: object) -> object:
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def as_json(frame: pd.DataFrame) -> str:

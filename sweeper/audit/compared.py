@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -11,7 +11,6 @@ import pandas as pd
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.searches import SEARCH, whole_brackets
 from sweeper.names import search_name, trial_name
-from sweeper.search.space import Space
 
 SHOWN = 4  # names in a list that may be long
 
@@ -27,9 +26,9 @@ def rungs_of(evidence: Evidence, trials: pd.DataFrame) -> pd.DataFrame:
     return evidence.rungs.merge(trials[key], on=key)
 
 
-def is_named(params: Mapping[str, float], space: Space) -> bool:
-    """Return whether parameters have the names of a space's dimensions."""
-    return params.keys() == {dimension.name for dimension in space.dimensions}
+def searches_of(frame: pd.DataFrame) -> list[tuple[str, int]]:
+    """Return method and repeat of every row."""
+    return list(zip(frame["method"].tolist(), frame["repeat"].tolist(), strict=True))
 
 
 def unconfirmed(evidence: Evidence) -> str:
@@ -56,8 +55,8 @@ def undecided(evidence: Evidence) -> str:
 
 def of_trials(evidence: Evidence, trials: pd.DataFrame) -> list[str]:
     """Return the names of trials, as `sweeper show` takes them."""
-    keys = zip(trials["method"], trials["repeat"], trials["number"], strict=True)
-    return [trial_name(evidence.name, *key) for key in keys]
+    keys = zip(searches_of(trials), trials["number"], strict=True)
+    return [trial_name(evidence.name, *search, number) for search, number in keys]
 
 
 def of_runs(confirmations: pd.DataFrame) -> list[str]:

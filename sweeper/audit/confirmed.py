@@ -14,6 +14,7 @@ from sweeper.audit.compared import (
     of_runs,
     of_trials,
     rows_of,
+    searches_of,
     shortened,
     unconfirmed,
     whole_trials,
@@ -170,7 +171,7 @@ def _lack(evidence: Evidence) -> dict[str, Any]:
 
 
 def _searches(frame: pd.DataFrame) -> list[str]:
-    return [search_name(*key) for key in zip(frame["method"], frame["repeat"], strict=True)]
+    return [search_name(*key) for key in searches_of(frame)]
 
 
 def _configurations(stage: Stage, search: str) -> set[str]:
@@ -196,6 +197,8 @@ def _repeated(run: Mapping[str, Any], incumbents: Mapping[str, int]) -> int | No
 
 
 def _params(evidence: Evidence) -> dict[tuple[str, int | None], dict[str, float]]:
-    trials = evidence.trials
+    """Return the parameters of trials that may have been confirmed, by search and number."""
+    numbers = {0, *(number for stage in evidence.stages for number in stage.incumbents.values())}
+    trials = evidence.trials[evidence.trials["number"].isin(numbers)]
     keys = zip(_searches(trials), trials["number"], strict=True)
     return dict(zip(keys, trials["params"], strict=True))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+import pandas as pd
+
 from sweeper.audit.compared import (
     chosen,
     counted,
-    is_named,
     of_trials,
     rows_of,
     rungs_of,
+    searches_of,
     shortened,
     whole_trials,
 )
@@ -28,15 +30,18 @@ from sweeper.search.plan import Plan
 from sweeper.search.seeds import training_seed
 from sweeper.store.log import FINAL_STATES
 
-BRACKET = (*SEARCH, "bracket")
+BRACKET = [*SEARCH, "bracket"]
+TRIAL = ["study_id", "number"]
+JUDGED = [*TRIAL, *BRACKET, "state", "step", "diverged"]
 
 
 def look_at_last_step(evidence: Evidence) -> Look:
     """A trial's value is that of its last rung; of a complete one, at the last step."""
     trials = evidence.trials[evidence.trials["state"].isin(["COMPLETE", "PRUNED"])]
     ended = trials[~trials["diverged"].astype(bool)].reset_index(drop=True)
-    last = evidence.rungs.sort_values("rung").drop_duplicates([*SEARCH, "number"], keep="last")
-    found = ended.merge(last, on=[*SEARCH, "number"], how="left", suffixes=("", "_of_rung"))
+    last = evidence.rungs.sort_values("rung").drop_duplicates(TRIAL, keep="last")
+    last = last[[*TRIAL, "miou", "step"]]
+    found = ended.merge(last, on=TRIAL, how="left", suffixes=("", "_of_rung"))
     steps = evidence.plan.rung_steps
     is_value = (found["miou"] == found["miou_of_rung"]) & (found["step"] == found["step_of_rung"])
     is_last = (found["state"] == "PRUNED") | (found["step"] == steps[-1])
@@ -56,19 +61,12 @@ def look_at_judging(evidence: Evidence) -> Look:
     going = studies[~studies["state"].isin(FINAL_STATES)]["study_id"]
     trials = evidence.trials[evidence.trials["study_id"].isin(going)]
     whole = whole_brackets(trials, evidence.plan)
-    rows = rows_of(whole[[*BRACKET, "study_id", "number", "state", "step", "diverged"]])
-    groups = [list(group) for _, group in groupby(rows, itemgetter(*BRACKET))]  # sorted so
-    rungs = evidence.rungs
-    key = zip(rungs["study_id"], rungs["number"], rungs["rung"], strict=True)
-    reached = dict(zip(key, rungs["miou"], strict=True))
-    faults = [
-        f"{search_name(group[0]['method'], group[0]['repeat'])} bracket {group[0]['bracket']}: "
-        f"{fault}"
-        for group in groups
-        for fault in _misjudged(group, reached, evidence.plan)
-    ]
-    seen = f"{counted(len(groups), 'bracket')} judged again from their values"
-    return Look(seen=seen, faults=faults, awaits="" if groups else "no bracket is decided yet")
+    wrong = rows_of(_misjudged(whole, evidence.rungs, evidence.plan))
+    groups = groupby(wrong, itemgetter(*BRACKET, "rung"))
+    faults = [_misjudging(evidence.plan, place, rows) for place, rows in groups]
+    brackets = len(whole) // evidence.plan.bracket
+    seen = f"{counted(brackets, 'bracket')} judged again from their values"
+    return Look(seen=seen, faults=faults, awaits="" if brackets else "no bracket is decided yet")
 
 
 def look_at_rungs(evidence: Evidence) -> Look:
@@ -107,10 +105,9 @@ def look_at_room(evidence: Evidence) -> Look:
     if trials.empty:
         return Look(seen="", awaits="no bracket is decided in every search yet")
     studies = evidence.compared_studies
-    spaces = spaces_of(studies)
-    columns = zip(*(trials[name] for name in (*SEARCH, "params")), strict=True)
-    known = [is_named(params, spaces[method, repeat]) for method, repeat, params in columns]
-    trials = chosen(trials, known)
+    names = {key: space.published.keys() for key, space in spaces_of(studies).items()}
+    columns = zip(searches_of(trials), trials["params"], strict=True)
+    trials = chosen(trials, [params.keys() == names[search] for search, params in columns])
     found = rows_of(edges(trials, studies, evidence.plan, evidence.budget))
     at_edge = [
         f"{search_name(row['method'], row['repeat'])} {row['hyperparameter']} ({row['side']})"
@@ -119,9 +116,9 @@ def look_at_room(evidence: Evidence) -> Look:
     sds, usual = seed_sds(confirmed_runs(evidence))
     grown = improvements(trials, studies, evidence.plan, evidence.budget, sds, usual)
     rising = grown[grown["still_improving"].astype(bool)]
-    names = [search_name(*key) for key in zip(rising["method"], rising["repeat"], strict=True)]
+    growing = [search_name(*search) for search in searches_of(rising)]
     remarks = [f"best value at the edge of its range: {shortened(at_edge)}"] if at_edge else []
-    remarks += [f"still improving: {shortened(names)}"] if names else []
+    remarks += [f"still improving: {shortened(growing)}"] if growing else []
     return Look(seen=counted(len(studies), "search"), remarks=remarks)
 
 
@@ -132,24 +129,30 @@ def _class_faults(evidence: Evidence) -> list[str]:
     return [f"{counted(odd, 'evaluation')} counted other classes"] if odd else []
 
 
-def _misjudged(
-    rows: list[dict[str, Any]], reached: Mapping[tuple[int, int, int], float], plan: Plan
-) -> Iterator[str]:
-    """Yield where a bracket's survivors are not those that its values say."""
-    for rung in range(len(plan.rung_steps) - 1):
-        values = {
-            row["number"]: reached[key]
-            for row in rows
-            if not plan.is_anchor(row["number"])
-            and (key := (row["study_id"], row["number"], rung)) in reached
-        }
-        promoted = plan.promoted(int(rows[0]["bracket"]), rung, values)
-        ended = {
-            row["number"]
-            for row in rows
-            if (row["state"], row["step"]) == ("PRUNED", plan.rung_steps[rung])
-            and not row["diverged"]
-        }
-        wrong = sorted((values.keys() - promoted) ^ ended)
-        if wrong:
-            yield f"step {plan.rung_steps[rung]} judged {shortened(f'#{n}' for n in wrong)} wrongly"
+def _misjudged(whole: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Return the trials of whole brackets that a rung let go on, or ended, against its values.
+
+    All brackets at once, with what `Plan.promoted` says of one: the best go on, and of equals the
+    lower number. A row a trial and rung.
+    """
+    wrong = []
+    for rung, step in enumerate(plan.rung_steps[:-1]):
+        values = rungs.loc[rungs["rung"] == rung, [*TRIAL, "miou"]]
+        trials = whole[JUDGED].merge(values, on=TRIAL, how="left").assign(rung=rung)
+        judged = trials[(trials["number"] >= plan.anchors) & trials["miou"].notna()]
+        ranked = judged.sort_values(["miou", "number"], ascending=[False, True])
+        places = {index: plan.places(index, rung + 1) for index in set(ranked["bracket"])}
+        is_out = ranked.groupby(BRACKET).cumcount() >= ranked["bracket"].map(places)
+        was_ended = (trials["state"] == "PRUNED") & (trials["step"] == step) & ~trials["diverged"]
+        wrong.append(trials[is_out.reindex(trials.index, fill_value=False) != was_ended])
+    place = [*BRACKET, "rung", "number"]
+    return pd.concat(wrong)[place].sort_values(place)
+
+
+def _misjudging(
+    plan: Plan, place: tuple[str, int, int, int], rows: Iterable[Mapping[str, Any]]
+) -> str:
+    method, repeat, bracket, rung = place
+    numbers = shortened(f"#{row['number']}" for row in rows)
+    said = f"step {plan.rung_steps[rung]} judged {numbers} wrongly"
+    return f"{search_name(method, repeat)} bracket {bracket}: {said}"

@@ -13,15 +13,15 @@ import pandas as pd
 from sweeper.audit.compared import (
     chosen,
     counted,
-    is_named,
     of_trials,
     rows_of,
+    searches_of,
     shortened,
     undecided,
 )
 from sweeper.audit.finding import Look
 from sweeper.comparison.evidence import Evidence
-from sweeper.comparison.searches import SEARCH, spaces_of
+from sweeper.comparison.searches import spaces_of
 from sweeper.declaring import BASELINE, num_searches
 from sweeper.names import search_name
 from sweeper.search.space import EFFECT, Dimension, Space
@@ -52,7 +52,15 @@ def look_at_budget(evidence: Evidence) -> Look:
         return Look(seen=counted(len(studies), "search"), awaits=undecided(evidence))
     plan = evidence.plan
     wanted = {index: plan.planned_steps(index) for index in range(brackets)}
-    faults = [f for row in rows_of(studies) for f in _budget_faults(evidence, row, wanted)]
+    trials = evidence.trials[evidence.trials["number"] < evidence.budget]
+    tried = dict(iter(trials.groupby("study_id")))
+    faults = [
+        fault
+        for row in rows_of(studies)
+        for fault in _budget_faults(
+            evidence, row, tried.get(row["study_id"], trials.iloc[:0]), wanted
+        )
+    ]
     seen = f"{evidence.budget} trials in {counted(brackets, 'bracket')}, {sum(wanted.values()):,} "
     return Look(seen=f"{seen}steps allowed, in each of {len(studies)} searches", faults=faults)
 
@@ -124,10 +132,12 @@ def _final(evidence: Evidence, seen: str, faults: Sequence[str]) -> Look:
 
 
 def _budget_faults(
-    evidence: Evidence, search: Mapping[str, Any], wanted: Mapping[int, int]
+    evidence: Evidence,
+    search: Mapping[str, Any],
+    trials: pd.DataFrame,
+    wanted: Mapping[int, int],
 ) -> Iterator[str]:
-    name, own = search["name"], evidence.trials["study_id"] == search["study_id"]
-    trials = evidence.trials[own & (evidence.trials["number"] < evidence.budget)]
+    name = search["name"]
     decided = trials[trials["state"] != "RUNNING"]
     if list(decided["number"]) != list(range(evidence.budget)):
         yield f"{name}: {len(decided)} of {evidence.budget} trials are decided"
@@ -191,17 +201,14 @@ def _measured_twice(searches: Sequence[Mapping[str, Any]]) -> list[str]:
 def _outside(evidence: Evidence, trials: pd.DataFrame) -> list[str]:
     """Return the trials, trial 0 aside, that lie outside the ranges of their known space."""
     spaces = {k: _wider(s) for k, s in _spaces(evidence).items() if not s.awaits_calibration}
-    columns = zip(*(trials[name] for name in (*SEARCH, "params", "number")), strict=True)
+    names = {key: space.published.keys() for key, space in spaces.items()}
+    columns = zip(searches_of(trials), trials["number"], trials["params"], strict=True)
     is_outside = [
-        (space := spaces.get((method, repeat))) is not None
-        and not _lies_in(space, params, is_published=number == 0)
-        for method, repeat, params, number in columns
+        search in spaces
+        and not (params.keys() == names[search] and (number == 0 or spaces[search].holds(params)))
+        for search, number, params in columns
     ]
     return of_trials(evidence, chosen(trials, is_outside))
-
-
-def _lies_in(space: Space, params: Mapping[str, float], *, is_published: bool) -> bool:
-    return is_named(params, space) and (is_published or space.holds(params))
 
 
 def _wider(space: Space) -> Space:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, select, text, tuple_
 
 from sweeper.comparison import audited
+from sweeper.comparison.copied import copied_rungs, copied_trials
 from sweeper.names import search_name
 from sweeper.protocol import plan_of
 from sweeper.search.plan import Plan
@@ -27,22 +28,6 @@ STUDIES = text("""
 SELECT id AS study_id, method, repeat, state, reason, target, space, space_hash, code_hash,
        calibration, needs_teacher, preparation, created_at
 FROM sweeper.study WHERE sweep_id = :sweep ORDER BY id
-""")
-TRIALS = text("""
-SELECT t.study_id, y.method, y.repeat, t.number, t.bracket, t.origin, t.state, t.diverged,
-       t.value AS miou, t.step, t.params, t.trained_steps, t.wasted_steps, t.device_seconds,
-       t.wasted_seconds, t.finished_at
-FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
-WHERE y.sweep_id = :sweep ORDER BY y.id, t.number
-""")
-# counted: which classes an evaluation counted, as a pattern; the values themselves would be most
-# of what is read.
-RUNGS = text("""
-SELECT r.study_id, y.method, y.repeat, r.number, t.bracket, r.index AS rung, r.step,
-       r.value AS miou, regexp_replace(r.class_iou::text, '[^,nul]+', '', 'g') AS counted
-FROM sweeper.rung r JOIN sweeper.study y ON y.id = r.study_id
-JOIN sweeper.trial t ON t.study_id = r.study_id AND t.number = r.number
-WHERE y.sweep_id = :sweep ORDER BY y.id, r.number, r.index
 """)
 CONFIRMATIONS = text("""
 SELECT stage, method, repeat, configuration, number, study_id, seed, state, diverged, miou,
@@ -237,8 +222,8 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
             note=inputs.get("data_note") or "",
             teacher=_teacher(connection, row.teacher_hash),
             studies=_studies(connection, row.id),
-            trials=_frame(connection, TRIALS, sweep=row.id),
-            rungs=_frame(connection, RUNGS, sweep=row.id),
+            trials=copied_trials(connection, row.id),
+            rungs=copied_rungs(connection, row.id),
             stages=tuple(_stage(connection, each) for each in stages),
             confirmations=_frame(connection, CONFIRMATIONS, name=row.name),
             axes={each.axis: _axis(connection, each) for each in axes},

@@ -6,18 +6,29 @@ An anchor counts at a rung that it reached if it is complete, or diverged later 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from sweeper.comparison.searches import SEARCH, ended_anchors
 from sweeper.search.plan import Plan
+from sweeper.statistics.ranks import ranks, spearman, tau_b
+from sweeper.statistics.shrinkage import Floats
 
 LEAST_AGREEMENT = 0.5  # of tau_b; a rung that surely stays under it misleads
 CONFIDENCE = 0.95
+RESAMPLES = 9999
+
+
+@dataclass(frozen=True)
+class _Anchors:
+    """What counts at a rung, an anchor each, in the order of their numbers."""
+
+    early: Floats  # mIoU at the rung
+    final: Floats
+    rates: Floats  # learning rates
 
 
 def check_rungs(trials: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
@@ -29,8 +40,8 @@ def check_rungs(trials: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd.Dat
     judged = _judged_anchors(trials, rungs, plan)
     key = [*SEARCH, "rung", "step"]
     rows = [
-        {**group.iloc[0][key].to_dict(), "anchors": len(group), **_measure(group, plan)}
-        for _, group in judged.groupby(key)
+        {**dict(zip(key, name, strict=True)), "anchors": len(group), **_measure(group, plan)}
+        for name, group in judged.groupby(key)
     ]
     return pd.DataFrame(rows, columns=[*key, "anchors", *MEASURES])
 
@@ -64,43 +75,41 @@ def _judged_anchors(trials: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd
     return before.merge(known, on=[*SEARCH, "number"]).sort_values([*SEARCH, "rung", "number"])
 
 
-def _measure(anchors: pd.DataFrame, plan: Plan) -> dict[str, float]:
-    going_on = plan.keep[int(anchors["rung"].iloc[0]) + 1]
+def _measure(rows: pd.DataFrame, plan: Plan) -> dict[str, float]:
+    going_on = plan.keep[int(rows["rung"].iloc[0]) + 1]
     places = max(going_on * plan.anchors // plan.bracket, 1)  # if anchors were judged as others are
+    anchors = _Anchors(*(rows[name].to_numpy() for name in ("miou", "final", "rate")))
     return {name: measure(anchors, places) for name, measure in MEASURES.items()}
 
 
-def _tau(anchors: pd.DataFrame, _: int) -> float:
+def _tau(anchors: _Anchors, _: int) -> float:
     """Return Kendall's tau_b between the value at the rung and the final one."""
-    if len(anchors) < 2:
-        return float("nan")
-    return float(stats.kendalltau(anchors["miou"], anchors["final"]).statistic)
+    return tau_b(anchors.early, anchors.final)
 
 
-def _regret(anchors: pd.DataFrame, places: int) -> float:
+def _regret(anchors: _Anchors, places: int) -> float:
     """Return what is lost, in mIoU, when only the rung's best `places` go on.
 
     It is the best final value of all anchors minus the best of those that the rung would promote.
     """
-    ranked = anchors.sort_values(["miou", "number"], ascending=[False, True])["final"]
-    return float(ranked.max() - ranked.iloc[:places].max())
+    ranked = anchors.final[np.argsort(-anchors.early, kind="stable")]
+    return float(ranked.max() - ranked[:places].max())
 
 
-def _regret_of_first(anchors: pd.DataFrame, _: int) -> float:
+def _regret_of_first(anchors: _Anchors, _: int) -> float:
     """Return what is lost when the one that the rung ranks first is taken for the best."""
     return _regret(anchors, 1)
 
 
-def _rate_bias(anchors: pd.DataFrame, _: int) -> float:
+def _rate_bias(anchors: _Anchors, _: int) -> float:
     """Return Spearman's correlation of (rung rank - final rank) with the learning rate.
 
     Rank 1 is the best. Above 0, the rung ranks high learning rates worse than the end does.
     """
-    shift = stats.rankdata(-anchors["miou"]) - stats.rankdata(-anchors["final"])
-    rates = anchors["rate"].to_numpy()
-    if len(anchors) < 3 or np.ptp(shift) == 0 or np.ptp(rates) == 0:
+    shift = ranks(-anchors.early) - ranks(-anchors.final)
+    if len(shift) < 3 or np.ptp(shift) == 0 or np.ptp(anchors.rates) == 0:
         return float("nan")
-    return float(stats.spearmanr(shift, rates).statistic)
+    return spearman(shift, anchors.rates)
 
 
 def _means(methods: pd.DataFrame, seed: int) -> dict[str, float]:
@@ -114,16 +123,19 @@ def _means(methods: pd.DataFrame, seed: int) -> dict[str, float]:
     return found
 
 
-def _interval(values: np.ndarray[Any, np.dtype[np.float64]], seed: int) -> tuple[float, float]:
+def _interval(values: Floats, seed: int) -> tuple[float, float]:
     if len(values) < 2:
         return float("nan"), float("nan")
-    limits = stats.bootstrap(
-        (values,), np.mean, confidence_level=CONFIDENCE, method="percentile", rng=seed
-    ).confidence_interval
-    return float(limits.low), float(limits.high)
+    drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    ranked, tail = np.sort(values[drawn].mean(axis=1)), (1 - CONFIDENCE) / 2
+    # As scipy.stats.bootstrap has it; np.quantile gives the same but for the last digit.
+    places = np.array([tail, 1 - tail]) * (RESAMPLES - 1)
+    below, share = places.astype(int), places % 1
+    low, high = (1 - share) * ranked[below] + share * ranked[below + 1]
+    return float(low), float(high)
 
 
-MEASURES: Mapping[str, Callable[[pd.DataFrame, int], float]] = MappingProxyType(
+MEASURES: Mapping[str, Callable[[_Anchors, int], float]] = MappingProxyType(
     {
         "tau": _tau,
         "regret": _regret,

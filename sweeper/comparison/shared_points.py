@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from sweeper.comparison.searches import SEARCH
 from sweeper.declaring import BASELINE
 from sweeper.search.plan import Plan
+from sweeper.statistics.student import critical_t
 
 CONFIDENCE = 0.95
 POINT = ["repeat", "number"]
@@ -70,5 +70,6 @@ def _interval(differences: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tupl
     count = len(differences)
     if count < 2:
         return float("nan"), float("nan")
-    reach = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * stats.sem(differences)
+    error = differences.std(ddof=1) / np.sqrt(count)
+    reach = critical_t(np.array([count - 1.0]), 1 - CONFIDENCE)[0] * error
     return float(differences.mean() - reach), float(differences.mean() + reach)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sweeper.comparison.evidence import Evidence
 from sweeper.declaring import BASELINE
-from sweeper.statistics.testset import BlockCounts, count_blocks, resample_test_set
+from sweeper.statistics.testset import BlockCounts, Resampling, count_blocks
 
 COLUMNS = ["method", "testset_difference", "testset_low", "testset_high", "testset_flips"]
 
@@ -48,11 +48,12 @@ def _rows(
     counter: _Counter, evidence: Evidence, control: BlockCounts
 ) -> list[Mapping[str, object]]:
     rows: list[Mapping[str, object]] = []
+    resampling = Resampling(control=control, seed=evidence.seed)
     for method in evidence.methods:
         counts = None if method == BASELINE else counter.counts(method)
         if counts is None:
             continue
-        found = resample_test_set(control, counts, seed=evidence.seed)
+        found = resampling.difference_of(counts)
         rows.append(
             {
                 "method": method,

@@ -14,6 +14,7 @@ from sweeper.search.space import known_space
 from sweeper.statistics.contrasts import Comparisons
 from sweeper.statistics.verdicts import Verdict
 
+Values = Mapping[tuple[str, str], "pd.Series[float]"]  # of a method and configuration, in mIoU
 HARMLESS = 0.03  # gradient share of a method's terms at which it is as good as the baseline
 TEACHER_LEAD = 2.0  # mIoU over the confirmed baseline, for a teacher that has something to teach
 FLIPS = 0.05  # of the resampled test sets, that may tell the other sign
@@ -33,10 +34,12 @@ def verdict_table(
 
     `facts` holds the frames `improvements`, `edges`, `costs` and `testset`.
     """
-    weak = is_teacher_weak(evidence, runs)
-    rows = [_row(evidence, runs, found, facts, method) for method in evidence.methods]
+    weak, values, lost = is_teacher_weak(evidence, runs), _values(runs), _lost(runs)
+    known = {**facts, "searches": _searches(evidence)}
+    rows = [_row(evidence, values, found, known, method) for method in evidence.methods]
     for row in rows:
-        row["flags"] = _flags(evidence, row, facts, weak=weak) + _lost(runs, row["method"])
+        row["reason"] = _reason(evidence, runs, row, found)
+        row["flags"] = _flags(evidence, row, facts, weak=weak) + lost.get(row["method"], [])
     table = pd.DataFrame(rows)
     order = np.where(table["method"] == BASELINE, np.inf, table["difference"].fillna(-np.inf))
     return table.iloc[np.argsort(-order, kind="stable")].reset_index(drop=True)
@@ -47,25 +50,26 @@ def is_teacher_weak(evidence: Evidence, runs: pd.DataFrame) -> bool:
 
     The teacher's score is on the selection split, the baseline's on the reported one.
     """
-    baseline = _values(runs, BASELINE, "tuned")
-    if evidence.teacher is None or not len(baseline):
+    baseline = _values(runs).get((BASELINE, "tuned"))
+    if evidence.teacher is None or baseline is None:
         return False
     return evidence.teacher.miou < float(baseline.mean()) + TEACHER_LEAD
 
 
-def _values(runs: pd.DataFrame, method: str, configuration: str) -> pd.Series[float]:
-    where = (runs["method"] == method) & (runs["configuration"] == configuration)
-    return runs.loc[where, "miou"].dropna()
+def _values(runs: pd.DataFrame) -> Values:
+    groups = runs.dropna(subset=["miou"]).groupby(["method", "configuration"])["miou"]
+    return {(str(method), str(configuration)): v for (method, configuration), v in groups}
 
 
 def _row(
     evidence: Evidence,
-    runs: pd.DataFrame,
+    values: Values,
     found: Comparisons | None,
     facts: Mapping[str, pd.DataFrame],
     method: str,
 ) -> dict[str, Any]:
-    published, tuned = (_values(runs, method, name) for name in ("published", "tuned"))
+    none = pd.Series(dtype=float)
+    published, tuned = (values.get((method, name), none) for name in ("published", "tuned"))
     row: dict[str, Any] = {
         "method": method,
         "published_mean": _mean(published),
@@ -76,8 +80,9 @@ def _row(
         "n": len(tuned),
         **dict.fromkeys(CONTRAST, np.nan),
         "verdict": "",
-        "reason": _reason(evidence, runs, method, found),
-        **_search(evidence, facts, method),
+        "reason": "",
+        **_of(facts["searches"], method, ("selected", "trials", "dimensions")),
+        **_of(facts["costs"], method, ("trained_steps", "seconds", "basis")),
         **_of(facts["testset"], method, ("testset_low", "testset_high", "testset_flips")),
     }
     if found is not None and method in found:
@@ -114,8 +119,10 @@ def _is_harmless(space: Mapping[str, Any], calibration: Mapping[str, Any] | None
     return bool(lows) and lows[0] / float(calibration["equal"]) < HARMLESS
 
 
-def _reason(evidence: Evidence, runs: pd.DataFrame, method: str, found: Comparisons | None) -> str:
-    tuned = _values(runs, method, "tuned")
+def _reason(
+    evidence: Evidence, runs: pd.DataFrame, row: Mapping[str, Any], found: Comparisons | None
+) -> str:
+    method = row["method"]
     if method == BASELINE or (found is not None and method in found):
         return ""
     if not evidence.stages:
@@ -126,8 +133,8 @@ def _reason(evidence: Evidence, runs: pd.DataFrame, method: str, found: Comparis
     failed = _failed(runs, method)
     if failed:
         return f"{failed} of its runs failed or were cancelled: see sweeper status {stage.name}"
-    if len(tuned) < 2:
-        return f"only {len(tuned)} of {stage.seeds} confirmations came to their end"
+    if row["n"] < 2:
+        return f"only {row['n']} of {stage.seeds} confirmations came to their end"
     if _failed(runs, BASELINE):
         return "runs of the baseline failed or were cancelled"
     return "too few values of it or of the baseline"
@@ -138,18 +145,15 @@ def _failed(runs: pd.DataFrame, method: str) -> int:
     return int((mine["state"] == "FAIL").sum())
 
 
-def _search(evidence: Evidence, facts: Mapping[str, pd.DataFrame], method: str) -> dict[str, Any]:
-    """Return what the search of a method found and cost."""
-    trials = evidence.trials
-    mine = trials[(trials["method"] == method) & (trials["number"] < evidence.budget)]
-    complete = mine[mine["state"] == "COMPLETE"]["miou"]
-    studies = evidence.studies[evidence.studies["method"] == method]
-    return {
-        "selected": float(complete.max()) if len(complete) else np.nan,
-        "trials": len(mine),
-        "dimensions": int(studies["dimensions"].max()),
-        **_of(facts["costs"], method, ("trained_steps", "seconds", "basis")),
-    }
+def _searches(evidence: Evidence) -> pd.DataFrame:
+    """Return what the searches found, a row a method: method, selected, trials, dimensions."""
+    trials = evidence.trials[evidence.trials["number"] < evidence.budget]
+    complete = trials["miou"].where(trials["state"] == "COMPLETE")
+    dimensions = evidence.studies.groupby("method")["dimensions"].max()
+    counts = trials.groupby("method").size().reindex(dimensions.index, fill_value=0)
+    best = complete.groupby(trials["method"]).max()
+    columns = {"selected": best, "trials": counts, "dimensions": dimensions}
+    return pd.DataFrame(columns).reset_index()
 
 
 def _of(frame: pd.DataFrame, method: str, columns: Sequence[str]) -> dict[str, Any]:
@@ -177,11 +181,14 @@ def _flags(
     return [flag for flag, holds in states.items() if holds]
 
 
-def _lost(runs: pd.DataFrame, method: str) -> list[str]:
-    """Return a flag for runs that diverged: they are left out of means and tests."""
-    mine = runs[(runs["method"] == method) & (runs["configuration"] == "tuned")]
-    lost = int(mine["diverged"].sum())
-    return [f"diverged {lost}/{len(mine)}"] if lost else []
+def _lost(runs: pd.DataFrame) -> dict[str, list[str]]:
+    """Return a flag of a method with runs that diverged: they are left out of means and tests."""
+    tuned = runs[runs["configuration"] == "tuned"].groupby("method")["diverged"]
+    return {
+        str(method): [f"diverged {int(flags.sum())}/{len(flags)}"]
+        for method, flags in tuned
+        if flags.any()
+    }
 
 
 def _mean(values: pd.Series[float]) -> float:

@@ -10,7 +10,9 @@ Letters: S seeds, I images, B blocks, R resamples, K classes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,34 +60,62 @@ def count_blocks(runs: Iterable[NDArray[np.int64]], blocks: Sequence[str]) -> Bl
     return BlockCounts(hits=np.stack(hits), unions=np.stack(unions), truths=truths[0])
 
 
-def resample_test_set(
-    control: BlockCounts, treatment: BlockCounts, *, seed: int, resamples: int = RESAMPLES
-) -> ResampledDifference:
-    """Return the 95 % interval of the difference over resampled blocks and seeds.
+@dataclass(frozen=True, kw_only=True)
+class Resampling:
+    """A control over resampled blocks and seeds; the same `seed` gives the same intervals.
 
-    Control and treatment get the same blocks, and seeds of their own. The classes counted are those
-    in the ground truth of the whole split; one that is in no drawn block counts 0 on both sides.
-    The same `seed` gives the same interval. Raises StatisticsError where the sides do not come from
-    one test set.
+    All treatments that are held against it get the same blocks, and seeds of their own.
     """
-    if not np.array_equal(control.truths, treatment.truths):
-        raise StatisticsError(
-            f"control and treatment differ in ground truth (blocks x classes {control.truths.shape}"
-            f" and {treatment.truths.shape}); both must come from one test set"
+
+    control: BlockCounts
+    seed: int
+    resamples: int = RESAMPLES
+    _known: dict[int, tuple[Floats, Floats]] = field(default_factory=dict, init=False, repr=False)
+
+    def difference_of(self, treatment: BlockCounts) -> ResampledDifference:
+        """Return the 95 % interval of a treatment's difference over resampled blocks and seeds.
+
+        The classes counted are those in the ground truth of the whole split; one that is in no
+        drawn block counts 0 on both sides. Raises StatisticsError where the sides do not come from
+        one test set.
+        """
+        truths = self.control.truths
+        if not np.array_equal(truths, treatment.truths):
+            raise StatisticsError(
+                f"control and treatment differ in ground truth (blocks x classes {truths.shape}"
+                f" and {treatment.truths.shape}); both must come from one test set"
+            )
+        observed = float(_observed(treatment).mean() - _observed(self.control).mean())
+        drawn_RS, control_R = self._drawn(len(treatment.hits))
+        resampled_R = _over_seeds(_mious(treatment, self._blocks[1]), drawn_RS) - control_R
+        low, high = np.quantile(resampled_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return ResampledDifference(
+            difference=observed,
+            low=float(low),
+            high=float(high),
+            sign_failures=float(np.mean(resampled_R * np.sign(observed) <= 0)),
+            num_blocks=len(truths),
         )
-    random = np.random.default_rng(seed)
-    num_blocks = len(control.truths)
-    everything, drawn_RB = np.ones((1, num_blocks)), _draw(random, num_blocks, resamples)
-    observed = float(_mious(treatment, everything).mean() - _mious(control, everything).mean())
-    resampled_R = _resample(treatment, drawn_RB, random) - _resample(control, drawn_RB, random)
-    low, high = np.quantile(resampled_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return ResampledDifference(
-        difference=observed,
-        low=float(low),
-        high=float(high),
-        sign_failures=float(np.mean(resampled_R * np.sign(observed) <= 0)),
-        num_blocks=num_blocks,
-    )
+
+    def _drawn(self, num_seeds: int) -> tuple[Floats, Floats]:
+        """Return how often seeds of a treatment are drawn (R, S), and the control's means (R,)."""
+        if num_seeds not in self._known:
+            random = deepcopy(self._blocks[0])  # it goes on from the same place for all of them
+            drawn_RS = _draw(random, num_seeds, self.resamples)
+            of_control_RS = _draw(random, len(self.control.hits), self.resamples)
+            self._known[num_seeds] = drawn_RS, _over_seeds(self._control_RS, of_control_RS)
+        return self._known[num_seeds]
+
+    @cached_property
+    def _blocks(self) -> tuple[np.random.Generator, Floats]:
+        """The generator after its first draw, and how often that drew each block (R, B)."""
+        random = np.random.default_rng(self.seed)
+        drawn_RB = _draw(random, len(self.control.truths), self.resamples)
+        return random, drawn_RB
+
+    @cached_property
+    def _control_RS(self) -> Floats:
+        return _mious(self.control, self._blocks[1])
 
 
 def _count(confusions_IKK: NDArray[np.int64], member_BI: Floats) -> tuple[Floats, Floats, Floats]:
@@ -101,11 +131,14 @@ def _count(confusions_IKK: NDArray[np.int64], member_BI: Floats) -> tuple[Floats
     return member_BI @ hits_IK, member_BI @ unions_IK, member_BI @ true_IK
 
 
-def _resample(counts: BlockCounts, drawn_RB: Floats, random: np.random.Generator) -> Floats:
-    """Return the mean over drawn seeds of the mean IoU over drawn blocks (R,)."""
-    num_seeds = len(counts.hits)
-    drawn_RS = _draw(random, num_seeds, len(drawn_RB))
-    return np.asarray((_mious(counts, drawn_RB) * drawn_RS).sum(1) / num_seeds)
+def _observed(counts: BlockCounts) -> Floats:
+    """Return the mean IoU of every seed over all blocks, once each."""
+    return _mious(counts, np.ones((1, len(counts.truths))))
+
+
+def _over_seeds(mious_RS: Floats, drawn_RS: Floats) -> Floats:
+    """Return the mean over drawn seeds (R,)."""
+    return np.asarray((mious_RS * drawn_RS).sum(1) / mious_RS.shape[1])
 
 
 def _draw(random: np.random.Generator, number: int, resamples: int) -> Floats:
@@ -116,9 +149,8 @@ def _draw(random: np.random.Generator, number: int, resamples: int) -> Floats:
 def _mious(counts: BlockCounts, weights_RB: Floats) -> Floats:
     """Return the mean IoU in percent (R, S) of every seed where blocks weigh so much."""
     is_counted = counts.truths.sum(0) > 0
-    hits_RSK, unions_RSK = (
-        np.tensordot(weights_RB, part[..., is_counted], (1, 1))
-        for part in (counts.hits, counts.unions)
+    hits_SRK, unions_SRK = (
+        weights_RB @ part[..., is_counted] for part in (counts.hits, counts.unions)
     )
-    ious_RSK = np.divide(hits_RSK, unions_RSK, out=np.zeros_like(hits_RSK), where=unions_RSK > 0)
-    return np.asarray(100 * ious_RSK.mean(2))
+    ious_SRK = np.divide(hits_SRK, unions_SRK, out=np.zeros_like(hits_SRK), where=unions_SRK > 0)
+    return np.ascontiguousarray(100 * ious_SRK.mean(2).T)

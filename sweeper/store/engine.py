@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import psycopg2
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -68,7 +69,7 @@ def database_errors(url: str | URL) -> Iterator[None]:
     """Turn the driver's errors in the body into one DatabaseError with the masked URL."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, psycopg2.Error) as error:
         raise DatabaseError(_explained(url, error)) from error
 
 
@@ -87,8 +88,8 @@ def _check_version(connection: Connection, url: str) -> None:
         )
 
 
-def _explained(url: str | URL, error: DBAPIError) -> str:
-    said = " ".join(str(error.orig).split())
+def _explained(url: str | URL, error: DBAPIError | psycopg2.Error) -> str:
+    said = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
     password = (parse_url(url) if isinstance(url, str) else url).password
     if password and len(str(password)) > 2:
         said = said.replace(str(password), "***")

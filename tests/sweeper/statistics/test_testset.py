@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sweeper.statistics.errors import StatisticsError
-from sweeper.statistics.testset import BlockCounts, count_blocks, resample_test_set
+from sweeper.statistics.testset import BlockCounts, ResampledDifference, Resampling, count_blocks
 
 NUM_IMAGES, NUM_CLASSES = 24, 4
 BLOCKS = [f"drive {i // 3}" for i in range(NUM_IMAGES)]
@@ -28,6 +28,10 @@ CONTROL, TREATMENT = predict(0.7, 6), predict(0.75, 4)
 COUNTS = count_blocks(CONTROL, BLOCKS), count_blocks(TREATMENT, BLOCKS)
 
 
+def resampled(control: BlockCounts, treatment: BlockCounts, seed: int = 1) -> ResampledDifference:
+    return Resampling(control=control, seed=seed).difference_of(treatment)
+
+
 def mean_iou(confusions: NDArray[np.int64]) -> float:
     """Return the mean over seeds of the mean IoU of the classes 0, 1 and 3 in percent."""
     ious = []
@@ -45,14 +49,14 @@ def test_blocks_hold_the_pixels_of_their_images() -> None:
 
 
 def test_the_difference_is_that_of_the_whole_split() -> None:
-    found = resample_test_set(*COUNTS, seed=1)
+    found = resampled(*COUNTS)
     assert found.difference == pytest.approx(mean_iou(TREATMENT) - mean_iou(CONTROL))
     assert found.low < found.difference < found.high
     assert found.num_blocks == 8
 
 
 def test_a_seed_determines_the_interval() -> None:
-    first, again, other = (resample_test_set(*COUNTS, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (resampled(*COUNTS, seed=seed) for seed in (1, 1, 2))
     assert first == again
     assert first.low != other.low
     assert first.low == pytest.approx(other.low, abs=0.5)
@@ -62,7 +66,7 @@ def test_the_order_of_images_changes_nothing() -> None:
     order = np.random.default_rng(3).permutation(NUM_IMAGES)
     names = [BLOCKS[i] for i in order]
     turned = (count_blocks(side[:, order], names) for side in (CONTROL, TREATMENT))
-    assert resample_test_set(*turned, seed=1) == resample_test_set(*COUNTS, seed=1)
+    assert resampled(*turned) == resampled(*COUNTS)
 
 
 def test_runs_may_come_one_by_one() -> None:
@@ -72,12 +76,19 @@ def test_runs_may_come_one_by_one() -> None:
 
 def test_a_run_against_itself_has_no_sign() -> None:
     one = count_blocks(CONTROL[:1], BLOCKS)
-    found = resample_test_set(one, one, seed=1)
+    found = resampled(one, one)
     assert (found.difference, found.low, found.high, found.sign_failures) == (0, 0, 0, 1)
 
 
+def test_a_treatment_does_not_hang_on_those_before_it() -> None:
+    control, treatment = COUNTS
+    resampling = Resampling(control=control, seed=1)
+    resampling.difference_of(count_blocks(TREATMENT[:2], BLOCKS))
+    assert resampling.difference_of(treatment) == resampled(control, treatment)
+
+
 def test_swapping_the_sides_swaps_the_sign() -> None:
-    there, back = resample_test_set(*COUNTS, seed=1), resample_test_set(*COUNTS[::-1], seed=1)
+    there, back = resampled(*COUNTS), resampled(*COUNTS[::-1])
     assert back.difference == pytest.approx(-there.difference)
     assert back.high == pytest.approx(-there.low, abs=0.5)
 
@@ -96,7 +107,7 @@ def test_intervals_hold_the_mean_over_all_scenes() -> None:
     held = []
     for i in range(draws):
         gained = blocks_of(random.normal(0.5, 1.0, num_blocks))
-        found = resample_test_set(base, gained, seed=i, resamples=300)
+        found = Resampling(control=base, seed=i, resamples=300).difference_of(gained)
         held.append(found.low <= 0.5 <= found.high)
     assert 0.89 <= np.mean(held) <= 0.97  # percentiles of 25 blocks: about 93 percent
 
@@ -104,7 +115,7 @@ def test_intervals_hold_the_mean_over_all_scenes() -> None:
 @pytest.mark.parametrize(("gain", "fails"), [(3.0, (0.0, 0.0)), (0.0, (0.05, 0.95))])
 def test_signs_fail_where_scenes_disagree(gain: float, fails: tuple[float, float]) -> None:
     gained = blocks_of(np.random.default_rng(0).normal(gain, 1.0, 25))
-    found = resample_test_set(blocks_of(np.zeros(25)), gained, seed=0)
+    found = resampled(blocks_of(np.zeros(25)), gained, seed=0)
     assert fails[0] <= found.sign_failures <= fails[1]
 
 
@@ -124,4 +135,4 @@ def test_matrices_that_do_not_fit_are_refused(runs: NDArray[np.int64], words: st
 def test_sides_of_different_test_sets_are_refused() -> None:
     other = count_blocks(CONTROL[:, ::-1], BLOCKS)
     with pytest.raises(StatisticsError, match="must come from one test set"):
-        resample_test_set(COUNTS[0], other, seed=1)
+        resampled(COUNTS[0], other)

@@ -18,6 +18,7 @@ from sweeper.store.database import (
     resolve_url,
 )
 from sweeper.store.embedded import Embedded
+from sweeper.store.engine import database_errors
 from tests.servers import PASSWORD, QUOTED, free_port
 
 GIVEN = "postgresql+psycopg2://me@option/x"
@@ -51,6 +52,15 @@ def test_a_server_that_is_not_there_is_one_clear_line() -> None:
     with pytest.raises(DatabaseError, match=r"me:\*\*\*@127.0.0.1.*refused.*Is the") as caught:
         connect_engine(f"postgresql://me:hunter2@127.0.0.1:{free_port()}/x")
     assert "hunter2" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_error_of_the_driver_itself_is_one_clear_line(engine: Engine) -> None:
+    with (
+        pytest.raises(DatabaseError, match=r"nothing.* does not exist"),
+        database_errors(engine.url),
+        engine.connect() as connection,
+    ):
+        connection.connection.cursor().execute("SELECT nothing")
 
 
 def test_a_database_that_is_not_there_is_one_clear_line(embedded: Embedded) -> None:
