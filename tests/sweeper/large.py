@@ -1,8 +1,8 @@
 """A large sweep in the log, written in bulk: as many methods and trials as one wishes.
 
-Task shapes, rungs at steps 20 and 60; every method has its own level, and its trials fall off
-around its own best place. Of every later bracket half the trials are stopped at step 20, one in
-forty diverges.
+Task shapes; every method has its own level, and its trials fall off around its own best place. They
+are judged at the first rung as the plan says; of those that go on, one number in forty diverges.
+Nothing was calibrated and start-up points differ, so that the comparison is void.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from sweeper.declaring import BASELINE
 from sweeper.protocol import build_protocol
 from sweeper.search.plan import Plan
 from sweeper.search.space import Space, build_space
-from sweeper.store.schema import launch, segment, study
+from sweeper.store.schema import bracket, launch, segment, study
 from sweeper.store.schema import sweep as sweeps
 from trainers.identity import digest
 from trainers.tasks import load_task
 
-BRACKET = 8
+PLAN = Plan.of(load_task("shapes"))
+FIRST, LAST = PLAN.rung_steps
+DIVERGED_AT = 35
 TRIAL = (
     *("study_id", "number", "bracket", "origin", "params", "state", "diverged", "rung", "step"),
     *("value", "begun_steps", "trained_steps", "device_seconds"),
@@ -61,13 +63,16 @@ def fill_large(engine: Engine, methods: Sequence[str], trials: int, name: str = 
         who = {"who": "somebody@somewhere", "command": f"sweeper launch --sweep {name}"}
         connection.execute(insert(launch).values(sweep_id=sweep_id, provenance=PROVENANCE, **who))
         part = {"sweep_id": sweep_id, "epoch": 1, "seed": 1, "state": "done", "start_step": 0}
-        part |= {"stop_step": 60, "progress_step": 60, "folder": "/x"}
+        part |= {"stop_step": LAST, "progress_step": LAST, "folder": "/x"}
         segment_id = connection.scalar(insert(segment).values(part).returning(segment.c.id))
         searches = []
         for method in methods:
             space = space_of(method)
             values = _study(space, trials) | {"sweep_id": sweep_id, "method": method}
             study_id = connection.scalar(insert(study).values(values).returning(study.c.id))
+            brackets = range(trials // PLAN.bracket)
+            allowed = [{"index": i, "planned_steps": PLAN.planned_steps(i)} for i in brackets]
+            connection.execute(insert(bracket), [{"study_id": study_id, **row} for row in allowed])
             searches.append(
                 Search(study_id=study_id, method=method, space=space, segment_id=segment_id)
             )
@@ -104,7 +109,7 @@ def _sweep(name: str) -> dict[str, Any]:
     task = load_task("shapes")
     protocol = build_protocol(
         task,
-        Plan.of(task),
+        PLAN,
         space="primary",
         deterministic=False,
         data_fingerprint="data",
@@ -126,28 +131,32 @@ def _trials(search: Search, count: int) -> Iterator[tuple[list[Any], list[list[A
     places = generator.random((count, len(columns)))
     noise = generator.normal(0, 0.4, (count, 2))
     best = generator.uniform(0.3, 0.7, len(columns))
-    for number in range(count):
-        units = dict(zip(columns, places[number], strict=True))
-        params = search.space.point(units) if number else search.space.published
-        loss = 8 * float(((places[number] - best) ** 2).sum())
-        final = level_of(search.method) - loss + noise[number, 0]
-        yield _rows(search, number, params, (0.6 * final + noise[number, 1], final))
+    final = level_of(search.method) - 8 * ((places - best) ** 2).sum(axis=1) + noise[:, 0]
+    values = np.stack([0.6 * final + noise[:, 1], final], axis=1).round(4)
+    for index in range(count // PLAN.bracket):
+        judged = {n: values[n, 0] for n in PLAN.numbers(index) if not PLAN.is_anchor(n)}
+        going_on = PLAN.promoted(index, 0, judged)
+        for number in PLAN.numbers(index):
+            units = dict(zip(columns, places[number], strict=True))
+            params = search.space.point(units) if number else search.space.published
+            is_last = PLAN.is_anchor(number) or number in going_on
+            yield _rows(search, number, params, values[number].tolist(), is_last=is_last)
 
 
 def _rows(
-    search: Search, number: int, params: dict[str, float], values: tuple[float, float]
+    search: Search, number: int, params: dict[str, float], values: list[float], *, is_last: bool
 ) -> tuple[list[Any], list[list[Any]]]:
-    diverged = number % 40 == 29
-    pruned = number >= BRACKET and number % 2 == 1
-    reached = 1 if diverged or pruned else 2
-    origin = "published" if number == 0 else "sobol" if number < BRACKET else "tpe"
-    step = 35 if diverged else (20, 60)[reached - 1]
-    value = None if diverged else round(values[reached - 1], 4)
-    ended = ["PRUNED" if reached == 1 else "COMPLETE", diverged, int(not pruned), step, value]
+    diverged = is_last and number % 40 == 29
+    reached = 2 if is_last and not diverged else 1
+    origin = "published" if number == 0 else "sobol" if number < PLAN.bracket else "tpe"
+    step = DIVERGED_AT if diverged else PLAN.rung_steps[reached - 1]
+    value = None if diverged else values[reached - 1]
+    state = "COMPLETE" if reached == 2 else "PRUNED"
+    ended = [state, diverged, int(is_last), step, value]
     key = [search.study_id, number]
-    row = [*key, number // BRACKET, origin, json.dumps(params), *ended, step, step, step / 10]
+    row = [*key, number // PLAN.bracket, origin, json.dumps(params), *ended, step, step, step / 10]
     rungs = [
-        [*key, i, (20, 60)[i], round(values[i], 4), "[50.0, null, 30.5]", "w", search.segment_id]
+        [*key, i, PLAN.rung_steps[i], values[i], "[50.0, null, 30.5]", "w", search.segment_id]
         for i in range(reached)
     ]
     return row, rungs

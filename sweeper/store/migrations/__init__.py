@@ -1,7 +1,8 @@
 """The versions of the schema `sweeper`, applied by Alembic without a configuration file.
 
-Tables change by revisions under `versions/`. Views hold no data: they are made anew from the code,
-and the schema's comment says from which text.
+Tables change by revisions under `versions/`; a file begins with its revision. Views hold no
+data: they are made anew from the code, and the schema's comment says from which text. Alembic is
+loaded where something is changed: every command looks at the version.
 """
 
 from __future__ import annotations
@@ -9,10 +10,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from sweeper.errors import DatabaseError
@@ -20,6 +17,7 @@ from sweeper.store.columns import SCHEMA
 from sweeper.store.views import VIEWS
 
 VERSION_TABLE = "alembic_version"
+VERSION = f"{SCHEMA}.{VERSION_TABLE}"
 EXISTING_VIEWS = text("SELECT viewname FROM pg_views WHERE schemaname = :schema")
 COMMENT = text(
     "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = :schema"
@@ -31,10 +29,15 @@ def upgrade(engine: Engine) -> None:
 
     Raises DatabaseError where the store is newer than this code.
     """
+    from alembic import command
+    from alembic.config import Config
+
     with engine.begin() as connection:
         refuse_newer(connection)
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-        config = _config()
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         refresh_views(connection)
@@ -65,35 +68,35 @@ def current(engine: Engine) -> str | None:
 
 def head() -> str:
     """Return the revision that this code needs."""
-    found = ScriptDirectory.from_config(_config()).get_current_head()
-    if found is None:
+    found = _known()
+    if not found:
         raise DatabaseError(f"no revision under {Path(__file__).parent}; reinstall sweeper")
-    return found
+    return found[-1]
 
 
 def refuse_newer(connection: Connection) -> None:
     """Raise DatabaseError where the store's revision is unknown to this code."""
     found = _revision(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and found not in _known():
         raise DatabaseError(
             f"the store is at revision {found!r}, but this sweeper knows only up to {head()!r};"
             " install the version of sweeper that wrote it, or a newer one"
         )
 
 
+def _known() -> list[str]:
+    """Return every revision of this code, the last one at the end."""
+    files = (Path(__file__).parent / "versions").glob("[0-9]*.py")
+    return sorted(file.name.partition("_")[0] for file in files)
+
+
 def _revision(connection: Connection) -> str | None:
-    options = {"version_table": VERSION_TABLE, "version_table_schema": SCHEMA}
-    return MigrationContext.configure(connection, opts=options).get_current_revision()
+    if connection.scalar(text("SELECT to_regclass(:table)"), {"table": VERSION}) is None:
+        return None
+    found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION}"))
+    return found
 
 
 def _description() -> str:
     digest = hashlib.sha256(repr(sorted(VIEWS.items())).encode()).hexdigest()[:12]
     return f"The log of every sweep; views {digest}"
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config

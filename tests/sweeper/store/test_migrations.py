@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from sweeper.errors import DatabaseError
@@ -57,6 +60,18 @@ def test_every_table_and_column_is_explained(engine: Engine) -> None:
 def test_every_view_can_be_asked(engine: Engine, view: str) -> None:
     with engine.connect() as connection:
         assert connection.execute(text(f"SELECT * FROM sweeper.{view}")).all() == []
+
+
+def test_every_revision_is_in_a_file_of_its_name_and_follows_the_one_before() -> None:
+    folder = Path(migrations.__file__).parent
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    chain = list(ScriptDirectory.from_config(config).walk_revisions())[::-1]
+    assert [script.revision for script in chain] == sorted(
+        Path(script.path).name.partition("_")[0] for script in chain
+    )
+    assert len(chain) == len(list((folder / "versions").glob("0*.py")))
+    assert chain[-1].revision == migrations.head()
 
 
 def test_an_upgrade_is_safe_to_repeat(empty_url: str) -> None:
