@@ -153,7 +153,7 @@ def _overview(connection: Connection, row: Row[Any]) -> SweepOverview:
         logs=tuple(str(sweep_file(root)) for root in roots(connection, row)),
         studies=studies,
         in_flight=_flights(connection, row),
-        warnings=(*_without_baseline(row.name, task, studies), *_mixed(connection, row.id)),
+        warnings=(*_without_baseline(row, task, studies), *_mixed(connection, row.id)),
     )
 
 
@@ -190,15 +190,18 @@ def _flight(sweep: str, rows: list[Row[Any]]) -> Flight:
     )
 
 
-def _without_baseline(name: str, task: str, studies: tuple[StudyOverview, ...]) -> list[str]:
+def _without_baseline(
+    sweep_row: Row[Any], task: str, studies: tuple[StudyOverview, ...]
+) -> list[str]:
     repeats = {study.repeat for study in studies}
     missing = repeats - {study.repeat for study in studies if study.method == "baseline"}
-    if not missing:
+    if not missing or sweep_row.confirms is not None:  # what trains choices again adds nothing
         return []
     budget = max(study.budget for study in studies)
+    where = f"--sweep {sweep_row.name} --task {task}"
     return [
         "no baseline in this sweep, so no gain can be told; add it with "
-        f"`sweeper launch --sweep {name} --task {task} --method baseline --budget {budget}`"
+        f"`sweeper launch {where} --method baseline --budget {budget}`"
     ]
 
 

@@ -13,6 +13,7 @@ from sweeper.comparison.comparison import compare_sweep
 from sweeper.comparison.evidence import read_evidence
 from sweeper.errors import PlanError
 from sweeper.queries import run_query
+from sweeper.store.overview import read_overviews
 from tests.sweeper.confirmed import confirm, finish_child
 from tests.sweeper.synthetic import BEST, DIVERGED, PRUNED, copy_search, fill, miou_of
 
@@ -62,21 +63,29 @@ def test_a_dearer_search_is_cut_where_its_steps_are_paid_for(confirmed: Engine) 
     assert (cuts.chosen["kd"].number, cuts.chosen["kd"].seconds) == (best, ended[best])
 
 
-def test_only_what_is_not_confirmed_yet_is_trained(confirmed: Engine) -> None:
-    with confirmed.begin() as connection:  # its best comes late, so that the cut finds another
-        query = "UPDATE sweeper.trial t SET value = 99 FROM sweeper.study y JOIN sweeper.sweep s "
-        query += "ON s.id = y.sweep_id WHERE y.id = t.study_id AND s.name = 'demo' AND number = 7"
-        connection.execute(text(query + " AND y.method = 'kd'"))
-    trained(confirmed)
-    runs = run_query(confirmed, "axes", "demo")
-    counts = runs.groupby(["axis", "method"]).size().to_dict()
+LATE = """UPDATE sweeper.trial t SET value = 99 FROM sweeper.study y
+          WHERE y.id = t.study_id AND y.method = 'kd' AND t.number = 7"""
+
+
+def test_only_what_is_not_confirmed_yet_is_trained(engine: Engine) -> None:
+    """The best of kd comes so late that the cut finds another."""
+    fill(engine)
+    with engine.begin() as connection:
+        connection.execute(text(LATE))
+    confirm(engine, SEEDS)
+    trained(engine)
+    runs = run_query(engine, "axes", "demo")
     longer = {(f"training-{n}x", m): 3 for n in ("1.5", "2") for m in ("baseline", "kd")}
-    assert counts in (longer, longer | {("tuning", "kd"): 3})
-    stage = run_query(confirmed, "confirmations", "demo")
+    assert runs.groupby(["axis", "method"]).size().to_dict() == longer | {("tuning", "kd"): 3}
+    stage = run_query(engine, "confirmations", "demo")
     assert set(runs["seed"]) == set(stage[stage["method"] == "kd"]["seed"])
-    with confirmed.connect() as connection:
-        steps = [row.protocol["task"]["schedule"]["steps"] for row in find_axes(connection, "demo")]
-    assert steps == [80, 120, 160]
+    found = compare_sweep(engine, "demo").tuning_matched.set_index("method").loc["kd"]
+    assert (found["trials"], found["n"]) == ([BEST], 3)
+    assert found["mean"] == pytest.approx(found["mean_equal_trials"] - 1.0)
+    with engine.connect() as connection:
+        rows = find_axes(connection, "demo")
+        assert not any(each.warnings for each in read_overviews(connection))
+    assert [row.protocol["task"]["schedule"]["steps"] for row in rows] == [80, 120, 160]
 
 
 def test_a_second_declaration_is_the_first(confirmed: Engine) -> None:
