@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select
 
-from sweeper.candidates import chosen_before
+from sweeper.candidates import chosen_before, refuse_other_code
+from sweeper.confirming import CodeOf, refuse_child
 from sweeper.declaring import BASELINE, Launch
 from sweeper.errors import PlanError
 from sweeper.names import search_name
@@ -55,20 +56,23 @@ class Cuts:
 
 def find_axes(connection: Connection, name: str) -> list[Row[Any]]:
     """Return the rows of a sweep's axes; PlanError where it has no confirmation to stand beside."""
-    parent = find_sweep(connection, name)
-    declared = find_children(connection, parent.id)
-    if not declared:
-        raise PlanError(f"sweep {name} has no confirmation yet: sweeper confirm {name} --axes")
-    return find_children(connection, declared[0].id)
+    _, stage = _stage_of(connection, name)
+    return find_children(connection, stage.id)
+
+
+def check_code(connection: Connection, name: str, code_of: CodeOf) -> None:
+    """Raise ProtocolMismatch where a method's code here is not the one that was searched with."""
+    parent, stage = _stage_of(connection, name)
+    incumbents = stage.protocol["confirmation"]["incumbents"]
+    refuse_other_code(chosen_before(connection, parent, incumbents), code_of)
 
 
 def declare_axes(engine: Engine, name: str, costs: StepCosts, cuts: Cuts) -> list[Row[Any]]:
     """Store the axes of a sweep, unless they are declared already, and return their rows."""
     with engine.begin() as connection:
-        parent = find_sweep(connection, name)
+        parent, stage = _stage_of(connection, name)
         connection.execute(select(sweep.c.id).where(sweep.c.id == parent.id).with_for_update())
         if not find_axes(connection, name):
-            stage = find_children(connection, parent.id)[0]
             _declare_tuning(connection, parent, stage, costs, cuts)
             for axis, length in LENGTHS.items():
                 _declare_longer(connection, parent, stage, axis, length)
@@ -84,6 +88,16 @@ def go_on(engine: Engine, axis: Row[Any], who: Launch) -> None:
         connection.execute(insert(launch).values(sweep_id=axis.id, **vars(who)))
 
 
+def _stage_of(connection: Connection, name: str) -> tuple[Row[Any], Row[Any]]:
+    """Return the rows of a sweep and of its first confirmation."""
+    parent = find_sweep(connection, name)
+    refuse_child(parent)
+    declared = find_children(connection, parent.id)
+    if not declared:
+        raise PlanError(f"sweep {name} has no confirmation yet: sweeper confirm {name} --axes")
+    return parent, declared[0]
+
+
 def _declare_tuning(
     connection: Connection, parent: Row[Any], stage: Row[Any], costs: StepCosts, cuts: Cuts
 ) -> None:
@@ -93,8 +107,8 @@ def _declare_tuning(
     row = stages.add_axis(connection, stage, TUNING, terms)
     for search in chosen_before(connection, parent, incumbents):
         name = search_name(search.method, search.repeat)
-        cut = cuts.chosen.get(name)
-        if cut is not None and cut.number not in (0, incumbents[name]):
+        cut, known = cuts.chosen.get(name), stages.configurations(search, incumbents[name])
+        if cut is not None and cut.number not in known.values():
             _plan(connection, row, search, cut.number)
 
 

@@ -91,9 +91,12 @@ class Reported:
 def find_stage(connection: Connection, wanted: Confirmation) -> Row[Any] | None:
     """Return the stage to go on with, None where a new one is to be declared.
 
-    Raises ProtocolMismatch, field by field, where what is asked for is not what was declared.
+    Raises ProtocolMismatch, field by field, where what is asked for is not what was declared;
+    PlanError for what confirms a sweep itself.
     """
-    declared = find_children(connection, find_sweep(connection, wanted.sweep).id)
+    parent = find_sweep(connection, wanted.sweep)
+    refuse_child(parent)
+    declared = find_children(connection, parent.id)
     if not declared:
         if wanted.more:
             raise PlanError(f"--more: {wanted.sweep} has no confirmation yet; leave it out")
@@ -144,9 +147,7 @@ def _declare(
     reported: Reported,
     code_of: CodeOf | None,
 ) -> Row[Any]:
-    if parent.confirms is not None:
-        raise PlanError(f"{parent.name} is a confirmation itself; name the sweep it confirms")
-    _refuse_numerics(parent, reported)
+    refuse_numerics(parent, reported.fingerprint)
     earlier = find_children(connection, parent.id)
     if earlier:
         known = earlier[-1].protocol["confirmation"]
@@ -259,9 +260,19 @@ def _is_same(name: str, declared: Any, value: Any) -> bool:
     return bool(declared == value)
 
 
-def _refuse_numerics(parent: Row[Any], reported: Reported) -> None:
+def refuse_child(row: Row[Any]) -> None:
+    """Raise PlanError for a stage or an axis (`row` of the table `sweep`)."""
+    if row.confirms is not None:
+        raise PlanError(
+            f"{row.name} is part of a confirmation itself; name the sweep it belongs to: "
+            f"{row.name.partition(':')[0]}"
+        )
+
+
+def refuse_numerics(parent: Row[Any], fingerprint: str) -> None:
+    """Raise ProtocolMismatch where this version or these data are not what was searched with."""
     frozen = parent.protocol["numerics"]["version"], parent.protocol["data_fingerprint"]
-    here = NUMERICS_VERSION, reported.fingerprint
+    here = NUMERICS_VERSION, fingerprint
     if frozen != here:
         raise ProtocolMismatch(
             f"sweep {parent.name} was searched with (numerics, data) = {frozen}, here they are "

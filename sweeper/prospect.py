@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from sweeper.confirming import refuse_child
 from sweeper.declaring import BASELINE, num_searches
 from sweeper.errors import PlanError
 from sweeper.launching import Request, check
@@ -120,13 +121,12 @@ class _Left:
 
     studies: Sequence[log.Study]  # of the search, those that go on
     stages: Sequence[Any]
-    stage_studies: Sequence[log.Study]
+    confirmed: Mapping[int, tuple[log.Study, Plan]]  # by id: those of the stages and their axes
     open_trials: Sequence[log.OpenTrial]  # of both
 
     @classmethod
     def of(cls, row: Any, place: Place) -> _Left:
-        if row.confirms is not None:
-            raise PlanError(f"{row.name} is a confirmation itself; name the sweep it confirms")
+        refuse_child(row)
         with place.engine.connect() as connection:
             studies = [s for s in log.studies(connection, row.id) if s.state == "active"]
             if not studies:
@@ -135,12 +135,17 @@ class _Left:
                     f"see `sweeper status {row.name}`"
                 )
             stages = find_children(connection, row.id)
-            confirmed = [s for stage in stages for s in log.studies(connection, stage.id)]
-            known = [study.id for study in (*studies, *confirmed)]
+            axes = [axis for stage in stages for axis in find_children(connection, stage.id)]
+            confirmed = {
+                study.id: (study, plan_of(each.protocol))
+                for each in (*stages, *axes)
+                for study in log.studies(connection, each.id)
+            }
+            known = [*(study.id for study in studies), *confirmed]
             return cls(
                 studies=studies,
                 stages=stages,
-                stage_studies=confirmed,
+                confirmed=confirmed,
                 open_trials=log.open_trials(connection, known),
             )
 
@@ -165,23 +170,23 @@ class _Left:
         )
 
     def confirmations(self, paces: Mapping[str, Pace]) -> list[Search]:
-        """Return what is left of the stages that are declared, of which there is one or more."""
-        plan = plan_of(self.stages[-1].protocol)
-        methods = {study.id: study.method for study in self.stage_studies}
+        """Return what is left of the stages and axes that are declared."""
         found: dict[tuple[int, int], list[log.OpenTrial]] = {}
         for trial in self.open_trials:
-            if trial.study_id in methods:
+            if trial.study_id in self.confirmed:
                 found.setdefault((trial.seed or 0, trial.study_id), []).append(trial)
+        groups: dict[tuple[int, Plan], int] = {}  # only runs of one seed and length share cohorts
         return [
             Search(
-                pace=paces[methods[study_id]],
+                pace=paces[study.method],
                 plan=plan,
                 brackets=range(0),
-                group=seed,
+                group=groups.setdefault((seed, plan), len(groups)),
                 open=_standings(trials, plan),
             )
             for (seed, study_id), trials in found.items()
-            if methods[study_id] in paces
+            for study, plan in [self.confirmed[study_id]]
+            if study.method in paces
         ]
 
 

@@ -9,7 +9,7 @@ from sweeper.errors import SweeperError
 from sweeper.names import study_name, trial_name
 
 PATTERN = re.compile(
-    r"(?P<sweep>[A-Za-z0-9._-]{1,64}(?::confirm-\d)?)"
+    r"(?P<sweep>[A-Za-z0-9._-]{1,64}(?::[a-z][a-z0-9.-]*)?)"
     r"(?:/(?P<method>[A-Za-z0-9._+-]+)(?:@(?P<repeat>[1-9]\d{0,8}))?(?:#(?P<number>\d{1,9}))?)?"
 )
 

@@ -23,7 +23,7 @@ from trainers.errors import MethodError
 from trainers.methods import load_method
 from trainers.models import SegmentationNet, build_net
 from trainers.preparing import preparation_name
-from trainers.segment import Control, Member, Segment
+from trainers.segment import Control, Ending, Member, Segment
 from trainers.tasks import Net, Task
 
 LEAST_STEPS, MOST_STEPS = 4, 30
@@ -51,7 +51,8 @@ class Probe:
     def step_seconds(self, method: str, cohort: int, steps: int | None = None) -> float:
         """Return the seconds of a step of `cohort` members at published values, all together.
 
-        The median of `steps` steps, or as many as the schedule has; None: of a few.
+        The median of `steps` steps, or as many as the schedule has; None: of a few. Raises
+        MethodError where the method fails.
         """
         began = time.perf_counter()
         marks: list[float] = []
@@ -61,7 +62,11 @@ class Probe:
 
         control = Control(on_progress=lambda _: self._mark(marks), should_stop=is_enough)
         stop = min(MOST_STEPS if steps is None else steps + WARM + 1, self.task.schedule.steps)
-        self._trainer.run(self._segment(method, cohort, stop), control)
+        outcome = self._trainer.run(self._segment(method, cohort, stop), control)
+        failed = [m.reason for m in outcome.members if m.ending is Ending.FAILED]
+        if failed:
+            why = (failed[0] or "").partition("\n")[0]
+            raise MethodError(f"method {method} failed while its steps were timed: {why}")
         gaps = [after - before for before, after in pairwise(marks)]
         return median(gaps[WARM:] or gaps or [marks[0] - began])
 

@@ -135,7 +135,7 @@ def _misjudged(whole: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd.DataF
     All brackets at once, with what `Plan.promoted` says of one: the best go on, and of equals the
     lower number. A row a trial and rung.
     """
-    wrong = []
+    wrong = [whole[:0].assign(rung=0)]  # a plan with one rung judges nobody
     for rung, step in enumerate(plan.rung_steps[:-1]):
         values = rungs.loc[rungs["rung"] == rung, [*TRIAL, "miou"]]
         trials = whole[JUDGED].merge(values, on=TRIAL, how="left").assign(rung=rung)

@@ -85,7 +85,8 @@ def look_at_lead(evidence: Evidence) -> Look:
 
 def look_at_provenance(evidence: Evidence) -> Look:
     """Every launch says who, with which software, on what; from one clean checkout."""
-    launches = rows_of(evidence.launches)
+    named = [evidence.name, *(stage.name for stage in evidence.stages)]  # no verdict rests on axes
+    launches = rows_of(evidence.launches[evidence.launches["sweep"].isin(named)])
     faults = [f"no launch of {name} is on record" for name in _unlaunched(evidence)]
     faults += [f for row in launches for f in _launch_faults(row)]
     faults += _mixed(launches)

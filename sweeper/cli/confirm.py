@@ -85,13 +85,15 @@ def command(**given: Any) -> None:
         more=given["more"],
     )
     means, root = _prepare(store, wanted, given)
-    from sweeper.cli.start import start_confirmation
+    from sweeper.cli.again import Again
 
-    code = start_confirmation(store, wanted, means, root)
-    if given["axes"] and code == 0:
+    again = Again.of(store, wanted.sweep, means, root)
+    stage = again.declare(wanted)
+    code = again.drive(stage)
+    if given["axes"] and again.is_done(stage):
         from sweeper.cli.start_axes import start_axes
 
-        code = start_axes(store, wanted.sweep, means, root)
+        code = start_axes(again) or code
     sys.exit(code)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import sys
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -94,9 +93,7 @@ class SweeperGroup(click.Group):
         name = prog_name or "sweeper"
         if not standalone_mode:
             return super().main(args, name, complete_var, standalone_mode=False, **extra)
-        code = self._exit_code(args, name, complete_var, extra)
-        gc.freeze()  # or Python would look for garbage in all that it is about to leave: 0.3 s
-        sys.exit(code)
+        sys.exit(self._exit_code(args, name, complete_var, extra))
 
     def _exit_code(
         self,

@@ -57,7 +57,6 @@ def verdict_sheet(comparison: Comparison, stamps: Sequence[str]) -> Sheet:
             "paired": comparison.paired,
             "claim": comparison.claim,
             "seed_correlation": None if found is None else found.seed_correlation,
-            "warnings": comparison.warnings,
         },
     )
 
@@ -107,6 +106,7 @@ def _about(comparison: Comparison, stamps: Sequence[str]) -> dict[str, Any]:
         "task": evidence.task,
         "budget": evidence.budget,
         "audit": list(stamps),
+        "warnings": comparison.warnings,
     }
 
 

@@ -3,50 +3,55 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-from sweeper.axes import StepCosts, declare_axes, find_axes, go_on
+from sweeper.axes import StepCosts, check_code, declare_axes, find_axes, go_on
+from sweeper.cli.again import Again
 from sweeper.cli.drive import say
-from sweeper.cli.means import Means
-from sweeper.cli.start import Again
-from sweeper.comparison.axes import cut_searches
+from sweeper.comparison.cuts import cut_searches
 from sweeper.comparison.evidence import Evidence, read_evidence
+from sweeper.launching import code_here
 from sweeper.protocol import task_of
-from sweeper.store.database import Store
 from trainers.devices import choose_device, model_of
 from trainers.probe import Probe
 
 REFERENCE_STEPS = 50  # of a method alone, whose median its cost is reckoned with
 
 
-def start_axes(store: Store, name: str, means: Means, root: Path | None) -> int:
-    """Declare the axes beside a sweep's confirmation, or go on with them; return the exit code."""
-    again = Again.of(store, name, means, root)
-    for row in _declared(store, name, means, root):
-        go_on(store.engine, row, again.who)
+def start_axes(again: Again) -> int:
+    """Declare the axes beside a sweep's confirmation, or go on with them; return the exit code.
+
+    Where an axis lacks a method that is parked or cancelled the others are trained all the same.
+    """
+    rows, worst = _declared(again), 0
+    for row in rows:
+        go_on(again.store.engine, row, again.who)
+    for row in rows:
         code = again.drive(row)
-        if code:
+        worst = worst or code
+        if not again.is_done(row):
             return code
-    return 0
+    return worst
 
 
-def _declared(store: Store, name: str, means: Means, root: Path | None) -> list[Any]:
+def _declared(again: Again) -> list[Any]:
     """Return the rows of the axes, declared now unless they were before."""
-    with store.engine.connect() as connection:
+    engine, name = again.store.engine, again.sweep
+    with engine.connect() as connection:
         rows = find_axes(connection, name)
-    if rows:
-        return rows
-    evidence = read_evidence(store.engine, name)
-    costs = _step_costs(evidence, means, root)
-    return declare_axes(store.engine, name, costs, cut_searches(evidence, costs.seconds))
+        if rows:
+            return rows
+        check_code(connection, name, code_here)
+    evidence = read_evidence(engine, name)
+    costs = _step_costs(evidence, again)
+    return declare_axes(engine, name, costs, cut_searches(evidence, costs.seconds))
 
 
-def _step_costs(evidence: Evidence, means: Means, root: Path | None) -> StepCosts:
+def _step_costs(evidence: Evidence, again: Again) -> StepCosts:
     """Measure a step of every method alone, here and now, one after the other."""
-    device = choose_device(means.device)
+    device = choose_device(again.means.device)
     found = {}
-    with closing(Probe(task_of(evidence.protocol), root, device)) as probe:
+    with closing(Probe(task_of(evidence.protocol), again.root, device)) as probe:
         for method in evidence.methods:
             found[method] = probe.step_seconds(method, 1, REFERENCE_STEPS)
             say(f"a step of {method} alone takes {found[method]:.3g} s")

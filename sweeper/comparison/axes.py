@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sweeper.axes import LENGTHS, PLAIN, TUNING, Cut, Cuts
+from sweeper.axes import LENGTHS, PLAIN, TUNING
+from sweeper.comparison.cuts import search_seconds
 from sweeper.comparison.evidence import Evidence
-from sweeper.comparison.replay import Brackets, Floats, replay
+from sweeper.comparison.replay import Floats
 from sweeper.declaring import BASELINE
-from sweeper.names import search_name
 from sweeper.search.seeds import confirmation_seed
 from sweeper.store.stages import PUBLISHED, TUNED
 
-EQUAL = 1 + 1e-9  # costs summed in another order differ in the last digit
+ALIKE = 0.95  # steps of two methods differ by this much between measurements
 TUNING_COLUMNS = (
     *("method", "seconds_per_step", "search_seconds", "common_seconds", "trials"),
     *("mean_equal_trials", "mean", "sd", "n", "difference"),
@@ -25,19 +25,6 @@ TRAINING_COLUMNS = (
     *("method", "cost", "mean", "n", "baseline_length", "baseline", "difference"),
     *("kd_length", "kd", "kd_difference"),
 )
-
-
-def cut_searches(evidence: Evidence, seconds: Mapping[str, float]) -> Cuts:
-    """Return every compared search cut at the cost of the cheapest whole one.
-
-    `seconds` are those of a method's step alone. A search is replayed as one worker runs it, and a
-    trial counts once its last step is paid for. Steps lost with a worker cost nothing here.
-    """
-    searches = dict(_searches(evidence))
-    costs = {name: seconds[method] for name, (method, _) in searches.items()}
-    common = min(costs[n] * float(s.lengths["steps"].sum()) for n, (_, s) in searches.items())
-    cuts = {name: _cut(each, costs[name], common) for name, (_, each) in searches.items()}
-    return Cuts(common=common, chosen={name: cut for name, cut in cuts.items() if cut is not None})
 
 
 def tuning_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFrame:
@@ -53,7 +40,7 @@ def tuning_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFrame:
     if axis is None or not axis.is_done:
         return pd.DataFrame(columns=TUNING_COLUMNS)
     seconds, cuts = axis.terms["costs"]["seconds"], axis.terms["cuts"]
-    lengths = _search_seconds(evidence, seconds)
+    lengths = search_seconds(evidence, seconds)
     stage_means = _stage_values(evidence, confirmed)
     rows = []
     for method in evidence.methods:
@@ -98,8 +85,9 @@ def training_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFram
 
     Columns: method, cost (of one training, in the baseline's), mean, n; baseline_length (how much
     longer the baseline is trained for that cost, 2 at most), baseline (its mean then, interpolated
-    between the lengths that were trained), difference; kd_length, kd, kd_difference, NaN for what
-    costs less than plain distillation. No rows before the axes are trained.
+    between the lengths that were trained), difference; kd_length, kd, kd_difference. NaN for what
+    costs less than the rival's usual training, by more than two measurements differ. No rows
+    before the axes are trained.
     """
     points = training_points(evidence, confirmed)
     if points.empty:
@@ -123,52 +111,36 @@ def step_seconds(evidence: Evidence) -> Mapping[str, float]:
     return axis.terms["costs"]["seconds"] if axis is not None else {}
 
 
-def notes(evidence: Evidence, axis: str) -> list[str]:
-    """Return what must be read with the table of an axis, `tuning` or `training`."""
+def notes(evidence: Evidence, axis: str, points: pd.DataFrame) -> list[str]:
+    """Return what must be read with the table of an axis; `points` are the `training_points`."""
     terms = evidence.axes[TUNING].terms
-    lines = {
-        "tuning": "Every search was cut where it had cost what the cheapest one did in all: "
-        f"{terms['cuts']['common']:,.0f} s of steps. What it had found by then was confirmed.",
-        "training": "baseline and kd were trained 1.5 and 2 times as long, with the values tuned "
-        "at the usual length; between lengths is interpolated, beyond the longest it stands.",
-    }
+    lines = [
+        "Every search was cut where it had cost what the cheapest one did in all: "
+        f"{terms['cuts']['common']:,.0f} s of steps. What it had found by then was confirmed."
+    ]
+    if axis == "training":
+        rivals = " and ".join(dict.fromkeys(points["method"]))
+        times = " and ".join(f"{length:g}" for length in LENGTHS.values())
+        lines = [
+            f"{rivals}: trained {times} times as long, with the values tuned at the usual length; "
+            "between lengths is interpolated, beyond the longest it stands."
+        ]
+        lines += _short(points)
     return [
-        lines[axis],
+        *lines,
         f"Costs are steps alone, the teacher's pass included, on {terms['costs']['device']}; "
         "preparations and the teacher's own training are not in them.",
         f"Means of the first {terms['seeds']} seeds. This describes; nothing is tested.",
     ]
 
 
-def _searches(evidence: Evidence) -> Iterator[tuple[str, tuple[str, Brackets]]]:
-    """Yield name, method and replayed brackets of every search that the first stage confirms."""
-    trials, rungs = evidence.compared_trials, evidence.rungs
-    found = replay(trials, rungs, evidence.plan, evidence.budget)
-    for method, searches in found.items():
-        for repeat, brackets in enumerate(searches, start=1):
-            name = search_name(method, repeat)
-            if name in evidence.stages[0].incumbents:
-                yield name, (method, brackets)
-
-
-def _cut(search: Brackets, per_step: float, common: float) -> Cut | None:
-    lengths = search.lengths["steps"]
-    begun = np.cumsum(lengths) - lengths
-    ended = per_step * (begun[:, None] + search.offsets["steps"])
-    values = np.where(ended <= common * EQUAL, search.values, -np.inf)
-    if not np.isfinite(values).any():
-        return None
-    number = int(values.argmax())  # of equal ones the first, as where trials are equally many
-    return Cut(number=number, seconds=float(ended.flat[number]))
-
-
-def _search_seconds(evidence: Evidence, seconds: Mapping[str, float]) -> dict[str, float]:
-    """Return the mean cost of a method's searches."""
-    found: dict[str, list[float]] = {}
-    for _, (method, brackets) in _searches(evidence):
-        steps = float(brackets.lengths["steps"].sum())
-        found.setdefault(method, []).append(steps * seconds[method])
-    return {method: float(np.mean(each)) for method, each in found.items()}
+def _short(points: pd.DataFrame) -> list[str]:
+    """Say where rivals have fewer values than at another length."""
+    most = points.groupby("method")["n"].transform("max")
+    return [
+        f"{row['method']} trained {row['length']:g} times as long has only {row['n']} values."
+        for row in points[points["n"] < most].to_dict("records")
+    ]
 
 
 def _tuned_to(
@@ -179,8 +151,8 @@ def _tuned_to(
         return np.empty(0)
     if cut["number"] == evidence.stages[0].incumbents[search]:
         return _of_stage(evidence, confirmed, search, TUNED)
-    if cut["number"] == 0:  # what is published is confirmed once, with the first search
-        return _of_stage(evidence, confirmed, search.partition("@")[0], PUBLISHED)
+    if cut["number"] == 0 and "@" not in search:  # the first search's stage has what is published
+        return _of_stage(evidence, confirmed, search, PUBLISHED)
     return _of_axis(evidence, TUNING, search)
 
 
@@ -211,6 +183,8 @@ def _of_axis(evidence: Evidence, axis: str, search: str) -> Floats:
 def _values(runs: pd.DataFrame, search: str) -> Floats:
     method, _, repeat = search.partition("@")
     mine = runs[(runs["method"] == method) & (runs["repeat"] == int(repeat or 1))]
+    if (mine["state"] == "FAIL").any():  # a part of a sample is another one
+        return np.empty(0)
     return mine["miou"].dropna().to_numpy(dtype=np.float64)
 
 
@@ -221,8 +195,7 @@ def _longer(evidence: Evidence, method: str) -> Iterator[tuple[float, list[Float
 
 
 def _is_trained(evidence: Evidence) -> bool:
-    wanted = (TUNING, *LENGTHS)
-    return all(name in evidence.axes and evidence.axes[name].is_done for name in wanted)
+    return all(name in evidence.axes and evidence.axes[name].is_done for name in LENGTHS)
 
 
 def _training_costs(evidence: Evidence) -> dict[str, float]:
@@ -232,9 +205,9 @@ def _training_costs(evidence: Evidence) -> dict[str, float]:
 
 def _rival(points: pd.DataFrame, cost: float) -> tuple[float, float]:
     """Return how long a rival trains for that cost, its longest at most, and its mean then."""
-    if points.empty or cost < points["cost"].iloc[0]:
+    if points.empty or cost < ALIKE * points["cost"].iloc[0]:
         return np.nan, np.nan
-    at = min(cost, float(points["cost"].iloc[-1]))
+    at = np.clip(cost, points["cost"].iloc[0], points["cost"].iloc[-1])
     length, mean = (np.interp(at, points["cost"], points[name]) for name in ("length", "mean"))
     return float(length), float(mean)
 

@@ -48,7 +48,7 @@ def draw_tuning(matched: pd.DataFrame) -> go.Figure:
 
 def draw_training(matched: pd.DataFrame) -> go.Figure:
     """Return each method beside the baseline and plain distillation trained for as much."""
-    others = matched[matched["method"] != BASELINE]
+    others = matched[(matched["method"] != BASELINE) & matched["difference"].notna()]
     names = [f"{r['method']} {r['cost']:.2f}×" for r in others.to_dict("records")]
     ahead = int((others["difference"] > 0).sum())
     traces = [

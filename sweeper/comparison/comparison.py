@@ -8,9 +8,10 @@ comparison.figures()["verdicts"].show()
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ from sweeper.comparison.values import (
 )
 from sweeper.comparison.verdicts import is_teacher_weak, verdict_table
 from sweeper.declaring import BASELINE
+from sweeper.errors import SweeperError
 from sweeper.statistics.contrasts import Comparisons
 from sweeper.statistics.stages import across_stages
 
@@ -151,7 +153,7 @@ class Comparison:
             f"the baseline's published values came out {loss:.2f} mIoU above its tuned ones, with "
             "which all are compared: against those every difference would be as much smaller"
             for row in rows
-            if (loss := row["published_mean"] - row["mean"]) > 0
+            if (loss := row["published_mean"] - row["mean"]) > _error(row)
         ]
 
     @cached_property
@@ -262,7 +264,7 @@ class Comparison:
 
     def axis_notes(self, axis: str) -> list[str]:
         """Return what must be read with the table of an axis, `tuning` or `training`."""
-        return axes.notes(self.evidence, axis)
+        return axes.notes(self.evidence, axis, self.training_points)
 
     def _in_order(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return rows in the order of the verdicts."""
@@ -288,8 +290,17 @@ TABLES = (
 
 
 def compare_sweep(engine: Engine, name: str) -> Comparison:
-    """Return the comparison of a sweep's methods; SweeperError where there is no such sweep."""
-    return Comparison(read_evidence(engine, name))
+    """Return the comparison of a sweep's methods; SweeperError where there is none."""
+    evidence = read_evidence(engine, name)
+    if not evidence.methods:
+        raise SweeperError(f"sweep {name} has no method: add some with sweeper launch --sweep")
+    return Comparison(evidence)
+
+
+def _error(row: Mapping[Any, Any]) -> float:
+    """Return the standard error of the difference between published and tuned."""
+    sides = ((row["published_sd"], row["published_n"]), (row["sd"], row["n"]))
+    return float(np.sqrt(sum(sd**2 / max(n, 1) for sd, n in sides)))
 
 
 def _is_enough(values: Values) -> bool:

@@ -44,6 +44,9 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
     Raises SweeperError for an unknown name, and while a driver is alive.
     """
     row = find_sweep(connection, name)
+    if row.axis is not None:  # its costs are all axes', and what was read for it is on record there
+        stage = connection.scalar(select(sweep.c.name).where(sweep.c.id == row.confirms))
+        raise SweeperError(f"{name} goes with its confirmation: sweeper delete {stage}")
     stages = _descendants(connection, row.id)
     for each in (row, *stages):
         _refuse_driver(each.name, holder_of(connection, each.id))
@@ -54,7 +57,7 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
     if method is not None and stages:
         raise SweeperError(
             f"sweep {name} is confirmed, and its methods are compared together: delete "
-            f"{', '.join(stage.name for stage in stages)} before one of its methods"
+            f"{', '.join(s.name for s in stages if s.axis is None)} before one of its methods"
         )
     studies = find_studies(connection, row)
     chosen = [each for each in studies if method in (None, each.method)]
@@ -162,7 +165,10 @@ def _note_reading(connection: Connection, removal: Removal) -> None:
     """Keep, with the sweep that a stage confirms, that the reported split was read for it."""
     parent = connection.scalar(select(sweep.c.confirms).where(sweep.c.id == removal.sweep_id))
     if parent is not None:
-        read = select(func.count()).where(confusion.c.study_id.in_(removal.study_ids))
+        theirs = study.c.sweep_id.in_((removal.sweep_id, *removal.stage_ids))
+        read = select(func.count()).where(
+            confusion.c.study_id.in_(select(study.c.id).where(theirs))
+        )
         readings = int(connection.scalar(read) or 0)
         note(connection, parent, "confirmation deleted", name=removal.sweep, readings=readings)
 

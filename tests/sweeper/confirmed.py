@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
+from sweeper.axes import StepCosts, declare_axes
+from sweeper.comparison.cuts import cut_searches
+from sweeper.comparison.evidence import read_evidence
 from sweeper.confirming import Confirmation, Reported, declare_stage
 from sweeper.declaring import Launch
 from sweeper.store.schema import confusion, rung, segment, segment_member, study
@@ -63,6 +67,24 @@ def finish_child(
     with engine.begin() as connection:
         for each in connection.execute(select(study).where(study.c.sweep_id == row.id)).all():
             _finish_confirmations(connection, each, values[each.method], published, images)
+
+
+def declare_axes_of(engine: Engine, seconds: Mapping[str, float], name: str = "demo") -> list[Any]:
+    """Declare the axes of a confirmed sweep whose steps alone take so many seconds."""
+    cuts = cut_searches(read_evidence(engine, name), seconds)
+    return declare_axes(engine, name, StepCosts(device="a device", seconds=seconds), cuts)
+
+
+def train_axes(
+    engine: Engine,
+    values: Mapping[str, Sequence[float]],
+    seconds: Mapping[str, float],
+    gains: Mapping[str, float] = MappingProxyType({}),
+) -> None:
+    """Declare and finish the axes of `demo`: `values` with what each axis adds to them."""
+    for row in declare_axes_of(engine, seconds):
+        gain = gains.get(row.axis, 0.0)
+        finish_child(engine, row, {m: [v + gain for v in each] for m, each in values.items()})
 
 
 def _finish_confirmations(

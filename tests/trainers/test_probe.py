@@ -8,6 +8,8 @@ from contextlib import closing
 import pytest
 
 from tests.trainers.tiny import TASK
+from trainers.errors import MethodError
+from trainers.methods import load_method
 from trainers.probe import Probe
 
 
@@ -25,3 +27,20 @@ def test_a_larger_cohort_takes_longer_a_step(probe: Probe, method: str) -> None:
 def test_an_evaluation_and_a_step_of_the_teacher_take_some_time(probe: Probe) -> None:
     assert probe.evaluation_seconds() > 0
     assert probe.teacher_step_seconds() > 0
+
+
+def test_so_many_steps_as_are_asked_for_are_timed(probe: Probe) -> None:
+    assert probe.step_seconds("kd", 1, steps=3) > 0
+
+
+def test_a_method_with_a_preparation_is_timed_under_one_that_nobody_trained(probe: Probe) -> None:
+    assert probe.step_seconds("ka", 1, steps=1) > 0
+
+
+def test_a_method_that_fails_has_no_time(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(load_method("kd"), "losses", fail)
+    with pytest.raises(MethodError, match="kd failed while its steps were timed.*no such thing"):
+        probe.step_seconds("kd", 1)

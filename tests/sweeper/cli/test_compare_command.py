@@ -10,16 +10,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from sweeper.axes import StepCosts, declare_axes
-from sweeper.comparison.axes import cut_searches
-from sweeper.comparison.evidence import read_evidence
-from tests.sweeper.confirmed import confirm, finish_child
+from tests.sweeper.confirmed import confirm, train_axes
 from tests.sweeper.synthetic import fill
 
 Run = Callable[..., Result]
 SEEDS = {"baseline": [40.0, 40.2, 40.4, 40.2], "kd": [42.0, 42.3], "rdd+cirkd": [38.1, 38.3]}
+ONE_RUNG = """UPDATE sweeper.sweep SET protocol =
+              jsonb_set(protocol, '{plan}', CAST(:plan AS jsonb)) WHERE name = 'demo'"""
 STEP_COSTS = {"baseline": 1.0, "kd": 1.5, "rdd+cirkd": 3.0}
 
 
@@ -29,13 +28,6 @@ def compare(engine: Engine, run: Run) -> Run:
     fill(engine, methods=tuple(SEEDS))
     confirm(engine, SEEDS)
     return lambda *arguments: run("compare", "demo", "--allow-unequal", *arguments)
-
-
-def train_axes(engine: Engine) -> None:
-    costs = StepCosts(device="a device", seconds=STEP_COSTS)
-    cuts = cut_searches(read_evidence(engine, "demo"), STEP_COSTS)
-    for row in declare_axes(engine, "demo", costs, cuts):
-        finish_child(engine, row, {method: values[:2] for method, values in SEEDS.items()})
 
 
 def test_the_table_says_who_is_better_and_what_is_claimed(compare: Run) -> None:
@@ -90,7 +82,7 @@ def test_an_axis_has_a_table_of_its_own_without_verdicts(
     refused = compare("--axis", axis)
     assert refused.exit_code == 2
     assert "sweeper confirm demo --axes" in refused.stderr
-    train_axes(engine)
+    train_axes(engine, {method: values[:2] for method, values in SEEDS.items()}, STEP_COSTS)
     shown = compare("--axis", axis).stdout
     assert "nothing is tested" in shown
     assert "better" not in shown
@@ -99,6 +91,7 @@ def test_an_axis_has_a_table_of_its_own_without_verdicts(
     assert [row["method"] for row in told["methods"]] == ["baseline", "kd", "rdd+cirkd"]
     rows = compare("--axis", axis, "--format", "latex").stdout.splitlines()
     assert {line.count("&") for line in rows if line.endswith(r"\\")} == {7}
+    assert "warnings" in told
 
 
 def test_an_unknown_sweep_is_one_line_with_the_nearest(engine: Engine, run: Run) -> None:
@@ -106,3 +99,20 @@ def test_an_unknown_sweep_is_one_line_with_the_nearest(engine: Engine, run: Run)
     refused = run("compare", "dem")
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
     assert "demo" in refused.stderr
+
+
+def test_a_sweep_without_methods_is_one_line(engine: Engine, run: Run) -> None:
+    fill(engine, methods=())
+    for command in ("compare", "report"):
+        refused = run(command, "demo", *(("-o", "page") if command == "report" else ()))
+        assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+        assert "has no method" in refused.stderr
+
+
+def test_a_plan_with_one_rung_judges_nobody(engine: Engine, compare: Run, run: Run) -> None:
+    plan = json.dumps({"bracket": 8, "rung_steps": [80], "keep": [8], "anchors": 8})
+    with engine.begin() as connection:
+        connection.execute(text(ONE_RUNG), {"plan": plan})
+    assert compare().exit_code == 0
+    assert run("audit", "demo").exit_code == 1  # the trials were judged at a rung that is none now
+    assert run("report", "demo", "-o", "page", "--allow-unequal").exit_code == 0

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from sweeper.confirming import Confirmation, Reported, declare_stage
 from tests.sweeper.cli.conftest import Run
-from tests.sweeper.confirmed import confirm
+from tests.sweeper.confirmed import confirm, declare_axes_of
 from tests.sweeper.driving import WHO
 from tests.sweeper.processes import loaded
 from tests.sweeper.synthetic import leave_in_flight
@@ -82,11 +82,19 @@ def test_of_a_declared_confirmation_its_own_runs_are_left(run: Run, demo: Engine
     assert "2 seeds a configuration, the baseline's 3" in output
 
 
+def test_axes_that_are_declared_are_left_too(run: Run, demo: Engine) -> None:
+    values = {"baseline": [40.0, 42.0], "kd": [41.0, 43.0]}
+    confirm(demo, values)
+    declare_axes_of(demo, {"baseline": 1.0, "kd": 1.0})
+    output = run("plan", "demo").output
+    assert row(output, "confirmation")[1:3] == ["8", f"{2 * 2 * (120 + 160):,}"]
+
+
 def test_a_confirmation_is_not_planned_by_itself(run: Run, demo: Engine) -> None:
     confirm(demo, {"baseline": [40.0, 42.0], "kd": [41.0, 43.0]})
     result = run("plan", "demo:confirm-1")
     assert result.exit_code == 2
-    assert "name the sweep it confirms" in result.stderr
+    assert "name the sweep it belongs to: demo" in result.stderr
 
 
 def test_what_was_never_trained_is_measured(run: Run) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
 from sweeper.audit import run_audit
-from sweeper.axes import StepCosts, declare_axes, find_axes
-from sweeper.comparison.axes import cut_searches
+from sweeper.axes import check_code, find_axes
 from sweeper.comparison.comparison import compare_sweep
+from sweeper.comparison.cuts import cut_searches
 from sweeper.comparison.evidence import read_evidence
-from sweeper.errors import PlanError
+from sweeper.confirming import Confirmation, find_stage
+from sweeper.errors import PlanError, ProtocolMismatch, SweeperError
 from sweeper.queries import run_query
+from sweeper.store.database import Store
+from sweeper.store.dossier import read_dossier
 from sweeper.store.overview import read_overviews
-from tests.sweeper.confirmed import confirm, finish_child
+from sweeper.store.removal import plan_removal, remove
+from sweeper.target import parse_target
+from tests.sweeper.confirmed import confirm, declare_axes_of, train_axes
 from tests.sweeper.synthetic import BEST, DIVERGED, PRUNED, copy_search, fill, miou_of
 
 SEEDS = {
@@ -22,7 +29,10 @@ SEEDS = {
     "kd": [42.0, 42.3, 42.3],
     "rdd": [41.0, 41.5, 41.0],
 }
-COSTS = StepCosts(device="a device", seconds={"baseline": 1.0, "kd": 2.0, "rdd": 8.0})
+SECONDS = {"baseline": 1.0, "kd": 2.0, "rdd": 8.0}
+OF_2X = """study_id = (SELECT y.id FROM sweeper.study y JOIN sweeper.sweep s ON s.id = y.sweep_id
+           WHERE s.axis = 'training-2x' AND y.method = 'baseline') AND number > 0"""
+GAINS = {"tuning": -1.0, "training-1.5x": 1.0, "training-2x": 1.5}
 
 
 @pytest.fixture
@@ -32,13 +42,8 @@ def confirmed(engine: Engine) -> Engine:
     return engine
 
 
-def trained(engine: Engine, costs: StepCosts = COSTS) -> None:
-    evidence = read_evidence(engine, "demo")
-    rows = declare_axes(engine, "demo", costs, cut_searches(evidence, costs.seconds))
-    longer = {"training-1.5x": 1.0, "training-2x": 1.5}
-    for row in rows:
-        gain = longer.get(row.axis, -1.0)
-        finish_child(engine, row, {m: [v + gain for v in SEEDS[m][:3]] for m in SEEDS})
+def trained(engine: Engine, seconds: Mapping[str, float] = SECONDS) -> None:
+    train_axes(engine, {m: SEEDS[m][:3] for m in SEEDS}, seconds, GAINS)
 
 
 def test_searches_of_equal_cost_are_cut_at_their_end(confirmed: Engine) -> None:
@@ -48,7 +53,7 @@ def test_searches_of_equal_cost_are_cut_at_their_end(confirmed: Engine) -> None:
 
 def test_a_dearer_search_is_cut_where_its_steps_are_paid_for(confirmed: Engine) -> None:
     """In the first bracket the first rung comes first, then what goes on, by number."""
-    cuts = cut_searches(read_evidence(confirmed, "demo"), COSTS.seconds)
+    cuts = cut_searches(read_evidence(confirmed, "demo"), SECONDS)
     numbers = range(16)
     own = {n: 35 if n in DIVERGED else 26 if n in PRUNED else 11 if n == 9 else 80 for n in numbers}
     assert cuts.common == sum(own.values())
@@ -90,10 +95,8 @@ def test_only_what_is_not_confirmed_yet_is_trained(engine: Engine) -> None:
 
 def test_a_second_declaration_is_the_first(confirmed: Engine) -> None:
     trained(confirmed)
-    evidence = read_evidence(confirmed, "demo")
-    other = StepCosts(device="another", seconds=dict.fromkeys(SEEDS, 1.0))
-    declare_axes(confirmed, "demo", other, cut_searches(evidence, other.seconds))
-    assert read_evidence(confirmed, "demo").axes["tuning"].terms["costs"]["device"] == "a device"
+    declare_axes_of(confirmed, dict.fromkeys(SEEDS, 1.0))
+    assert read_evidence(confirmed, "demo").axes["tuning"].terms["costs"]["seconds"] == SECONDS
 
 
 def test_without_a_confirmation_there_is_nothing_to_stand_beside(engine: Engine) -> None:
@@ -105,7 +108,7 @@ def test_without_a_confirmation_there_is_nothing_to_stand_beside(engine: Engine)
 def test_each_method_stands_beside_rivals_trained_for_as_much(confirmed: Engine) -> None:
     """The baseline's means are 40.2, 41.2, 41.7; kd's 42.2, 43.2, 43.7, from a cost of 1.2 on."""
     seconds = {"baseline": 1.0, "kd": 1.2, "rdd": 1.8}
-    trained(confirmed, StepCosts(device="a device", seconds=seconds))
+    trained(confirmed, seconds)
     found = compare_sweep(confirmed, "demo").training_matched.set_index("method")
     assert found.loc["baseline", "baseline"] == pytest.approx(40.2)
     assert np.isnan(found.loc["baseline", "kd"])
@@ -142,7 +145,7 @@ def test_each_of_several_searches_is_cut_and_counts_once(engine: Engine) -> None
         copy_search(engine, 1, repeat)
     copy_search(engine, 2, 2)
     confirm(engine, {"baseline": [41.0, 41.5, 42.0], "kd": [43.0, 42.5]})
-    trained(engine, StepCosts(device="a device", seconds={"baseline": 1.0, "kd": 1.0}))
+    trained(engine, {"baseline": 1.0, "kd": 1.0})
     comparison = compare_sweep(engine, "demo")
     found = comparison.tuning_matched.set_index("method")
     assert found["n"].to_dict() == {"baseline": 6, "kd": 2}
@@ -158,6 +161,78 @@ def test_the_ledger_says_that_the_reported_split_was_read_for_them(confirmed: En
     findings = {finding.rule.name: finding for finding in run_audit(evidence).findings}
     assert any(f"beside them {number} runs" in each.evidence for each in findings.values())
     assert len(compare_sweep(confirmed, "demo").evidence.readings) == len(evidence.confirmations)
+
+
+def change(engine: Engine, statement: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_a_configuration_with_a_failed_run_has_no_mean(confirmed: Engine) -> None:
+    trained(confirmed)
+    change(confirmed, f"UPDATE sweeper.trial SET state = 'FAIL', value = NULL WHERE {OF_2X}")
+    comparison = compare_sweep(confirmed, "demo")
+    found = comparison.training_points.set_index(["method", "length"])["n"]
+    assert (found["baseline", 2.0], found["kd", 2.0]) == (0, 3)
+    assert np.isnan(comparison.training_matched.set_index("method").loc["rdd", "baseline"])
+    assert "baseline trained 2 times as long has only 0 values." in comparison.axis_notes(
+        "training"
+    )
+
+
+def test_a_step_as_quick_as_the_baselines_is_compared_with_it(engine: Engine) -> None:
+    fill(engine, methods=("baseline", "rdd"))
+    confirm(engine, {m: SEEDS[m] for m in ("baseline", "rdd")})
+    train_axes(engine, {"baseline": SEEDS["baseline"][:3]}, {"baseline": 1.0, "rdd": 0.98})
+    comparison = compare_sweep(engine, "demo")
+    found = comparison.training_matched.set_index("method").loc["rdd"]
+    assert found["difference"] == pytest.approx(41.1667 - 40.2, abs=1e-3)
+    assert comparison.axis_notes("training")[0].startswith("baseline: trained 1.5 and 2 times")
+
+
+def test_what_is_part_of_a_confirmation_has_none_itself(confirmed: Engine) -> None:
+    trained(confirmed)
+    with confirmed.connect() as connection:
+        for name in ("demo:confirm-1", "demo:tuning"):
+            with pytest.raises(PlanError, match="name the sweep it belongs to: demo"):
+                find_axes(connection, name)
+            with pytest.raises(PlanError, match="name the sweep it belongs to: demo"):
+                find_stage(connection, Confirmation(sweep=name))
+
+
+def test_other_code_than_the_searches_had_is_refused(confirmed: Engine) -> None:
+    with (
+        confirmed.connect() as connection,
+        pytest.raises(ProtocolMismatch, match="kd: the code here is not"),
+    ):
+        check_code(connection, "demo", lambda method: "other" if method == "kd" else "code")
+
+
+def test_an_axis_goes_with_its_stage_whose_readings_stay_on_record(store: Store) -> None:
+    fill(store.engine)
+    confirm(store.engine, SEEDS)
+    train_axes(store.engine, {m: SEEDS[m][:3] for m in SEEDS}, SECONDS)
+    with store.engine.connect() as connection:
+        with pytest.raises(SweeperError, match="goes with its confirmation: sweeper delete demo:"):
+            plan_removal(connection, "demo:training-2x")
+        with pytest.raises(SweeperError, match="delete demo:confirm-1 before one of its methods"):
+            plan_removal(connection, "demo", "kd")
+        removal = plan_removal(connection, "demo:confirm-1")
+    read = len(run_query(store.engine, "confirmations")) + len(run_query(store.engine, "axes"))
+    remove(store, removal)
+    [event] = read_evidence(store.engine, "demo").events["detail"].tail(1)
+    assert event["readings"] == read
+    assert run_query(store.engine, "axes").empty
+
+
+@pytest.mark.parametrize("axis", ["tuning", "training-1.5x"])
+def test_its_runs_are_called_and_shown_as_any_trial(confirmed: Engine, axis: str) -> None:
+    trained(confirmed)
+    target = parse_target(f"demo:{axis}/kd@1#2")
+    assert (target.sweep, target.number) == (f"demo:{axis}", 2)
+    if axis != "tuning":
+        with confirmed.connect() as connection:
+            assert read_dossier(connection, target).state == "COMPLETE"
 
 
 def test_the_verdicts_do_not_know_of_them(confirmed: Engine) -> None:
