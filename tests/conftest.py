@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,14 @@ from sweeper.store.initialise import initialise
 from tests.servers import end, execute_on, home_in, new_database, url_of
 
 TEMPLATE = "template_store"
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, and let what is started hear it, where a shell has begun this in its background.
+
+    There it is ignored, by every child too, and tests that interrupt one would wait for ever.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
