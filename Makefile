@@ -10,7 +10,7 @@ demo: $(INSTALLED) ## search baseline, kd and rdd on generated scenes, then show
 	$(BIN)/sweeper query leaderboard --sweep shapes
 
 test: check ## everything that must hold; continuous integration runs this and nothing else
-	$(BIN)/pytest -q -rs
+	$(BIN)/pytest -q -rs -n 2 --dist loadfile
 
 check: $(INSTALLED) ## style and types only
 	$(BIN)/ruff check .
