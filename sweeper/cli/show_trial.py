@@ -35,6 +35,8 @@ def repeat_command(dossier: Dossier) -> str:
     for name in sorted(dossier.params, key=parameter_order):
         words += ["--set", f"{name}={_exact(dossier.params[name])}"]
     words += ["--seed", str(dossier.seed)]
+    if dossier.is_longer:
+        words += ["--steps", str(dossier.last_step)]
     if dossier.data_root is not None:
         words += ["--data-root", dossier.data_root]
     if dossier.deterministic:

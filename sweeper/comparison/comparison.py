@@ -290,8 +290,11 @@ TABLES = (
 
 
 def compare_sweep(engine: Engine, name: str) -> Comparison:
-    """Return the comparison of a sweep's methods; SweeperError where there is none."""
+    """Return the comparison of a sweep's methods; SweeperError where it has none to compare."""
     evidence = read_evidence(engine, name)
+    if "confirmation" in evidence.protocol:
+        family = name.partition(":")[0]
+        raise SweeperError(f"{name} is part of a confirmation: compare its sweep, {family}")
     if not evidence.methods:
         raise SweeperError(f"sweep {name} has no method: add some with sweeper launch --sweep")
     return Comparison(evidence)

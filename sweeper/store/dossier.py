@@ -76,7 +76,8 @@ class Dossier:
     seed: int  # of its training
     deterministic: bool
     teacher: str | None  # file of its weights, where the sweep has needed one
-    last_step: int  # of the task's schedule
+    last_step: int  # of its schedule
+    is_longer: bool  # than the task's own: it was trained at equal cost
     params: Mapping[str, float]
     published: Mapping[str, float]
     origin: str
@@ -135,6 +136,7 @@ def _protocol_of(sweep_row: Row[Any], own_seed: int | None, repeat: int) -> dict
         "seed": training_seed(sweep_row.seed, repeat) if own_seed is None else own_seed,
         "deterministic": protocol["numerics"]["deterministic"],
         "last_step": protocol["plan"]["rung_steps"][-1],
+        "is_longer": "length" in protocol.get("axis", {}),
     }
 
 

@@ -77,12 +77,13 @@ def test_the_suffix_of_a_file_gives_its_format(compare: Run, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("axis", ["tuning", "training"])
 def test_an_axis_has_a_table_of_its_own_without_verdicts(
-    engine: Engine, compare: Run, axis: str
+    engine: Engine, compare: Run, run: Run, axis: str
 ) -> None:
     refused = compare("--axis", axis)
     assert refused.exit_code == 2
     assert "sweeper confirm demo --axes" in refused.stderr
     train_axes(engine, {method: values[:2] for method, values in SEEDS.items()}, STEP_COSTS)
+    assert "compare its sweep, demo" in run("compare", "demo:tuning").stderr
     shown = compare("--axis", axis).stdout
     assert "nothing is tested" in shown
     assert "better" not in shown

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from sweeper.audit import run_audit
 from sweeper.axes import check_code, find_axes
+from sweeper.cli.show_trial import repeat_command
 from sweeper.comparison.comparison import compare_sweep
 from sweeper.comparison.cuts import cut_searches
 from sweeper.comparison.evidence import read_evidence
@@ -232,7 +233,9 @@ def test_its_runs_are_called_and_shown_as_any_trial(confirmed: Engine, axis: str
     assert (target.sweep, target.number) == (f"demo:{axis}", 2)
     if axis != "tuning":
         with confirmed.connect() as connection:
-            assert read_dossier(connection, target).state == "COMPLETE"
+            dossier = read_dossier(connection, target)
+        assert dossier.state == "COMPLETE"
+        assert "--steps 120" in repeat_command(dossier)
 
 
 def test_the_verdicts_do_not_know_of_them(confirmed: Engine) -> None:
