@@ -173,7 +173,7 @@ class Diverging:
 
 
 @pytest.mark.parametrize(
-    ("key", "parked"), [("preparation", {"ka"}), ("student", {"ka", "kd"})], ids=str
+    ("key", "parked"), [("preparation", {"ka"}), ("student", {"ka", "kd"})], ids=["ka", "all"]
 )
 def test_what_cannot_be_trained_parks_those_who_need_it_and_others_go_on(
     store: Store, tmp_path: Path, trainer: Trainer, key: str, parked: set[str]
