@@ -12,18 +12,16 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select
+from sqlalchemy import Connection, Engine, Row
 
 from sweeper.candidates import chosen_before, refuse_other_code
 from sweeper.confirming import CodeOf, refuse_child
-from sweeper.declaring import BASELINE, Launch
+from sweeper.declaring import BASELINE
 from sweeper.errors import PlanError
 from sweeper.names import search_name
-from sweeper.search.seeds import confirmation_seed
-from sweeper.steering import resume
+from sweeper.search.seeds import confirmation_seeds
 from sweeper.store import log, stages
-from sweeper.store.lookup import find_children, find_sweep
-from sweeper.store.schema import launch, sweep
+from sweeper.store.lookup import find_children, find_sweep, lock_sweep
 
 PLAIN = "kd"  # with the baseline the rivals that longer training makes as dear as the others
 TUNING = "tuning"
@@ -70,22 +68,13 @@ def check_code(connection: Connection, name: str, code_of: CodeOf) -> None:
 def declare_axes(engine: Engine, name: str, costs: StepCosts, cuts: Cuts) -> list[Row[Any]]:
     """Store the axes of a sweep, unless they are declared already, and return their rows."""
     with engine.begin() as connection:
+        lock_sweep(connection, name)
         parent, stage = _stage_of(connection, name)
-        connection.execute(select(sweep.c.id).where(sweep.c.id == parent.id).with_for_update())
         if not find_axes(connection, name):
             _declare_tuning(connection, parent, stage, costs, cuts)
             for axis, length in LENGTHS.items():
                 _declare_longer(connection, parent, stage, axis, length)
         return find_axes(connection, name)
-
-
-def go_on(engine: Engine, axis: Row[Any], who: Launch) -> None:
-    """Note a launch of an axis; a pause ends with it, and what was parked goes on."""
-    with engine.begin() as connection:
-        stages.unpark(connection, axis.id)
-        if axis.paused_by is not None:
-            resume(connection, axis.id, who.who)
-        connection.execute(insert(launch).values(sweep_id=axis.id, **vars(who)))
 
 
 def _stage_of(connection: Connection, name: str) -> tuple[Row[Any], Row[Any]]:
@@ -132,4 +121,4 @@ def _seeds(row: Row[Any]) -> list[int]:
     """Return the first stage's seeds that every method has."""
     terms = row.protocol["confirmation"]
     fewest = min(terms["seeds"], terms["baseline_seeds"])
-    return [confirmation_seed(row.seed, terms["stage"], index) for index in range(fewest)]
+    return confirmation_seeds(row.seed, terms["stage"], fewest)

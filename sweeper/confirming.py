@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select
+from sqlalchemy import Connection, Engine, Row, insert
 
 from sweeper.candidates import (
     candidates,
@@ -23,12 +23,12 @@ from sweeper.candidates import (
 )
 from sweeper.declaring import BASELINE, Launch
 from sweeper.errors import PlanError, ProtocolMismatch
-from sweeper.names import search_name
-from sweeper.search.seeds import confirmation_seed
+from sweeper.names import family_name, search_name
+from sweeper.search.seeds import confirmation_seeds
 from sweeper.steering import resume
 from sweeper.store import log, stages
-from sweeper.store.lookup import find_children, find_sweep
-from sweeper.store.schema import launch, sweep
+from sweeper.store.lookup import find_children, find_sweep, lock_sweep
+from sweeper.store.schema import launch
 from trainers.numerics import NUMERICS_VERSION
 
 CodeOf = Callable[[str], str]
@@ -128,16 +128,20 @@ def declare_stage(
     is not finished, one without a trial that came to its end, a baseline.
     """
     with engine.begin() as connection:
-        parent = find_sweep(connection, wanted.sweep)
-        connection.execute(select(sweep.c.id).where(sweep.c.id == parent.id).with_for_update())
+        parent = lock_sweep(connection, wanted.sweep)
         row = find_stage(connection, wanted)
         if row is None:
             row = _declare(connection, parent, wanted, reported, code_of)
-        stages.unpark(connection, row.id)
-        if row.paused_by is not None:
-            resume(connection, row.id, who.who)
-        connection.execute(insert(launch).values(sweep_id=row.id, **vars(who)))
+        go_on(connection, row, who)
     return row
+
+
+def go_on(connection: Connection, row: Row[Any], who: Launch) -> None:
+    """Note a launch of a stage or an axis: a pause ends with it, and what was parked goes on."""
+    stages.unpark(connection, row.id)
+    if row.paused_by is not None:
+        resume(connection, row.id, who.who)
+    connection.execute(insert(launch).values(sweep_id=row.id, **vars(who)))
 
 
 def _declare(
@@ -172,9 +176,7 @@ def _declare(
     row = stages.add_stage(connection, parent, stage, terms)
     numbers = Seeds(method=terms["seeds"], baseline=terms["baseline_seeds"])
     for name, search in zip(_names(searches), searches, strict=True):
-        seeds = [
-            confirmation_seed(row.seed, stage, index) for index in range(numbers.of(search.method))
-        ]
+        seeds = confirmation_seeds(row.seed, stage, numbers.of(search.method))
         chosen = stages.configurations(search, terms["incumbents"][name])
         stages.add_confirmations(connection, row, search, chosen, seeds)
     log.note(connection, parent.id, "confirmed", stage=stage, methods=terms["methods"])
@@ -265,7 +267,7 @@ def refuse_child(row: Row[Any]) -> None:
     if row.confirms is not None:
         raise PlanError(
             f"{row.name} is part of a confirmation itself; name the sweep it belongs to: "
-            f"{row.name.partition(':')[0]}"
+            f"{family_name(row.name)}"
         )
 
 

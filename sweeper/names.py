@@ -12,6 +12,17 @@ def search_name(method: str, repeat: int) -> str:
     return method if repeat == 1 else f"{method}@{repeat}"
 
 
+def search_of(name: str) -> tuple[str, int]:
+    """Return method and repeat of METHOD or METHOD@R."""
+    method, _, repeat = name.partition("@")
+    return method, int(repeat or 1)
+
+
+def family_name(name: str) -> str:
+    """Return SWEEP of SWEEP:PART, or of itself."""
+    return name.partition(":")[0]
+
+
 def child_name(sweep: str, part: str) -> str:
     """Return SWEEP:PART, such as demo:confirm-1: a name that no user's sweep can have."""
     return f"{sweep}:{part}"

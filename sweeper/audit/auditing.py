@@ -8,6 +8,7 @@ from sweeper.audit.finding import Finding, find
 from sweeper.audit.rules import RULES
 from sweeper.comparison.evidence import Evidence
 from sweeper.errors import SweeperError
+from sweeper.names import family_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Audit:
 def run_audit(evidence: Evidence) -> Audit:
     """Return what the store says of every rule; SweeperError for a stage instead of its sweep."""
     if "confirmation" in evidence.protocol:
-        parent = evidence.name.rpartition(":")[0]
+        parent = family_name(evidence.name)
         raise SweeperError(
             f"{evidence.name} is a confirmation, which is audited with the sweep it confirms: "
             f"sweeper audit {parent}"

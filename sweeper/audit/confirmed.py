@@ -23,8 +23,8 @@ from sweeper.audit.finding import Look
 from sweeper.comparison.evidence import Evidence, Stage
 from sweeper.comparison.searches import best_trials
 from sweeper.confirming import MOST_STAGES, Seeds
-from sweeper.names import search_name
-from sweeper.search.seeds import confirmation_seed, training_seed
+from sweeper.names import search_name, search_of
+from sweeper.search.seeds import confirmation_seeds, training_seed
 
 PUBLISHED, TUNED = "published", "tuned"
 KEY = ["study_id", "number"]
@@ -68,7 +68,7 @@ def look_at_seeds(evidence: Evidence) -> Look:
     for stage in evidence.stages:
         own = evidence.confirmations[evidence.confirmations["stage"] == stage.number]
         most = max(stage.seeds, stage.baseline_seeds)
-        listed = [confirmation_seed(evidence.seed, stage.number, i) for i in range(most)]
+        listed = confirmation_seeds(evidence.seed, stage.number, most)
         strange = own[~own["seed"].isin(listed) | own["seed"].isin(searched)]
         faults += [f"{name} is not of the list" for name in of_runs(strange)]
         for _, group in own.groupby(["study_id", "configuration"]):
@@ -185,7 +185,7 @@ def _declared(stage: Stage) -> dict[tuple[int, str, str], int]:
     """Return (stage, search, configuration) -> how many runs were declared."""
     seeds = Seeds(method=stage.seeds, baseline=stage.baseline_seeds)
     return {
-        (stage.number, search, configuration): seeds.of(search.partition("@")[0])
+        (stage.number, search, configuration): seeds.of(search_of(search)[0])
         for search in stage.incumbents
         for configuration in _configurations(stage, search)
     }

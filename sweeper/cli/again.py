@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.cli.drive import Drive, say
-from sweeper.cli.means import Means
-from sweeper.cli.start import inputs_of
+from sweeper.cli.means import Means, inputs_of
 from sweeper.confirming import Confirmation, Reported, declare_stage, refuse_numerics
 from sweeper.declaring import Launch
 from sweeper.launching import code_here

@@ -90,7 +90,7 @@ class Drive:
         # A cluster may take longer to open than a lease lives.
         with Heartbeat(sweep, stop, limits=self.means.limits, say=say) as heartbeat:
             with_patience(heartbeat.look)
-            if read_progress(sweep.engine, sweep.id, sweep.plan).is_done:
+            if with_patience(lambda: read_progress(sweep.engine, sweep.id, sweep.plan)).is_done:
                 with_patience(sweep.recover)  # what an earlier driver left is tidied all the same
             elif not stop.is_set():
                 with self._runner(sweep) as runner:

@@ -59,6 +59,18 @@ def read_means(given: dict[str, Any], config: Config, *, cohort: int) -> dict[st
     }
 
 
+def inputs_of(
+    means: Means, root: Path | None, note: str, task_file: Path | None
+) -> dict[str, str | None]:
+    """Return what a launch was given, for its record: the next one goes on with it."""
+    return {
+        "data_root": str(root.absolute()) if root else None,
+        "task_file": str(task_file.absolute()) if task_file else None,
+        "data_note": note,
+        "checkpoints": str(means.checkpoints),
+    }
+
+
 def log_to_console() -> None:
     """Show warnings and errors; what is less goes to the log files alone."""
     console = logging.StreamHandler()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from sweeper.cli.drive import Drive, say
 from sweeper.cli.hints import baseline_command, unequal_targets
 from sweeper.cli.launch import Options
-from sweeper.cli.means import Means
+from sweeper.cli.means import inputs_of
 from sweeper.declaring import BASELINE, declare
 from sweeper.launching import check, declaration
 from sweeper.progress import SweepProgress
@@ -53,15 +52,3 @@ def start_launch(options: Options) -> int:
         asked=request.methods,
         finish=finish,
     ).run()
-
-
-def inputs_of(
-    means: Means, root: Path | None, note: str, task_file: Path | None
-) -> dict[str, str | None]:
-    """Return what a launch was given, for its record: the next one goes on with it."""
-    return {
-        "data_root": str(root.absolute()) if root else None,
-        "task_file": str(task_file.absolute()) if task_file else None,
-        "data_note": note,
-        "checkpoints": str(means.checkpoints),
-    }

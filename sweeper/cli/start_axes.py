@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
-from sweeper.axes import StepCosts, check_code, declare_axes, find_axes, go_on
+from sweeper.axes import StepCosts, check_code, declare_axes, find_axes
 from sweeper.cli.again import Again
 from sweeper.cli.drive import say
 from sweeper.comparison.cuts import cut_searches
 from sweeper.comparison.evidence import Evidence, read_evidence
+from sweeper.confirming import go_on
 from sweeper.launching import code_here
 from sweeper.protocol import task_of
 from trainers.devices import choose_device, model_of
@@ -24,8 +25,9 @@ def start_axes(again: Again) -> int:
     Where an axis lacks a method that is parked or cancelled the others are trained all the same.
     """
     rows, worst = _declared(again), 0
-    for row in rows:
-        go_on(again.store.engine, row, again.who)
+    with again.store.engine.begin() as connection:
+        for row in rows:
+            go_on(connection, row, again.who)
     for row in rows:
         code = again.drive(row)
         worst = worst or code

@@ -13,7 +13,8 @@ from sweeper.comparison.cuts import search_seconds
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.replay import Floats
 from sweeper.declaring import BASELINE
-from sweeper.search.seeds import confirmation_seed
+from sweeper.names import search_of
+from sweeper.search.seeds import confirmation_seeds
 from sweeper.store.stages import PUBLISHED, TUNED
 
 ALIKE = 0.95  # steps of two methods differ by this much between measurements
@@ -44,7 +45,7 @@ def tuning_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFrame:
     stage_means = _stage_values(evidence, confirmed)
     rows = []
     for method in evidence.methods:
-        names = [n for n in evidence.stages[0].incumbents if n.partition("@")[0] == method]
+        names = _names(evidence, method)
         chosen = [cuts["chosen"][name]["number"] for name in names if name in cuts["chosen"]]
         values = [_tuned_to(evidence, confirmed, name, cuts["chosen"].get(name)) for name in names]
         rows.append(
@@ -151,7 +152,9 @@ def _tuned_to(
         return np.empty(0)
     if cut["number"] == evidence.stages[0].incumbents[search]:
         return _of_stage(evidence, confirmed, search, TUNED)
-    if cut["number"] == 0 and "@" not in search:  # the first search's stage has what is published
+    if (
+        cut["number"] == 0 and search_of(search)[1] == 1
+    ):  # the first search's stage has what is published
         return _of_stage(evidence, confirmed, search, PUBLISHED)
     return _of_axis(evidence, TUNING, search)
 
@@ -161,7 +164,7 @@ def _stage_values(evidence: Evidence, confirmed: pd.DataFrame) -> dict[str, list
     found: dict[str, list[Floats]] = {}
     for search in evidence.stages[0].incumbents:
         values = _of_stage(evidence, confirmed, search, TUNED)
-        found.setdefault(search.partition("@")[0], []).append(values)
+        found.setdefault(search_of(search)[0], []).append(values)
     return found
 
 
@@ -169,8 +172,8 @@ def _of_stage(
     evidence: Evidence, confirmed: pd.DataFrame, search: str, configuration: str
 ) -> Floats:
     stage = evidence.stages[0]
-    fewest = range(min(stage.seeds, stage.baseline_seeds))
-    seeds = [confirmation_seed(evidence.seed, stage.number, index) for index in fewest]
+    fewest = min(stage.seeds, stage.baseline_seeds)
+    seeds = confirmation_seeds(evidence.seed, stage.number, fewest)
     runs = confirmed[(confirmed["stage"] == stage.number) & confirmed["seed"].isin(seeds)]
     return _values(runs[runs["configuration"] == configuration], search)
 
@@ -181,17 +184,21 @@ def _of_axis(evidence: Evidence, axis: str, search: str) -> Floats:
 
 
 def _values(runs: pd.DataFrame, search: str) -> Floats:
-    method, _, repeat = search.partition("@")
-    mine = runs[(runs["method"] == method) & (runs["repeat"] == int(repeat or 1))]
+    method, repeat = search_of(search)
+    mine = runs[(runs["method"] == method) & (runs["repeat"] == repeat)]
     if (mine["state"] == "FAIL").any():  # a part of a sample is another one
         return np.empty(0)
     return mine["miou"].dropna().to_numpy(dtype=np.float64)
 
 
 def _longer(evidence: Evidence, method: str) -> Iterator[tuple[float, list[Floats]]]:
-    searches = [s for s in evidence.stages[0].incumbents if s.partition("@")[0] == method]
     for axis, length in LENGTHS.items():
-        yield length, [_of_axis(evidence, axis, search) for search in searches]
+        yield length, [_of_axis(evidence, axis, name) for name in _names(evidence, method)]
+
+
+def _names(evidence: Evidence, method: str) -> list[str]:
+    """Return the names of a method's searches that the first stage confirms."""
+    return [name for name in evidence.stages[0].incumbents if search_of(name)[0] == method]
 
 
 def _is_trained(evidence: Evidence) -> bool:

@@ -36,6 +36,7 @@ from sweeper.comparison.values import (
 from sweeper.comparison.verdicts import is_teacher_weak, verdict_table
 from sweeper.declaring import BASELINE
 from sweeper.errors import SweeperError
+from sweeper.names import family_name
 from sweeper.statistics.contrasts import Comparisons
 from sweeper.statistics.stages import across_stages
 
@@ -293,7 +294,7 @@ def compare_sweep(engine: Engine, name: str) -> Comparison:
     """Return the comparison of a sweep's methods; SweeperError where it has none to compare."""
     evidence = read_evidence(engine, name)
     if "confirmation" in evidence.protocol:
-        family = name.partition(":")[0]
+        family = family_name(name)
         raise SweeperError(f"{name} is part of a confirmation: compare its sweep, {family}")
     if not evidence.methods:
         raise SweeperError(f"sweep {name} has no method: add some with sweeper launch --sweep")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -109,8 +109,8 @@ class Evidence:
     rungs: pd.DataFrame  # one row a trial and rung it reached
     stages: tuple[Stage, ...]
     confirmations: pd.DataFrame  # one row a confirmation
-    axes: Mapping[str, Axis] = field(default_factory=dict)  # by name
-    axis_runs: pd.DataFrame = field(default_factory=pd.DataFrame)  # one row a run of an axis
+    axes: Mapping[str, Axis]  # by name
+    axis_runs: pd.DataFrame  # one row a run of an axis
 
     @property
     def task(self) -> str:

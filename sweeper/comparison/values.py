@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sweeper.comparison.evidence import Evidence, Stage
 from sweeper.declaring import BASELINE
-from sweeper.names import search_name
+from sweeper.names import search_name, search_of
 
 Values = NDArray[np.float64]
 USUAL_SD = 0.4  # mIoU: what seeds usually differ by, where no confirmation says it
@@ -68,7 +68,7 @@ def samples(evidence: Evidence, runs: pd.DataFrame) -> list[Sample]:
 def num_searches(evidence: Evidence) -> int:
     """Return how many searches of each method but the baseline are compared."""
     if evidence.stages:
-        chosen = Counter(name.partition("@")[0] for name in evidence.stages[0].incumbents)
+        chosen = Counter(search_of(name)[0] for name in evidence.stages[0].incumbents)
         return min((n for method, n in chosen.items() if method != BASELINE), default=1)
     others = evidence.studies[evidence.studies["method"] != BASELINE]
     return int(others.groupby("method").size().min()) if len(others) else 1

@@ -10,9 +10,9 @@ def training_seed(sweep_seed: int, repeat: int) -> int:
     return derive_seed(sweep_seed, "training", repeat) >> 32  # 31 bits: short enough to retype
 
 
-def confirmation_seed(sweep_seed: int, stage: int, index: int) -> int:
-    """Return a seed of a confirmation stage: one list for all of its configurations."""
-    return derive_seed(sweep_seed, "confirmation", stage, index) >> 32
+def confirmation_seeds(sweep_seed: int, stage: int, count: int) -> list[int]:
+    """Return the first seeds of a confirmation stage: one list for all of its configurations."""
+    return [derive_seed(sweep_seed, "confirmation", stage, i) >> 32 for i in range(count)]
 
 
 def sampler_seed(sweep_seed: int, repeat: int, method: str, number: int) -> int:

@@ -30,6 +30,13 @@ def find_sweep(connection: Connection, name: str) -> Row[Any]:
     return row
 
 
+def lock_sweep(connection: Connection, name: str) -> Row[Any]:
+    """Return it as `find_sweep` does, and let nobody else declare anything beside it meanwhile."""
+    row = find_sweep(connection, name)
+    connection.execute(select(sweep.c.id).where(sweep.c.id == row.id).with_for_update())
+    return row
+
+
 def find_children(connection: Connection, sweep_id: int) -> list[Row[Any]]:
     """Return the rows of a sweep's confirmations, or of a confirmation's axes, first to last."""
     query = select(sweep).where(sweep.c.confirms == sweep_id).order_by(sweep.c.stage, sweep.c.id)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from sweeper.names import child_name
+from sweeper.names import child_name, family_name
 from sweeper.protocol import plan_of
 from sweeper.store.log import Study
 from sweeper.store.schema import bracket, study, sweep, trial
@@ -114,7 +114,7 @@ def _to_the_end(steps: int) -> dict[str, Any]:
 def _add_child(
     connection: Connection, parent: Row[Any], protocol: dict[str, Any], name: str, **part: Any
 ) -> Row[Any]:
-    family = parent.name.partition(":")[0]
+    family = family_name(parent.name)
     added = insert(sweep).values(
         name=child_name(family, name),
         seed=parent.seed,
