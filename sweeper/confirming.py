@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert
+from sqlalchemy import Connection, Engine, Row
 
 from sweeper.candidates import (
     candidates,
@@ -21,14 +21,14 @@ from sweeper.candidates import (
     incumbents,
     refuse_other_code,
 )
-from sweeper.declaring import BASELINE, Launch
+from sweeper.declaring import BASELINE
 from sweeper.errors import PlanError, ProtocolMismatch
 from sweeper.names import family_name, search_name
 from sweeper.search.seeds import confirmation_seeds
 from sweeper.steering import resume
 from sweeper.store import log, stages
+from sweeper.store.log import Launch
 from sweeper.store.lookup import find_children, find_sweep, lock_sweep
-from sweeper.store.schema import launch
 from trainers.numerics import NUMERICS_VERSION
 
 CodeOf = Callable[[str], str]
@@ -141,7 +141,7 @@ def go_on(connection: Connection, row: Row[Any], who: Launch) -> None:
     stages.unpark(connection, row.id)
     if row.paused_by is not None:
         resume(connection, row.id, who.who)
-    connection.execute(insert(launch).values(sweep_id=row.id, **vars(who)))
+    log.add_launch(connection, row, who)
 
 
 def _declare(
@@ -179,7 +179,8 @@ def _declare(
         seeds = confirmation_seeds(row.seed, stage, numbers.of(search.method))
         chosen = stages.configurations(search, terms["incumbents"][name])
         stages.add_confirmations(connection, row, search, chosen, seeds)
-    log.note(connection, parent.id, "confirmed", stage=stage, methods=terms["methods"])
+    declared = {"methods": terms["methods"], "protocol_hash": row.protocol_hash}
+    log.note(connection, parent.id, "confirmed", stage=stage, **declared)
     return row
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.errors import ConfigError, PlanError, SweeperError
@@ -21,7 +21,9 @@ from sweeper.protocol import check_equal, plan_of
 from sweeper.search.space import Space
 from sweeper.steering import resume
 from sweeper.store import log
-from sweeper.store.schema import launch, study, sweep
+from sweeper.store.log import Launch
+from sweeper.store.schema import study, sweep
+from sweeper.store.seals import seal
 from trainers.identity import digest
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
@@ -52,15 +54,6 @@ class Declaration:
     repeats: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Launch:
-    """Who launched what, with which software."""
-
-    who: str
-    command: str
-    provenance: Mapping[str, Any]
-
-
 def check_name(name: str) -> None:
     """Raise ConfigError unless the name can stand in study names, paths and shells."""
     if not NAME.fullmatch(name):
@@ -84,7 +77,7 @@ def declare(engine: Engine, declaration: Declaration, who: Launch) -> Any:
             _check_switch(declaration, method)
             for repeat in range(1, num_searches(method.space.method, declaration.repeats) + 1):
                 _study(connection, row, declaration.budget, method, repeat)
-        connection.execute(insert(launch).values(sweep_id=row.id, **vars(who)))
+        log.add_launch(connection, row, who)
         log.note(
             connection,
             row.id,
@@ -106,7 +99,7 @@ def read_targets(engine: Engine, sweep_id: int) -> dict[str, int]:
 
 def _sweep(connection: Connection, declaration: Declaration) -> Any:
     protocol = dict(declaration.protocol)
-    connection.execute(
+    added = connection.execute(
         upsert(sweep)
         .values(
             name=declaration.sweep,
@@ -120,6 +113,8 @@ def _sweep(connection: Connection, declaration: Declaration) -> Any:
     row = connection.execute(
         select(sweep).where(sweep.c.name == declaration.sweep).with_for_update(key_share=True)
     ).one()
+    if added.rowcount:
+        seal(connection, "sweep", row.id)
     check_equal(
         f"sweep {row.name}",
         {"seed": row.seed, **row.protocol},
@@ -147,8 +142,11 @@ def _study(
             calibration=_calibration(sweep_row.id, method.space.method),
         )
         .on_conflict_do_nothing()
-    )
-    if added.rowcount:
+        .returning(study.c.id)
+    ).one_or_none()
+    if added is not None:
+        seal(connection, "study", added.id)
+        seal(connection, "calibration", added.id)
         return
     where = (
         study.c.sweep_id == sweep_row.id,

@@ -12,10 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sweeper.declaring import Launch
 from sweeper.names import this_user
+from sweeper.store.log import Launch
 from sweeper.store.url import mask_passwords
-from trainers.devices import processor
+from trainers.surroundings import processor
 
 PACKAGES = ("sweeper", "torch", "torchvision", "optuna", "ray", "sqlalchemy", "numpy", "scipy")
 

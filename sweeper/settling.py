@@ -11,6 +11,7 @@ from sweeper.search.plan import Plan
 from sweeper.store import log, segments
 from sweeper.store.log import TrialKey
 from sweeper.store.schema import trial as trials
+from sweeper.store.seals import seal
 from trainers.segment import Ending, MemberOutcome, Outcome
 
 MAX_FAILURES = 3  # of a method's own code, in one bracket, before the method is halted
@@ -37,6 +38,7 @@ class Settlement:
         for row, member in zip(rows, outcome.members, strict=True):
             segments.close_member(self.connection, segment_id, (row.study_id, row.number), member)
             self._settle_member(segment_id, row, member, heard)
+        seal(self.connection, "segment", segment_id)
         for study_id, index in sorted({(row.study_id, row.bracket) for row in rows}):
             if not self._halt_if_failing(study_id, index):
                 self._judge(study_id, index)

@@ -20,6 +20,7 @@ from sweeper.artifacts import (
 )
 from sweeper.errors import ProtocolMismatch, SweeperError
 from sweeper.store.schema import sweep
+from sweeper.store.seals import seal
 from sweeper.sweep import Workplace
 from trainers.cohort import Trainer
 from trainers.journal import detail
@@ -118,11 +119,13 @@ def adopt_teacher(school: School, trainer: Trainer, file: Path) -> Teacher:
 def freeze_teacher(engine: Engine, sweep_id: int, teacher: Teacher) -> None:
     """Bind a sweep to its teacher; ProtocolMismatch when it began with other weights."""
     with engine.begin() as connection:
-        connection.execute(
+        frozen = connection.execute(
             update(sweep)
             .where(sweep.c.id == sweep_id, sweep.c.teacher_hash.is_(None))
             .values(teacher_hash=teacher.weights_hash)
         )
+        if frozen.rowcount:
+            seal(connection, "teacher", sweep_id)
         row = connection.execute(select(sweep).where(sweep.c.id == sweep_id)).one()
     if row.teacher_hash != teacher.weights_hash:
         raise ProtocolMismatch(

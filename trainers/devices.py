@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
-
 import torch
 
 from trainers.errors import UserError
-
-CPU_INFO = Path("/proc/cpuinfo")
+from trainers.surroundings import processor
 
 
 class DeviceError(UserError):
@@ -43,10 +39,3 @@ def device_name(device: torch.device) -> str:
 def model_of(name: str | None) -> str:
     """Return what the device of that name, or of None the best there is, calls itself."""
     return device_name(torch.device(choose_device(name)))
-
-
-def processor() -> str:
-    """Return the model of this machine's processor."""
-    lines = CPU_INFO.read_text().splitlines() if CPU_INFO.is_file() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor() or platform.machine())

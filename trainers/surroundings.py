@@ -12,6 +12,8 @@ from pathlib import Path
 from trainers.methods.fingerprint import file_hash
 from trainers.methods.sources import BUILT_IN, pairs
 
+CPU_INFO = Path("/proc/cpuinfo")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
@@ -56,3 +58,10 @@ def _version(package: str) -> str:
         return version(package).partition("+")[0]
     except PackageNotFoundError:
         return "not installed"
+
+
+def processor() -> str:
+    """Return the model of this machine's processor."""
+    lines = CPU_INFO.read_text().splitlines() if CPU_INFO.is_file() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sweeper.audit.finding import Finding, find
 from sweeper.audit.rules import RULES
-from sweeper.comparison.evidence import Evidence
+from sweeper.comparison.evidence import Evidence, readable_records
 from sweeper.errors import SweeperError
 from sweeper.names import family_name
 
@@ -43,7 +43,9 @@ def run_audit(evidence: Evidence) -> Audit:
             f"{evidence.name} is a confirmation, which is audited with the sweep it confirms: "
             f"sweeper audit {parent}"
         )
-    return Audit(name=evidence.name, findings=tuple(find(rule, evidence) for rule in RULES))
+    with readable_records(evidence.engine, evidence.sweep_id, evidence.name):
+        findings = tuple(find(rule, evidence) for rule in RULES)
+    return Audit(name=evidence.name, findings=findings)
 
 
 def require_sound(audit: Audit, allow_unequal: bool) -> None:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sweeper.audit.bound import (
+    look_at_log,
+    look_at_segments,
+    look_at_terms,
+    look_at_values,
+    look_elsewhere,
+)
 from sweeper.audit.confirmed import (
     look_at_both,
     look_at_incumbents,
@@ -29,6 +36,7 @@ from sweeper.audit.records import (
     look_at_provenance,
     look_at_teacher,
 )
+from sweeper.audit.replayed import look_at_proposals
 from sweeper.audit.treatment import (
     look_at_baseline,
     look_at_budget,
@@ -195,6 +203,46 @@ RULES = _rules(
         look_at_room,
         "No best value lies at the edge of its range, and the last doubling of the budget gained "
         "no more than one standard error.",
+        SAID,
+    ),
+    (
+        "values",
+        look_at_values,
+        "A value is that of the trial's last rung, the mean of its class IoUs, and what the stored "
+        "confusion matrices of a confirmation give; all runs were judged on the same labels.",
+        VOIDS,
+    ),
+    (
+        "segments",
+        look_at_segments,
+        "Every trial is what its segments made of it: state, steps, weights, device time, and the "
+        "order in which it was planned, trained, read and decided.",
+        VOIDS,
+    ),
+    (
+        "proposals",
+        look_at_proposals,
+        "Every trial of a search is the one that published values, Sobol sequence and TPE lead to, "
+        "planned once more from the log.",
+        VOIDS,
+    ),
+    (
+        "terms",
+        look_at_terms,
+        "Every launch went by the terms that were declared.",
+        VOIDS,
+    ),
+    (
+        "log",
+        look_at_log,
+        "Nothing was changed after it was recorded: every row has the digest that was noted then.",
+        VOIDS,
+    ),
+    (
+        "other readings",
+        look_elsewhere,
+        "No other sweep in this database has read the same reported split: a second sweep is a "
+        "second look at it.",
         SAID,
     ),
 )

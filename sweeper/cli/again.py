@@ -11,13 +11,13 @@ from typing import Any
 from sweeper.cli.drive import Drive, say
 from sweeper.cli.means import Means, inputs_of
 from sweeper.confirming import Confirmation, Reported, declare_stage, refuse_numerics
-from sweeper.declaring import Launch
 from sweeper.launching import code_here
 from sweeper.names import search_name
 from sweeper.progress import SweepProgress, read_progress
 from sweeper.protocol import plan_of, task_of
 from sweeper.provenance import this_launch
 from sweeper.store.database import Store
+from sweeper.store.log import Launch
 from sweeper.store.lookup import find_sweep, last_inputs
 from trainers.cohort import Trainer
 from trainers.data import Dataset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,16 +13,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, select, text, tuple_
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.comparison import audited
 from sweeper.comparison.copied import copied_rungs, copied_trials
+from sweeper.errors import SweeperError
 from sweeper.names import search_name
 from sweeper.protocol import plan_of
 from sweeper.search.plan import Plan
 from sweeper.store.lookup import find_children, find_sweep, last_inputs
 from sweeper.store.schema import confusion, picture
+from sweeper.store.seals import broken_seals
 from trainers.confusions import unpack
-from trainers.errors import MethodError
+from trainers.errors import CODE_ERRORS, MethodError
 from trainers.methods import read_space
 
 STUDIES = text("""
@@ -40,10 +44,12 @@ ORDER BY axis, study_id, number
 """)
 TEACHER = text("""
 SELECT a.origin, a.hash AS recipe, a.weights_hash, (a.metrics ->> 'miou')::float AS miou
-FROM sweeper.artifact a WHERE a.kind = 'teacher' AND a.weights_hash = :hash LIMIT 1
+FROM sweeper.artifact a WHERE a.kind = 'teacher' AND a.weights_hash = :hash
+ORDER BY a.hash = :recipe DESC, a.hash LIMIT 1
 """)
 EVENTS = text("""
-SELECT at, kind, study_id, number, detail FROM sweeper.event WHERE sweep_id = :sweep ORDER BY id
+SELECT at, kind, study_id, number, detail FROM sweeper.event
+WHERE sweep_id = :sweep AND kind <> 'sealed' ORDER BY id
 """)
 UNDECIDED = text("""
 SELECT EXISTS (SELECT FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
@@ -185,13 +191,20 @@ class Evidence:
     def confusions(self, keys: Sequence[tuple[int, int]]) -> Iterator[Confusions]:
         """Yield the key and matrices (images, K, K) of confirmations, given as (study, number).
 
-        One at a time: of large data sets all would not fit.
+        One at a time: of large data sets all would not fit. Raises DataError for damaged bytes.
         """
+        for key, content in self.packed_confusions(keys):
+            yield key, unpack(content).astype(np.int64)
+
+    def packed_confusions(
+        self, keys: Sequence[tuple[int, int]]
+    ) -> Iterator[tuple[tuple[int, int], bytes]]:
+        """Yield the same as they are stored."""
         columns = tuple_(confusion.c.study_id, confusion.c.number)
         query = select(confusion).where(columns.in_(keys)).order_by(*confusion.primary_key)
         with self.engine.connect() as connection:
             for row in connection.execute(query):
-                yield (row.study_id, row.number), unpack(row.content).astype(np.int64)
+                yield (row.study_id, row.number), bytes(row.content)
 
     def pictures(self, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """Return the PNG of predictions of each of these confirmations that has one."""
@@ -209,6 +222,7 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
     """Return what the store has of a sweep; SweeperError with the nearest name for no such one."""
     with engine.connect() as connection:
         row = find_sweep(connection, name)
+    with readable_records(engine, row.id, name), engine.connect() as connection:
         inputs = last_inputs(connection, row.id)
         stages = find_children(connection, row.id)
         axes = find_children(connection, stages[0].id) if stages else []
@@ -220,7 +234,7 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
             protocol=row.protocol,
             created_at=row.created_at,
             note=inputs.get("data_note") or "",
-            teacher=_teacher(connection, row.teacher_hash),
+            teacher=_teacher(connection, row),
             studies=_studies(connection, row.id),
             trials=copied_trials(connection, row.id),
             rungs=copied_rungs(connection, row.id),
@@ -229,6 +243,28 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
             axes={each.axis: _axis(connection, each) for each in axes},
             axis_runs=_frame(connection, AXIS_RUNS, name=row.name),
         )
+
+
+@contextmanager
+def readable_records(engine: Engine, sweep_id: int, name: str) -> Iterator[None]:
+    """Say in one line, as a SweeperError, where records that somebody changed cannot be read.
+
+    What is raised although all records are as they were recorded is a fault of ours, and passes.
+    """
+    try:
+        yield
+    except (*CODE_ERRORS, SQLAlchemyError) as error:
+        with engine.connect() as connection:
+            changed = broken_seals(connection, sweep_id)
+        if not changed:
+            raise
+        first = f"{changed[0].what} {changed[0].key}"
+        reason = str(error).partition("\n")[0]
+        raise SweeperError(
+            f"sweep {name}: {first} and {len(changed) - 1} other records are not as they were "
+            f"recorded, and cannot be read ({type(error).__name__}: {reason}); restore a dump of "
+            "the database"
+        ) from error
 
 
 def _frame(connection: Connection, query: Any, **values: Any) -> pd.DataFrame:
@@ -257,8 +293,9 @@ def _contains_baseline(method: str) -> bool:
         return False
 
 
-def _teacher(connection: Connection, weights_hash: str | None) -> TeacherFacts | None:
-    row = connection.execute(TEACHER, {"hash": weights_hash}).one_or_none()
+def _teacher(connection: Connection, sweep: Row[Any]) -> TeacherFacts | None:
+    wanted = {"hash": sweep.teacher_hash, "recipe": sweep.protocol["teacher_recipe"]}
+    row = connection.execute(TEACHER, wanted).one_or_none()
     if row is None:
         return None
     return TeacherFacts(

@@ -15,7 +15,7 @@ LAST = text("SELECT coalesce(max(id), 0) FROM sweeper.event WHERE sweep_id = :sw
 LATER = text("""
 SELECT e.id, e.kind, e.number, e.detail, y.method, y.repeat FROM sweeper.event e
 LEFT JOIN sweeper.study y ON y.id = e.study_id
-WHERE e.sweep_id = :sweep_id AND e.id > :last ORDER BY e.id
+WHERE e.sweep_id = :sweep_id AND e.id > :last AND e.kind <> 'sealed' ORDER BY e.id
 """)
 
 logger = logging.getLogger(__name__)

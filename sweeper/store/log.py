@@ -7,14 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, func, insert, select, tuple_, update
 
 from sweeper.search.space import Space, known_space
 from sweeper.search.trials import PastTrial, PlannedTrial
-from sweeper.store.schema import bracket, event, rung, segment, segment_member, study, trial
+from sweeper.store.schema import (
+    bracket,
+    event,
+    launch,
+    rung,
+    segment,
+    segment_member,
+    study,
+    trial,
+)
+from sweeper.store.seals import seal
 
 TrialKey = tuple[int, int]  # study id, number
 FINAL_STATES = ("halted", "cancelled")  # of a study that no relaunch goes on with
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """Who launched what, with which software."""
+
+    who: str
+    command: str
+    provenance: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +214,7 @@ def show_change(connection: Connection, key: TrialKey, **values: Any) -> None:
 def decide_trial(connection: Connection, key: TrialKey, state: str, **values: Any) -> None:
     """End a trial for good."""
     show_change(connection, key, state=state, finished_at=func.now(), **values)
+    seal(connection, "trial", *key)
 
 
 def mark_begun(connection: Connection, keys: Sequence[TrialKey], stop: int) -> None:
@@ -258,6 +278,17 @@ def note(
     )
 
 
+def add_launch(connection: Connection, owner: Row[Any], who: Launch) -> None:
+    """Note a launch of a sweep, with the hash of the protocol that it went by.
+
+    `owner` is a row of the table `sweep`.
+    """
+    provenance = {**who.provenance, "protocol_hash": owner.protocol_hash}
+    values = {"who": who.who, "command": who.command, "provenance": provenance}
+    added = insert(launch).values(sweep_id=owner.id, **values).returning(launch.c.id)
+    seal(connection, "launch", connection.execute(added).scalar_one())
+
+
 def count_losses(connection: Connection, key: TrialKey, epoch: int) -> int:
     """Return how often a trial was lost under the driver of this epoch."""
     query = (
@@ -295,6 +326,8 @@ def calibrate(connection: Connection, study_id: int, calibration: Mapping[str, A
         .where(study.c.id == study_id, study.c.calibration.is_(None))
         .values(calibration=dict(calibration))
     )
+    if stored.rowcount:
+        seal(connection, "calibration", study_id)
     return stored.rowcount == 1
 
 

@@ -12,6 +12,7 @@ from sweeper.names import child_name, family_name
 from sweeper.protocol import plan_of
 from sweeper.store.log import Study
 from sweeper.store.schema import bracket, study, sweep, trial
+from sweeper.store.seals import seal
 from trainers.identity import digest
 
 PUBLISHED, TUNED = "published", "tuned"
@@ -125,7 +126,9 @@ def _add_child(
         confirms=parent.id,
         **part,
     )
-    return connection.execute(added.returning(sweep)).one()
+    row = connection.execute(added.returning(sweep)).one()
+    seal(connection, "sweep", row.id)
+    return row
 
 
 def _add_study(connection: Connection, stage: Row[Any], search: Study, target: int) -> int:
@@ -133,7 +136,10 @@ def _add_study(connection: Connection, stage: Row[Any], search: Study, target: i
     row = connection.execute(select(study).where(study.c.id == search.id)).one()
     values = {name: value for name, value in row._asdict().items() if name not in OWN}
     values |= {"sweep_id": stage.id, "target": target}
-    return int(connection.scalar(insert(study).values(values).returning(study.c.id)) or 0)
+    identifier = connection.execute(insert(study).values(values).returning(study.c.id)).scalar_one()
+    seal(connection, "study", identifier)
+    seal(connection, "calibration", identifier)
+    return int(identifier)
 
 
 def _params(

@@ -7,13 +7,13 @@ from sqlalchemy import text
 
 from sweeper.comparison.evidence import read_evidence
 from sweeper.confirming import Confirmation, Reported, declare_stage
-from sweeper.declaring import Launch
 from sweeper.errors import PlanError, ProtocolMismatch, SweeperError
 from sweeper.progress import read_progress
 from sweeper.protocol import plan_of
 from sweeper.queries import run_query
 from sweeper.store.database import Store
 from sweeper.store.dossier import read_dossier
+from sweeper.store.log import Launch
 from sweeper.store.removal import plan_removal, remove
 from sweeper.target import parse_target
 from tests.sweeper.confirmed import confirm

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.config import quieten_ray
-from sweeper.declaring import Launch, declare
+from sweeper.declaring import declare
 from sweeper.launching import Request, check, code_here, declaration
 from sweeper.runners.dispatch import Crew
 from sweeper.runners.heartbeat import Heartbeat
@@ -25,6 +25,7 @@ from sweeper.runners.runner import Announce, Runner
 from sweeper.runners.staff import Premises, Staff
 from sweeper.store.database import Store
 from sweeper.store.lease import Lease, acquire
+from sweeper.store.log import Launch
 from sweeper.store.projection import Projection
 from sweeper.sweep import Assignment, Idle, Sweep, Workplace
 from sweeper.sweep_log import SweepLog
