@@ -179,8 +179,8 @@ def _declare(
         seeds = confirmation_seeds(row.seed, stage, numbers.of(search.method))
         chosen = stages.configurations(search, terms["incumbents"][name])
         stages.add_confirmations(connection, row, search, chosen, seeds)
-    declared = {"methods": terms["methods"], "protocol_hash": row.protocol_hash}
-    log.note(connection, parent.id, "confirmed", stage=stage, **declared)
+    declared = {"name": row.name, "protocol_hash": row.protocol_hash}
+    log.note(connection, parent.id, "confirmed", stage=stage, methods=terms["methods"], **declared)
     return row
 
 

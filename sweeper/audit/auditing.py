@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweeper.audit.finding import Finding, find
+from sweeper.audit.finding import Finding, Rule, State, find
 from sweeper.audit.rules import RULES
 from sweeper.comparison.evidence import Evidence, readable_records
 from sweeper.errors import SweeperError
@@ -35,8 +35,11 @@ class Audit:
         return tuple(dict.fromkeys(stamp for finding in ordered for stamp in finding.stamps))
 
 
-def run_audit(evidence: Evidence) -> Audit:
-    """Return what the store says of every rule; SweeperError for a stage instead of its sweep."""
+def run_audit(evidence: Evidence, *, replay: bool = False) -> Audit:
+    """Return what the store says of every rule; SweeperError for a stage instead of its sweep.
+
+    With `replay` the search is planned once more, which takes 3 to 10 ms a trial.
+    """
     if "confirmation" in evidence.protocol:
         parent = family_name(evidence.name)
         raise SweeperError(
@@ -44,8 +47,15 @@ def run_audit(evidence: Evidence) -> Audit:
             f"sweeper audit {parent}"
         )
     with readable_records(evidence.engine, evidence.sweep_id, evidence.name):
-        findings = tuple(find(rule, evidence) for rule in RULES)
+        findings = tuple(
+            find(rule, evidence) if replay or not rule.replays else _left_to_audit(rule, evidence)
+            for rule in RULES
+        )
     return Audit(name=evidence.name, findings=findings)
+
+
+def _left_to_audit(rule: Rule, evidence: Evidence) -> Finding:
+    return Finding(rule=rule, state=State.OPEN, evidence=f"see sweeper audit {evidence.name}")
 
 
 def require_sound(audit: Audit, allow_unequal: bool) -> None:

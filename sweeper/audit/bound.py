@@ -123,6 +123,13 @@ SELECT s.name, 'it was declared on other terms' FROM sweeper.sweep s
 WHERE s.confirms = :sweep AND NOT EXISTS (
     SELECT FROM sweeper.event e WHERE e.sweep_id = s.confirms AND e.kind = 'confirmed'
     AND e.detail ->> 'protocol_hash' = s.protocol_hash)
+UNION
+SELECT e.detail ->> 'name', 'it was declared, and is gone' FROM sweeper.event e
+WHERE e.sweep_id = :sweep AND e.kind = 'confirmed' AND NOT EXISTS (
+    SELECT FROM sweeper.sweep s WHERE s.confirms = :sweep AND s.name = e.detail ->> 'name')
+AND NOT EXISTS (
+    SELECT FROM sweeper.event d WHERE d.sweep_id = :sweep AND d.id > e.id
+    AND d.kind = 'confirmation deleted' AND d.detail ->> 'name' = e.detail ->> 'name')
 ORDER BY name
 """
 ELSEWHERE = """
@@ -143,7 +150,10 @@ def look_at_values(evidence: Evidence) -> Look:
     complete = int((evidence.confirmations["state"] == "COMPLETE").sum())
     seen = f"{counted(len(evidence.rungs), 'evaluation')} from their classes, "
     seen += f"{counted(complete, 'confirmation')} from their confusion matrices"
-    return Look(seen=seen, faults=faults, awaits=unconfirmed(evidence))
+    awaits = unconfirmed(evidence) if evidence.stages else ""
+    if evidence.rungs.empty:
+        awaits = "no trial has come to a rung yet"
+    return Look(seen=seen, faults=faults, awaits=awaits)
 
 
 def look_at_segments(evidence: Evidence) -> Look:

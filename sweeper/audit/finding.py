@@ -39,6 +39,7 @@ class Rule:
     text: str
     voids: bool  # a breach voids the comparison; of the others it is said with every result
     look: Callable[[Evidence], Look]
+    replays: bool = False  # the search is planned once more for it
 
     @property
     def title(self) -> str:

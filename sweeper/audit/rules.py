@@ -52,7 +52,14 @@ SAID = "A breach is said with every result."
 
 def _rules(*lines: tuple[str, Callable[[Evidence], Look], str, str]) -> tuple[Rule, ...]:
     return tuple(
-        Rule(number=number, name=name, look=look, text=f"{text} {breach}", voids=breach is VOIDS)
+        Rule(
+            number=number,
+            name=name,
+            look=look,
+            text=f"{text} {breach}",
+            voids=breach is VOIDS,
+            replays=look is look_at_proposals,
+        )
         for number, (name, look, text, breach) in enumerate(lines, start=1)
     )
 

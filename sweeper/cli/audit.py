@@ -41,7 +41,7 @@ def command(sweep: str, as_json: bool, database: str | None) -> None:
     from sweeper.comparison.evidence import read_evidence
 
     with opened(database) as store:
-        audit = run_audit(read_evidence(store.engine, sweep))
+        audit = run_audit(read_evidence(store.engine, sweep), replay=True)
     if as_json:
         click.echo(json.dumps(_plain(audit), indent=2))
     else:

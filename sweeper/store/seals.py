@@ -32,7 +32,7 @@ _SOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "SELECT * FROM sweeper.artifact WHERE kind = 'teacher' AND weights_hash = s.teacher_hash"
         " ORDER BY hash = s.protocol ->> 'teacher_recipe' DESC, hash LIMIT 1) a ON true",
         "s.id",
-        "s.teacher_hash IS NOT NULL AND s.confirms IS NULL",
+        "s.teacher_hash IS NOT NULL",
         ("s.teacher_hash", "a.hash", "a.kind", "a.origin", "a.identity", "a.metrics"),
     ),
     "launch": (

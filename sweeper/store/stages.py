@@ -128,6 +128,7 @@ def _add_child(
     )
     row = connection.execute(added.returning(sweep)).one()
     seal(connection, "sweep", row.id)
+    seal(connection, "teacher", row.id)
     return row
 
 

@@ -18,8 +18,11 @@ from sweeper.store.log import Launch
 from sweeper.store.schema import confusion, rung, segment, segment_member, study
 from sweeper.store.schema import trial as trials
 from tests.sweeper.recorded import DEVICE, PROVENANCE
+from tests.sweeper.sealed import seal_all
 from tests.sweeper.synthetic import inserted
 from trainers.confusions import packed
+
+PIXELS = 300_000_000  # of each class in every image: as many as it takes for the last digits
 
 
 def confirm(
@@ -34,7 +37,7 @@ def confirm(
     """Declare a confirmation of a filled sweep and finish it; return its row.
 
     `values` holds the mIoU of each method's tuned configuration, one a seed; the published ones
-    are `published` below them. The confusion matrices have three classes and about these values.
+    are `published` below them. The confusion matrices have three classes and these values.
     `terms` are those of a Confirmation.
     """
     seeds = {len(of_seed) for method, of_seed in values.items() if method != "baseline"}
@@ -67,6 +70,7 @@ def finish_child(
     with engine.begin() as connection:
         for each in connection.execute(select(study).where(study.c.sweep_id == row.id)).all():
             _finish_confirmations(connection, each, values[each.method], published, images)
+        seal_all(connection)
 
 
 def declare_axes_of(engine: Engine, seconds: Mapping[str, float], name: str = "demo") -> list[Any]:
@@ -96,33 +100,52 @@ def _finish_confirmations(
         if row.seed not in segments:
             segments[row.seed] = _confirming_segment(connection, owner.sweep_id, row.seed)
         identifier, place = segments[row.seed], list(segments).index(row.seed)
-        miou = tuned[place] + (published if row.origin == "published" else 0.0)
+        wanted = tuned[place] + (published if row.origin == "published" else 0.0)
+        matrices = confusions_of(wanted, images, row.seed)
+        class_iou = class_iou_of(matrices)
+        miou = sum(class_iou) / len(class_iou)
         key = {"study_id": row.study_id, "number": row.number}
         done = {"state": "COMPLETE", "value": miou, "step": 80, "trained_steps": 80}
         done |= {"device_seconds": 8.0, "finished_at": func.now()}
         where = (trials.c.study_id == row.study_id, trials.c.number == row.number)
         connection.execute(update(trials).where(*where).values(done))
-        reached = {"index": 0, "step": 80, "value": miou, "class_iou": [miou, miou, miou]}
+        reached = {"index": 0, "step": 80, "value": miou, "class_iou": class_iou}
         reached |= {"weights_hash": f"{key}", "segment_id": identifier}
         connection.execute(insert(rung).values(**key, **reached))
         part = {"segment_id": identifier, "ordinal": 0, "ending": "reached", "reached_step": 80}
-        part["seconds"] = 8.0
+        part |= {"seconds": 8.0, "weights_hash": f"{key}"}
         connection.execute(insert(segment_member).values(**key, **part))
-        content = packed(confusions_of(miou, images, row.seed))
-        connection.execute(insert(confusion).values(**key, content=content))
+        connection.execute(insert(confusion).values(**key, content=packed(matrices)))
 
 
 def _confirming_segment(connection: Connection, sweep_id: int, seed: int) -> int:
     values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "done", "start_step": 0}
     values |= {"stop_step": 80, "progress_step": 80, "folder": "/x/confirmed"}
-    return inserted(connection, segment, values | {"device_name": DEVICE})
+    values |= {"device_name": DEVICE, "ended_at": func.now()}
+    return inserted(connection, segment, values)
 
 
 def confusions_of(miou: float, images: int, seed: int) -> NDArray[np.int32]:
-    """Return matrices (images, 3, 3) of 900 pixels each whose IoUs are about `miou` percent."""
+    """Return matrices (images, 3, 3) whose mIoU is `miou` percent, to 1e-6.
+
+    Each class has as many pixels in every image. Images differ; what the last one would lack or
+    have too much is spread over all.
+    """
     generator = np.random.default_rng(seed)
-    share = np.clip(miou / 100 + 0.02 * generator.standard_normal(images), 0.01, 1.0)
-    hits = np.rint(300 * 2 * share / (1 + share)).astype(np.int32)  # IoU = hits / (600 - hits)
-    missed = 300 - hits
-    eye, next_class = np.eye(3, dtype=np.int32), np.roll(np.eye(3, dtype=np.int32), 1, axis=1)
-    return hits[:, None, None] * eye + missed[:, None, None] * next_class
+    noise = 0.02 * generator.standard_normal(images)
+    share = np.clip(miou / 100 + noise - noise.mean(), 0.01, 1.0)
+    hits = np.rint(PIXELS * 2 * share / (1 + share)).astype(np.int64)  # IoU = hits / (2 all - hits)
+    wanted = round(PIXELS * images * 2 * miou / (100 + miou))
+    hits += (wanted - hits.sum()) // images
+    hits[0] += wanted - hits.sum()
+    missed = PIXELS - hits
+    eye, next_class = np.eye(3, dtype=np.int64), np.roll(np.eye(3, dtype=np.int64), 1, axis=1)
+    matrices = hits[:, None, None] * eye + missed[:, None, None] * next_class
+    return matrices.astype(np.int32)
+
+
+def class_iou_of(matrices: NDArray[np.int32]) -> list[float]:
+    """Return the IoU of each class in percent."""
+    total = matrices.astype(np.int64).sum(axis=0)
+    hits = np.diagonal(total)
+    return [float(iou) for iou in 100 * hits / (total.sum(axis=0) + total.sum(axis=1) - hits)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
+
+from trainers.surroundings import processor
 
 DEVICE = "processor A"
 TEACHER_MIOU = 55.0
@@ -17,9 +20,10 @@ TEACHER: dict[str, Any] = {
 }
 PROVENANCE: dict[str, Any] = {
     "python": "3.11.9",
-    "packages": {"sweeper": "1.0", "torch": "2.15.0", "optuna": "5.0.0"},
+    "packages": {"sweeper": "1.0", "torch": "2.15.0"}
+    | {name: version(name) for name in ("optuna", "numpy", "scipy")},  # so proposals are replayed
     "git": {"commit": "0123456789abcdef", "dirty": False},
-    "processor": DEVICE,
+    "processor": processor(),
 }
 CALIBRATION: dict[str, Any] = {
     "equal": 1.0,

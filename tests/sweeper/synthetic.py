@@ -6,25 +6,27 @@ trial 9 failed, 8, 11, 13 and 15 were pruned at step 26, the other ten are compl
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, text, update
+from sqlalchemy import Connection, Engine, func, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.names import trial_name
 from sweeper.protocol import build_protocol
 from sweeper.search.plan import Plan
+from sweeper.search.sampling import plan_bracket
 from sweeper.search.seeds import training_seed
 from sweeper.search.space import Space, build_space
+from sweeper.search.trials import PastTrial, PlannedTrial
+from sweeper.store.log import Launch, add_launch
 from sweeper.store.schema import (
     artifact,
     bracket,
     event,
-    launch,
     rung,
     segment,
     segment_member,
@@ -33,6 +35,7 @@ from sweeper.store.schema import (
 from sweeper.store.schema import sweep as sweeps
 from sweeper.store.schema import trial as trials
 from tests.sweeper.recorded import CALIBRATION, DEVICE, PROVENANCE, TEACHER
+from tests.sweeper.sealed import seal_all
 from trainers.identity import digest
 from trainers.tasks import load_task
 
@@ -46,8 +49,9 @@ LOSS_OF_PRUNED = 12.0
 SEED = 7
 RUNGS = (26, 80)
 GOLDEN = 0.6180339887
-BEST = 3  # the best trial of every method
-PARTS = ("bracket", "trial", "rung")
+BEST = 1  # the best trial of every method; no value of it lies at the edge of its range
+PLACES = {1: 3, 3: 1}  # trials that have the value of another place
+Owner = tuple[str, int, int]  # method, id and repeat of a search
 COMMAND = "sweeper launch --task shapes --method baseline --method kd --method rdd --budget 16"
 FAILURE = "ValueError: no teacher\nTraceback (most recent call last):\nValueError: no teacher"
 
@@ -78,6 +82,7 @@ def fill(
         )
         for method in methods:
             _add_study(place, method)
+        seal_all(connection)
     return place.sweep_id
 
 
@@ -96,23 +101,49 @@ def leave_in_flight(engine: Engine, study_id: int, number: int = 15) -> None:
         identifier = inserted(connection, segment, values)
         member = {"segment_id": identifier, "study_id": row.study_id, "number": number}
         connection.execute(insert(segment_member).values(ordinal=0, **member))
+        seal_all(connection)
 
 
 def miou_of(method: str, number: int, step: int) -> float:
     """Return the synthetic mIoU of a trial at a step."""
-    distance = math.log10(params_of(method, number)["learning_rate"] / 0.03) ** 2
+    distance = math.log10(_place_of(method, number) / 0.03) ** 2
     loss = LOSS_OF_PRUNED if number in PRUNED else 0.0
     final = round(40 + GAIN.get(method, 0.0) - 4 * distance - loss, 3)
     return final * (0.6 if step == RUNGS[0] else 1.0)
 
 
-def params_of(method: str, number: int) -> dict[str, float]:
-    """Return the hyperparameters of a trial: trial 0's are published, the rest even multiples."""
-    space = space_of(method)
+def params_of(method: str, number: int, repeat: int = 1) -> dict[str, float]:
+    """Return the hyperparameters of a trial, as the search plans them from these values."""
+    return dict(_planned(method, repeat)[number].params)
+
+
+@cache
+def _planned(method: str, repeat: int) -> list[PlannedTrial]:
+    space, plan = space_of(method).calibrated(CALIBRATION["equal"]), Plan.of(load_task("shapes"))
+    first = plan_bracket(space, plan, [], seed=SEED, repeat=repeat)
+    history = [_past(method, trial) for trial in first]
+    return first + plan_bracket(space, plan, history, seed=SEED, repeat=repeat)
+
+
+def _past(method: str, trial: PlannedTrial) -> PastTrial:
+    """Return a trial of the first bracket, of which none is pruned, as the sampler sees it."""
+    has_diverged = trial.number in DIVERGED
+    reached = RUNGS[:1] if has_diverged else RUNGS
+    return PastTrial(
+        params=trial.params,
+        state="PRUNED" if has_diverged else "COMPLETE",
+        value=None if has_diverged else miou_of(method, trial.number, RUNGS[-1]),
+        rungs={step: miou_of(method, trial.number, step) for step in reached},
+        diverged=has_diverged,
+    )
+
+
+def _place_of(method: str, number: int) -> float:
+    """Return the learning rate that a trial's value is made from, which is not its own."""
     if number == 0:
-        return space.published
-    units = {d.column: (number * GOLDEN + d.column * 0.37) % 1 for d in space.dimensions}
-    return space.point(units)
+        return space_of(method).published["learning_rate"]
+    rate = next(d for d in space_of(method).dimensions if d.name == "learning_rate")
+    return rate.at((PLACES.get(number, number) * GOLDEN + rate.column * 0.37) % 1)
 
 
 def space_of(method: str) -> Space:
@@ -139,18 +170,19 @@ def _add_sweep(connection: Connection, name: str) -> int:
         "protocol_hash": digest(protocol),
         "folder": name,
     }
-    sweep_id = inserted(connection, sweeps, values)
-    who = {"who": "somebody@somewhere", "command": COMMAND, "provenance": PROVENANCE}
-    connection.execute(insert(launch).values(sweep_id=sweep_id, **who))
-    return sweep_id
+    row = connection.execute(insert(sweeps).values(**values).returning(sweeps)).one()
+    who = Launch(who="somebody@somewhere", command=COMMAND, provenance=PROVENANCE)
+    add_launch(connection, row, who)
+    return int(row.id)
 
 
-def _add_study(place: Place, method: str) -> None:
+def _add_study(place: Place, method: str, repeat: int = 1, **more: int) -> None:
     space = space_of(method)
     values = {
+        **more,
         "sweep_id": place.sweep_id,
         "method": method,
-        "repeat": 1,
+        "repeat": repeat,
         "target": BUDGET,
         "space": space.model_dump(mode="json"),
         "space_hash": space.hash,
@@ -160,33 +192,37 @@ def _add_study(place: Place, method: str) -> None:
     }
     study_id = inserted(place.connection, study, values)
     for index in (0, 1):
-        _add_bracket(place, method, study_id, index)
+        _add_bracket(place, (method, study_id, repeat), index)
+    mine = trials.c.study_id == study_id
+    place.connection.execute(update(trials).where(mine).values(finished_at=func.now()))
 
 
-def _add_bracket(place: Place, method: str, study_id: int, index: int) -> None:
+def _add_bracket(place: Place, owner: Owner, index: int) -> None:
+    _, study_id, _ = owner
     numbers = range(index * 8, index * 8 + 8)
     planned = 8 * 80 if index == 0 else 8 * 26 + 3 * 54
     place.connection.execute(
         insert(bracket).values(study_id=study_id, index=index, planned_steps=planned)
     )
     _note(place, study_id, "planned", bracket=index)
-    rows = [_trial(place, method, number) for number in numbers]
+    rows = [_trial(place, owner, number) for number in numbers]
     place.connection.execute(
         insert(trials), [{"study_id": study_id, "bracket": index, **row} for row in rows]
     )
     going_on = list(numbers)
     for level, step in enumerate(RUNGS):
-        _add_segment(place, (method, study_id), (level, step), going_on)
+        _add_segment(place, owner, (level, step), going_on)
         going_on = [n for n in going_on if n not in PRUNED | FAILED]
         if index == 1 and level == 0:
             _note(place, study_id, "judged", bracket=1, rung=0, promoted=going_on)
 
 
-def _trial(place: Place, method: str, number: int) -> dict[str, Any]:
+def _trial(place: Place, owner: Owner, number: int) -> dict[str, Any]:
+    method, _, repeat = owner
     row: dict[str, Any] = {
         "number": number,
         "origin": "published" if number == 0 else "sobol" if number < 8 else "tpe",
-        "params": params_of(method, number),
+        "params": params_of(method, number, repeat),
         "rung": 1,
         "diverged": False,
         "reason": None,
@@ -208,16 +244,14 @@ def _trial(place: Place, method: str, number: int) -> dict[str, Any]:
     return row | spent | {"wasted_steps": 3 if number == 3 else 0, "begun_steps": row["step"]}
 
 
-def _add_segment(
-    place: Place, owner: tuple[str, int], goal: tuple[int, int], numbers: list[int]
-) -> None:
+def _add_segment(place: Place, owner: Owner, goal: tuple[int, int], numbers: list[int]) -> None:
     level, step = goal
     start = RUNGS[level - 1] if level else 0
-    seed = training_seed(SEED, 1)
+    seed = training_seed(SEED, owner[2])
     values = {"sweep_id": place.sweep_id, "epoch": 1, "seed": seed, "state": "done"}
     values |= {"start_step": start, "stop_step": step, "progress_step": step}
     values |= {"device_name": DEVICE, "folder": str(place.folder / "segment")}
-    identifier = inserted(place.connection, segment, values)
+    identifier = inserted(place.connection, segment, values | {"ended_at": func.now()})
     parts = [_member(owner, number, (level, start, step)) for number in numbers]
     members = [{**part, "ordinal": ordinal} for ordinal, (part, _) in enumerate(parts)]
     rungs = [reached for _, reached in parts if reached]
@@ -226,10 +260,10 @@ def _add_segment(
 
 
 def _member(
-    owner: tuple[str, int], number: int, goal: tuple[int, int, int]
+    owner: Owner, number: int, goal: tuple[int, int, int]
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return a trial's part in a segment, and the rung it reached there."""
-    (method, study_id), (level, start, step) = owner, goal
+    (method, study_id, _), (level, start, step) = owner, goal
     ended = "failed" if number in FAILED else "diverged" if number in DIVERGED and level else ""
     reached = {"failed": 11, "diverged": 35}.get(ended, step)
     key = {"study_id": study_id, "number": number}
@@ -241,14 +275,16 @@ def _member(
         "losses": [[at, 2.0 * math.exp(-at / 30)] for at in range(start + 5, reached + 1, 5)],
     }
     if ended:
-        return part, None
-    return part, {
+        return part | {"weights_hash": None}, None
+    miou = miou_of(method, number, step)
+    weights = digest([trial_name("demo", method, 1, number), step])
+    return part | {"weights_hash": weights}, {
         **key,
         "index": level,
         "step": step,
-        "value": miou_of(method, number, step),
-        "class_iou": [50.0, None, 30.5],
-        "weights_hash": digest([trial_name("demo", method, 1, number), step]),
+        "value": miou,
+        "class_iou": [miou + 9.75, None, miou - 9.75],
+        "weights_hash": weights,
     }
 
 
@@ -262,17 +298,13 @@ def inserted(connection: Connection, table: Any, values: dict[str, Any]) -> int:
     return int(connection.scalar(insert(table).values(**values).returning(table.c.id)) or 0)
 
 
-def copy_search(engine: Engine, study: int, repeat: int) -> None:
-    """Give a search's method another search with the same trials."""
-    copy = 10 * study + repeat
-    columns = {"study": "id", **dict.fromkeys(PARTS, "study_id")}
+def copy_search(engine: Engine, study_id: int, repeat: int) -> None:
+    """Give a search's method another search, number `10 * study_id + repeat`, of equal values."""
     with engine.begin() as connection:
-        for table, column in columns.items():
-            changed = {column: copy, **({"repeat": repeat} if table == "study" else {})}
-            record = "(jsonb_populate_record(t, CAST(:changed AS jsonb))).*"
-            statement = (
-                f"INSERT INTO sweeper.{table} SELECT {record} "
-                f"FROM sweeper.{table} t WHERE {column} = :study"
-            )
-            connection.execute(text(statement), {"changed": json.dumps(changed), "study": study})
+        row = connection.execute(study.select().where(study.c.id == study_id)).one()
+        place = Place(
+            connection=connection, sweep_id=row.sweep_id, sweep="demo", folder=Path("/checkpoints")
+        )
+        _add_study(place, row.method, repeat=repeat, id=10 * study_id + repeat)
         connection.execute(text("SELECT setval('sweeper.study_id_seq', 100)"))
+        seal_all(connection)

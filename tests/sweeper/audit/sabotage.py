@@ -75,7 +75,9 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
         "kd bracket 1: step 26 judged #8, #12 wrongly",
     ),
     "rungs": (
-        "UPDATE sweeper.rung SET value = 60 - value WHERE index = 0 AND number < 8",
+        "UPDATE sweeper.rung SET value = 60 - value, class_iou = "
+        "jsonb_build_array(60 - value, null, 60 - value) "
+        "WHERE index = 0 AND number < 8 AND study_id < 4",
         "the rung at step 26 misleads",
     ),
     "published and tuned": (
@@ -116,9 +118,10 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
         "stage 1 kd tuned seed",
     ),
     "incumbents": (
-        "UPDATE sweeper.trial SET value = 41.3 WHERE study_id = 2 AND number = 12; "
-        "UPDATE sweeper.rung SET value = 41.3 WHERE study_id = 2 AND number = 12 AND index = 1",
-        "kd: #3 was confirmed, #12 is best",
+        "UPDATE sweeper.trial SET value = 41.3 WHERE study_id = 2 AND number = 14; "
+        "UPDATE sweeper.rung SET value = 41.3, class_iou = '[41.3, null, 41.3]' "
+        "WHERE study_id = 2 AND number = 14 AND index = 1",
+        "kd: #1 was confirmed, #14 is best",
     ),
     "stages": (
         "UPDATE sweeper.sweep SET created_at = created_at - interval '1 day' "
@@ -136,12 +139,69 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
     ),
     "room": (
         "UPDATE sweeper.trial SET params = params || '{\"multiplier\": 9.9}' "
-        "WHERE study_id = 2 AND number = 3; "
+        "WHERE study_id = 2 AND number = 1; "
         "UPDATE sweeper.trial SET params = params || '{\"multiplier\": 9.9}' "
         "WHERE study_id IN (5, 8) AND origin = 'tuned'",
         "best value at the edge of its range: kd multiplier (high)",
     ),
+    "values": (
+        "UPDATE sweeper.trial SET value = value + 10 WHERE study_id = 5; "
+        "UPDATE sweeper.rung SET value = value + 10, class_iou = "
+        "jsonb_build_array(value + 10, value + 10, value + 10) WHERE study_id = 5",
+        "mIoU is not what its confusion matrices give",
+    ),
+    "segments": (
+        "UPDATE sweeper.segment_member SET weights_hash = 'other' "
+        "WHERE study_id = 2 AND number = 12",
+        "demo/kd#12: its weights at step 26 are not those of the segment",
+    ),
+    "proposals": (
+        "UPDATE sweeper.trial SET params = params || '{\"weight_decay\": 0.001}' "
+        "WHERE study_id = 2 AND number = 10",
+        "demo/kd#10 is not what the sampler proposes",
+    ),
+    "terms": (
+        'UPDATE sweeper.launch SET provenance = provenance || \'{"protocol_hash": "other"}\' '
+        "WHERE sweep_id = 2",
+        "demo:confirm-1: a launch of it went by other terms",
+    ),
+    "log": (
+        "UPDATE sweeper.segment_member SET losses = '[[5, 1.0]]' "
+        "WHERE study_id = 2 AND number = 12 AND segment_id = 7",
+        "segment 7/2/12 was changed after it was recorded",
+    ),
+    "other readings": (
+        "; ".join(
+            (
+                'INSERT INTO sweeper.sweep SELECT (jsonb_populate_record(t, \'{"id": 98, '
+                '"name": "again", "confirms": null, "stage": null}\')).* '
+                "FROM sweeper.sweep t WHERE id = 2",
+                'INSERT INTO sweeper.study SELECT (jsonb_populate_record(t, \'{"id": 97, '
+                '"sweep_id": 98}\')).* FROM sweeper.study t WHERE id = 5',
+                *(
+                    f"INSERT INTO sweeper.{table} SELECT (jsonb_populate_record(t, "
+                    f"'{{\"study_id\": 97}}')).* FROM sweeper.{table} t WHERE study_id = 5"
+                    for table in ("trial", "confusion")
+                ),
+            )
+        ),
+        "the reported split was read 4 times for sweep again",
+    ),
 }
+ALONGSIDE = {  # rules that see the same breach from another side
+    "baseline": ("segments", "proposals"),
+    "dimensions": ("proposals",),
+    "ranges": ("proposals",),
+    "start": ("proposals",),
+    "last step": ("values",),
+    "judging": ("values",),
+    "one reading": ("values",),
+    "stages": ("incumbents",),
+    "room": ("proposals",),
+}
+# What is no row with a digest: a bracket's allowance, an event, other sweeps' readings, a
+# confusion matrix of a search, a launch's terms beside the protocol's own.
+UNNOTED = ("budget", "deletions", "other readings", "splits")
 ALSO = [  # further ways to break a rule; some break others too
     ("baseline", "DELETE FROM sweeper.study WHERE id = 1", "baseline: 0 searches instead of 1"),
     (
@@ -285,6 +345,13 @@ SAID = [  # what voids nothing, but is said with every result
         "UPDATE sweeper.trial SET state = 'FAIL', value = NULL WHERE study_id = 6 AND number = 0; "
         "DELETE FROM sweeper.confusion WHERE study_id = 6 AND number = 0",
         "1 confirmation failed",
+    ),
+    (
+        "proposals",
+        'UPDATE sweeper.launch SET provenance = provenance || \'{"processor": "another"}\'; '
+        "UPDATE sweeper.trial SET params = params || '{\"weight_decay\": 0.001}' "
+        "WHERE study_id = 2 AND number = 10",
+        "1 proposal cannot be replayed here: it was planned on another, this is ",
     ),
     (
         "room",

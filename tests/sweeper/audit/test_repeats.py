@@ -9,6 +9,7 @@ from sweeper.audit import Audit, run_audit
 from sweeper.audit.finding import State
 from sweeper.comparison.evidence import read_evidence
 from tests.sweeper.confirmed import confirm
+from tests.sweeper.sealed import seal_all
 from tests.sweeper.synthetic import copy_search, fill
 
 BASELINE, KD = 1, 2  # studies
@@ -26,8 +27,10 @@ def repeated(engine: Engine) -> Engine:
 
 
 def states(engine: Engine) -> dict[str, State]:
-    found: Audit = run_audit(read_evidence(engine, "demo"))
-    return {f.rule.name: f.state for f in found.findings if f.state is not State.HOLDS}
+    found: Audit = run_audit(read_evidence(engine, "demo"), replay=True)
+    # Where the best of other start-up points lie in their ranges is not what is tested here.
+    names = [f for f in found.findings if f.rule.name != "room"]
+    return {f.rule.name: f.state for f in names if f.state is not State.HOLDS}
 
 
 def test_several_searches_a_method_break_no_rule(repeated: Engine) -> None:
@@ -39,6 +42,7 @@ def test_the_second_search_of_a_method_is_held_to_its_incumbent(repeated: Engine
     where = "FROM sweeper.study y WHERE y.id = study_id AND y.sweep_id = 2 AND y.repeat = 2"
     with repeated.begin() as connection:
         connection.execute(text(f"{spoil} {where} AND y.method = 'kd'"))
+        seal_all(connection)
     assert states(repeated) == {"published and tuned": State.BROKEN}
 
 

@@ -12,17 +12,21 @@ from sweeper.audit.finding import Finding, State
 from sweeper.audit.rules import RULES
 from sweeper.comparison.evidence import read_evidence
 from sweeper.errors import SweeperError
-from tests.sweeper.audit.sabotage import ALSO, BROKEN, SAID
+from tests.sweeper.audit.sabotage import ALONGSIDE, ALSO, BROKEN, SAID, UNNOTED
+from tests.sweeper.sealed import seal_all
 
 
-def spoil(engine: Engine, statements: str) -> None:
+def spoil(engine: Engine, statements: str, *, noted: bool = True) -> None:
+    """Change the store; `noted` rewrites the digests as well, as only its owner would."""
     with engine.begin() as connection:
         for statement in statements.split("; "):
             assert connection.execute(text(statement.replace(":", "\\:"))).rowcount
+        if noted:
+            seal_all(connection)
 
 
 def audit(engine: Engine) -> Audit:
-    return run_audit(read_evidence(engine, "demo"))
+    return run_audit(read_evidence(engine, "demo"), replay=True)
 
 
 def states(found: Audit) -> dict[str, State]:
@@ -43,13 +47,29 @@ def test_every_rule_is_broken_here() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_a_broken_rule_is_caught_and_named(rule: Any, sound: Engine) -> None:
     statements, said = BROKEN[rule.name]
-    spoil(sound, statements)
+    spoil(sound, statements, noted=rule.name != "log")
     found = audit(sound)
-    state = State.BROKEN if rule.voids else State.WARNING
-    assert states(found) == {rule.name: state}, [f.evidence for f in found.findings]
+    own = {rule.name: State.BROKEN if rule.voids else State.WARNING}
+    expected = own | dict.fromkeys(ALONGSIDE.get(rule.name, ()), State.BROKEN)
+    assert states(found) == expected, [f.evidence for f in found.findings]
     assert said in finding_of(found, rule.name).evidence
     assert any(said in stamp for stamp in found.stamps)
-    assert found.is_void == rule.voids
+    assert found.is_void == (State.BROKEN in expected.values())
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if rule.name not in UNNOTED], ids=lambda rule: rule.name
+)
+def test_whoever_does_not_rewrite_the_log_as_well_is_caught_by_it(rule: Any, sound: Engine) -> None:
+    spoil(sound, BROKEN[rule.name][0], noted=False)
+    assert finding_of(audit(sound), "log").state is State.BROKEN
+
+
+def test_without_a_replay_the_proposals_are_left_to_the_audit(sound: Engine) -> None:
+    spoil(sound, BROKEN["proposals"][0])
+    found = run_audit(read_evidence(sound, "demo"))
+    assert finding_of(found, "proposals").state is State.OPEN
+    assert not found.is_void
 
 
 def finding_of(found: Audit, name: str) -> Finding:
