@@ -5,7 +5,9 @@ The columns are those of the schema, so that a new one is tested as soon as it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
