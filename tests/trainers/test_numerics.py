@@ -1,4 +1,8 @@
-"""The golden run: its digits may change only together with the numerics version."""
+"""The golden run: its digits may change only together with the numerics version.
+
+Nets as small as these turn the last bit of a sum into another loss after three steps, and sums are
+taken in another order with other instructions. So there are digits for each kind of processor.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,8 @@ GOLDEN = Path(__file__).parent / "golden_run.json"
 METHODS = ("baseline", "kd", "rdd")
 TASKS = {"losses": TASK, "losses_of_other_task": OTHER_TASK}  # by what the file calls them
 Losses = dict[str, list[float]]
-DIGITS = 1e-4  # relative: the last bits differ between processors, and grow step by step
+DIGITS = 1e-4  # relative: the file has five digits
+HERE = torch.backends.cpu.get_cpu_capability()
 
 
 def golden_run(folder: Path, task: Task) -> Losses:
@@ -46,7 +51,10 @@ def test_the_golden_run_is_of_this_version() -> None:
 def test_the_digits_change_only_with_the_numerics_version(
     method: str, name: str, losses: dict[str, Losses]
 ) -> None:
-    stored = json.loads(GOLDEN.read_text())[name][method]
+    kinds = json.loads(GOLDEN.read_text())
+    if HERE not in kinds:
+        pytest.skip(f"no digits for a processor with {HERE}: python {__file__}")
+    stored = kinds[HERE][name][method]
     assert losses[name][method] == pytest.approx(stored, rel=DIGITS), (
         f"raise NUMERICS_VERSION, then write the golden run anew: python {__file__}"
     )
@@ -68,14 +76,17 @@ def test_the_set_up_of_one_segment_does_not_outlive_it(deterministic: bool) -> N
 
 
 def write_golden_run() -> None:
-    """Store the losses to five digits."""
-    content: dict[str, object] = {"numerics_version": NUMERICS_VERSION}
+    """Store the losses to five digits; those of other kinds of processors stay for one version."""
+    known = json.loads(GOLDEN.read_text())
+    content: dict[str, object] = known if known["numerics_version"] == NUMERICS_VERSION else {}
+    here: dict[str, Losses] = {}
     for name, task in TASKS.items():
         with tempfile.TemporaryDirectory() as folder:
             found = golden_run(Path(folder), task)
-        content[name] = {
+        here[name] = {
             method: [float(f"{x:.5g}") for x in values] for method, values in found.items()
         }
+    content |= {"numerics_version": NUMERICS_VERSION, HERE: here}
     GOLDEN.write_text(json.dumps(content, indent=1) + "\n")
 
 
