@@ -52,6 +52,7 @@ MEANINGS = {
 }
 
 LABEL_FORMATS = ("PNG", "TIFF")
+LOSSY = ("jpeg", "tiff_jpeg", "webp", "tiff_sgilog", "tiff_sgilog24")  # in a TIFF
 STEPS = {  # in which Pillow spreads a label's grey levels, by mode and raw mode
     ("1", "1"): 1,
     ("L", "L"): 1,
@@ -135,8 +136,8 @@ def read_label(file: Path) -> LabelMap:
             raise DataError(f"{file}: {found}; {LABEL_RULE}")
         image, orientation = _load_upright(opened, file)
         palette = bytes(image.getpalette() or ()) if image.mode == "P" else b""
-        depth = np.uint16 if image.mode in SIXTEEN_BITS else np.uint8
-        values = np.asarray(image).astype(depth) // depth(STEPS[kind])
+        values = np.asarray(image) // STEPS[kind]
+        values = values.astype(np.uint16 if image.mode in SIXTEEN_BITS else np.uint8)
     return LabelMap(values=values, palette=palette, orientation=orientation, size=image.size)
 
 
@@ -180,8 +181,8 @@ def _label_fault(image: ImageFile.ImageFile, kind: tuple[str, str]) -> str | Non
     found = storage_fault(image)
     if found is not None:
         return found
-    if "jpeg" in str(image.info.get("compression")) or "webp" in str(image.info.get("compression")):
-        return "compressed with loss, which changes numbers"
+    if image.info.get("compression") in LOSSY:
+        return f"compressed as {image.info['compression']}, which changes numbers"
     if kind in STEPS:
         return None
     mode, stored = kind
@@ -227,6 +228,7 @@ def _is_transparent(image: Image.Image, stored: str) -> bool:
 
 
 def _in_eight_bits(image: Image.Image) -> tuple[Image.Image, int]:
-    """Return 16-bit grey as 8-bit grey, and its highest value; 255 / 65535 is 1 / 257, so no ties."""
+    """Return 16-bit grey as 8-bit grey, and its highest value."""
     values = np.asarray(image).astype(np.uint32)
+    # 255 / 65535 is 1 / 257: an odd number, so that nothing lies half way.
     return Image.fromarray(((values + 128) // 257).astype(np.uint8)), int(values.max())

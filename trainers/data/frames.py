@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from PIL import Image
 
 from trainers.data.dataset import IGNORE, Split
 from trainers.data.decoding import FULL_SCALE, LabelMap, Picture, Turned, read_image, read_label
-from trainers.data.suspicions import LabelFacts, observe
+from trainers.data.suspicions import LabelFacts, count_numbers, observe
 from trainers.errors import DataError
 
 Bytes = NDArray[np.uint8]
@@ -82,14 +82,15 @@ class FrameReader:
         picture = read_image(self.root / frame.image)
         label = read_label(self.root / frame.label)
         self._refuse_unlike(frame, picture, label)
-        classes = self._classes(label, self.root / frame.label)
+        pixels = count_numbers(label.values)
+        classes = self._classes(label, pixels, self.root / frame.label)
         height, width = self.size
         nearest = Image.fromarray(classes).resize((width, height), Image.Resampling.NEAREST)
         labels = np.asarray(nearest)
         return Decoded(
             image=self._shrink(picture.image).transpose(2, 0, 1),
             labels=labels,
-            facts=observe(frame.label, label.values, classes, labels, label.palette),
+            facts=observe(frame.label, pixels, classes, labels, label.palette),
             brightest=picture.brightest,
         )
 
@@ -119,9 +120,9 @@ class FrameReader:
         highest, place = max(known, default=(FULL_SCALE, 0))
         if highest < DARK:
             raise DataError(
-                f"{self.root / frames[place].image}: value {highest} is the highest of {len(known)} "
-                f"images of 16 bits, whose full scale is {FULL_SCALE}; one must reach {DARK}: if "
-                "their camera has fewer bits, save them scaled to 8 or to the full 16"
+                f"{self.root / frames[place].image}: value {highest}, the highest of {len(known)} "
+                f"images of 16 bits; of their full scale, {FULL_SCALE}, one must reach {DARK}: if "
+                "the camera has fewer bits, save them scaled to 8 or to the full 16"
             )
 
     def _shrink(self, image: Image.Image) -> Bytes:
@@ -130,29 +131,23 @@ class FrameReader:
         resampling = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
         return np.asarray(image.resize((width, height), resampling))
 
-    def _classes(self, label: LabelMap, file: Path) -> Bytes:
+    def _classes(self, label: LabelMap, used: Iterable[int], file: Path) -> Bytes:
         """Return the classes of a label before it is resized, 255 where it is void."""
-        highest = int(label.values.max())
-        table = np.array([self._class_of(value) for value in range(highest + 1)])
-        used = np.flatnonzero(np.bincount(label.values.ravel()))
-        wrong = [int(value) for value in used if table[value] < 0]
+        wrong = [value for value in used if value >= self.num_classes and value not in self.void]
         if wrong:
             raise DataError(
                 f"{file}: label value {wrong[0]}, must be 0..{self.num_classes - 1}, or "
                 f"{' or '.join(map(str, self.void))} for void{self._hint(wrong[0])}"
             )
-        classes: Bytes = table.astype(np.uint8)[label.values]
+        classes: Bytes = label.values.astype(np.uint8)
+        for value in self.void:
+            classes[label.values == value] = IGNORE
         return classes
 
     def _hint(self, value: int) -> str:
         if value != self.num_classes:
             return ""
         return "; if its classes are numbered from 1, subtract 1 and give void its own value"
-
-    def _class_of(self, value: int) -> int:
-        if value in self.void:
-            return IGNORE
-        return value if value < self.num_classes else -1
 
 
 def fingerprint_files(root: Path, splits: dict[str, Sequence[Frame]]) -> str:
@@ -178,5 +173,5 @@ def _digest(file: Path) -> str:
 
 def _size(turned: Turned) -> str:
     width, height = turned.size
-    upright = "" if turned.orientation == 1 else f" upright, its EXIF orientation {turned.orientation}"
-    return f"{width} x {height} pixels{upright}"
+    turn = f" upright (EXIF orientation {turned.orientation})" if turned.orientation > 1 else ""
+    return f"{width} x {height} pixels{turn}"

@@ -43,10 +43,19 @@ class LabelFacts:
         return self.palette[3 * number : 3 * number + 3]
 
 
+def count_numbers(numbers: NDArray[Any]) -> dict[int, int]:
+    """Return how often each of some whole numbers from 0 stands in an array of any shape."""
+    counts = np.bincount(numbers.ravel())
+    return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
+
+
 def observe(
-    file: Path, stored: NDArray[Any], classes: Bytes, resized: Bytes, palette: bytes
+    file: Path, pixels: Mapping[int, int], classes: Bytes, resized: Bytes, palette: bytes
 ) -> LabelFacts:
-    """Return the facts of a label: numbers as stored and classes (H, W), and those at the end."""
+    """Return the facts of a label, from its pixels of each number and its classes (H, W).
+
+    `resized` is what is left of the classes at the size trained on.
+    """
     edge = np.zeros(classes.shape, dtype=bool)
     touched: set[int] = set()
     for first, second in (
@@ -57,13 +66,14 @@ def observe(
         edge[first] |= differ
         edge[second] |= differ
         one, other = classes[first][differ], classes[second][differ]
-        touched |= {*_counts(other[one == 0]), *_counts(one[other == 0])}
+        touched |= {*count_numbers(other[one == 0]), *count_numbers(one[other == 0])}
+    edges = count_numbers(classes[edge])
     return LabelFacts(
         file=file,
-        pixels=_counts(stored),
-        present=frozenset(_counts(resized)),
-        edges=_counts(classes[edge]),
-        others=len(_counts(classes).keys() - {0}),
+        pixels=pixels,
+        present=frozenset(count_numbers(resized)),
+        edges=edges,
+        others=len(edges.keys() - {0}),  # two of them meet somewhere, or there is but one
         touched=len(touched),
         palette=palette,
     )
@@ -114,9 +124,7 @@ def _shifted(facts: Sequence[LabelFacts], names: Sequence[str]) -> str | None:
     return None
 
 
-def _is_void_like(
-    facts: Sequence[LabelFacts], pixels: Mapping[int, int], num_classes: int
-) -> bool:
+def _is_void_like(facts: Sequence[LabelFacts], pixels: Mapping[int, int], num_classes: int) -> bool:
     """Return whether class 0 lies as void does: in most labels, thin, beside every other class."""
     telling = [each for each in facts if 0 in each.pixels and each.others >= FEW_OTHERS]
     if len(telling) < max(FEW_LABELS, len(facts) / 2):
@@ -128,9 +136,7 @@ def _is_void_like(
     return touched >= TOUCHED and edges.get(0, 0) / pixels[0] >= EDGES * usual
 
 
-def _palettes(
-    facts: Sequence[LabelFacts], names: Sequence[str], palette: Colours
-) -> Iterator[str]:
+def _palettes(facts: Sequence[LabelFacts], names: Sequence[str], palette: Colours) -> Iterator[str]:
     """Yield where the colours of palette labels suggest that their indices are no class numbers."""
     coloured = [each for each in facts if each.palette]
     disagreement = _disagreement(coloured)
@@ -185,8 +191,3 @@ def _sum(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
         for number, count in each.items():
             total[number] = total.get(number, 0) + count
     return total
-
-
-def _counts(numbers: NDArray[Any]) -> dict[int, int]:
-    counts = np.bincount(numbers.ravel())
-    return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
