@@ -39,7 +39,7 @@ LYING = (5, 6, 7, 8)  # the orientations that exchange width and height
 
 IMAGE_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 EIGHT_BITS = ("1", "L", "P", "RGB", "LA", "PA", "RGBA")
-SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I")
+SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I")  # I: of a PGM; a TIFF's 32 bits are refused
 FULL_SCALE = 65535
 IMAGE_RULE = (
     "an image must be opaque, one to a file, and grey, RGB or of a palette with up to 8 bits a "
@@ -48,7 +48,6 @@ IMAGE_RULE = (
 MEANINGS = {
     "CMYK": "printing inks (mode CMYK), whose colours hang on a printer's profile",
     "F": "floating-point numbers (mode F), whose full scale is not stated",
-    "I": "32-bit or signed numbers (mode I), whose full scale is not stated",
 }
 
 LABEL_FORMATS = ("PNG", "TIFF")
@@ -167,9 +166,7 @@ def _image_fault(image: ImageFile.ImageFile, stored: str) -> str | None:
         return found
     if ";16" in stored and image.mode not in SIXTEEN_BITS:
         return "16 bits in each of several channels, of which Pillow keeps 8 without rounding"
-    # PNG and PPM have no number of more than 16 bits; a TIFF of this mode has 32, or a sign.
-    scaled = image.mode != "I" or image.format in ("PNG", "PPM")
-    if image.mode in (*EIGHT_BITS, *SIXTEEN_BITS) and scaled:
+    if image.mode in (*EIGHT_BITS, *SIXTEEN_BITS):
         return None
     return MEANINGS.get(image.mode, f"colours of mode {image.mode}")
 

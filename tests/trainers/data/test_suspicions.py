@@ -39,12 +39,13 @@ def warnings(
     change: Callable[[Array], Array],
     palettes: Sequence[Sequence[tuple[int, int, int]]] = (),
     size: tuple[int, int] = SIZE,
+    count: int = 8,
 ) -> tuple[str, ...]:
-    """Return what is said of 8 scenes to train on and 8 to select by, their values changed."""
+    """Return what is said of `count` scenes to train on and as many to select by, changed."""
     splits = []
     for split in range(2):
         frames = []
-        for number in range(8 * split, 8 * split + 8):
+        for number in range(count * split, count * split + count):
             image, label = Path(f"image{number}.png"), Path(f"label{number}.png")
             Image.new("RGB", SIZE[::-1]).save(root / image)
             picture = Image.fromarray(change(scene(number)).astype(np.uint8))
@@ -121,6 +122,20 @@ def test_a_speck_of_0_in_one_label_is_no_class(tmp_path: Path) -> None:
     assert "numbered from 1: value 0 has 0.0081 % of the pixels" in warnings(tmp_path, change)[-1]
 
 
+def test_a_class_0_as_rare_as_another_is_not_told(tmp_path: Path) -> None:
+    def change(labels: Array) -> Array:
+        changed = renumbered(1, 1, 2, 2, 255)(labels)
+        if (labels == scene(0)).all():
+            changed[0, :2] = (0, 3)
+        return changed
+
+    assert all("numbered from 1" not in line for line in warnings(tmp_path, change))
+
+
+def test_the_pattern_of_a_few_labels_is_not_told(tmp_path: Path) -> None:
+    assert warnings(tmp_path, renumbered(1, 2, 3, 4, 0), count=2) == ()
+
+
 def test_a_rare_class_0_is_not_told(tmp_path: Path) -> None:
     assert warnings(tmp_path, speckled(0.002)) == ()
 
@@ -171,6 +186,11 @@ def test_the_data_sets_own_colours_at_other_indices_are_told(tmp_path: Path) -> 
         "palette labels give index 1 the colour of car, class 2; the index alone is taken for the "
         "class: tree",
     )
+
+
+def test_one_colour_of_the_data_sets_own_may_be_chance(tmp_path: Path) -> None:
+    lines = warnings(tmp_path, renumbered(2, 2, 2, 2, 2), [FOREIGN])
+    assert all("palette" not in line for line in lines)
 
 
 def test_generated_scenes_are_not_judged() -> None:
