@@ -146,7 +146,10 @@ def _train_both(
     """Train the teacher, where one is needed and not given, then the student."""
     from trainers.methods import load_method
 
-    if load_method(student.method).needs_teacher and student.teacher is None:
+    method = load_method(student.method)
+    for warning in trainer.dataset(student.task.data, student.data_root).warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if method.needs_teacher and student.teacher is None:
         code, file = _teacher_file(student, trainer, options.output, stop)
         if code:
             return code

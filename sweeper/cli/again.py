@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeper.cli.drive import Drive, say
+from sweeper.cli.drive import Drive, say, say_warnings
 from sweeper.cli.means import Means, inputs_of
 from sweeper.confirming import Confirmation, Reported, declare_stage, refuse_numerics
 from sweeper.launching import code_here
@@ -44,7 +44,8 @@ class Again:
         trainer = Trainer()
         dataset = trainer.dataset(task_of(row.protocol).data, root)
         refuse_numerics(row, dataset.fingerprint)
-        inputs = inputs_of(means, root, dataset.note, Path(file) if file else None)
+        say_warnings(dataset)
+        inputs = inputs_of(means, root, dataset.full_note, Path(file) if file else None)
         return cls(
             store=store,
             sweep=name,

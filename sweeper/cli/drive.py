@@ -153,6 +153,12 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def say_warnings(dataset: Dataset) -> None:
+    """Tell what looks wrong about the data, a line each; workers, who read it too, do not."""
+    for warning in dataset.warnings:
+        say(f"warning: {warning}")
+
+
 def _release(lease: Lease, engine: Engine) -> None:
     with contextlib.suppress(*AWAY):  # it runs out by itself where the database is away
         lease.release(engine)

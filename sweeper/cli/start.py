@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sweeper.cli.drive import Drive, say
+from sweeper.cli.drive import Drive, say, say_warnings
 from sweeper.cli.hints import baseline_command, unequal_targets
 from sweeper.cli.launch import Options
 from sweeper.cli.means import inputs_of
@@ -24,7 +24,8 @@ def start_launch(options: Options) -> int:
     store = open_store(options.database, "sweeper launch")
     trainer = Trainer()
     dataset = trainer.dataset(request.task.data, request.data_root)
-    inputs = inputs_of(options, request.data_root, dataset.note, options.task_file)
+    say_warnings(dataset)
+    inputs = inputs_of(options, request.data_root, dataset.full_note, options.task_file)
     row = declare(
         store.engine,
         declaration(request, plans, dataset.fingerprint),

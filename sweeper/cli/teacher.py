@@ -58,6 +58,7 @@ def command(**given: Any) -> None:
 
 
 def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> School:
+    from sweeper.cli.drive import say_warnings
     from sweeper.store.database import open_store
     from sweeper.sweep import Workplace
     from sweeper.teachers import School
@@ -71,10 +72,12 @@ def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> S
     root = given["data_root"] or config.data_root
     checkpoints = (given["checkpoint_dir"] or config.home / "checkpoints").absolute()
     device = choose_device(given["device"] or config.device)
+    dataset = trainer.dataset(task.data, root)
+    say_warnings(dataset)
     return School(
         engine=open_store(given["database"], "sweeper teacher").engine,
         task=task,
-        fingerprint=trainer.dataset(task.data, root).fingerprint,
+        fingerprint=dataset.fingerprint,
         workplace=Workplace(checkpoints=checkpoints, data_root=root, device=device),
         stop=stop,
         announce=lambda line: click.echo(line, err=True),

@@ -13,6 +13,7 @@ import torch
 from click.testing import CliRunner, Result
 from tiny import members, segment
 
+from tests.miniature import leave_out_class_0, write_miniature
 from trainers.__main__ import main, parse_settings
 from trainers.checkpoints import read
 from trainers.cohort import Trainer
@@ -197,3 +198,14 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     assert rest.exit_code == whole.exit_code == 0
     hashes = {str(hash_in(file)) for file in tmp_path.glob("*/small-*/*.pt")}
     assert len(hashes) == 1
+
+
+def test_what_looks_wrong_about_the_data_is_said_once(tmp_path: Path) -> None:
+    task, root = tmp_path / "mini.toml", write_miniature(tmp_path / "miniature")
+    shapes = TASK_FILE[TASK_FILE.index("reader") : TASK_FILE.index("[augmentation]")]
+    task.write_text(TASK_FILE.replace(shapes, 'reader = "camvid"\nsize = [32, 40]\n'))
+    leave_out_class_0(root)
+    result = run(task, "--method", "kd", "--data-root", str(root), output=tmp_path)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("warning: labels look numbered from 1") == 1
+    assert "warning" not in result.stdout

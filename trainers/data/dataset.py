@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from trainers.data.suspicions import LabelFacts, suspicions
 
 IGNORE = 255  # the label of pixels that count neither in a loss nor in an evaluation
 
@@ -24,6 +26,7 @@ class Split:
     images: Tensor  # (N, 3, H, W) uint8
     labels: Tensor  # (N, H, W) uint8, 255 = ignore
     names: tuple[str, ...]
+    facts: tuple[LabelFacts, ...] = ()  # of each label; none where it was not read from a file
 
     def __len__(self) -> int:
         return len(self.names)
@@ -31,7 +34,7 @@ class Split:
     def to(self, device: torch.device | str) -> Split:
         """Return the split held on `device`; the same tensors where they lie there already."""
         images, labels = self.images.to(device), self.labels.to(device)
-        return Split(images=images, labels=labels, names=self.names)
+        return replace(self, images=images, labels=labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,18 @@ class Dataset:
     def split(self, name: Literal["selection", "report"]) -> Split:
         """Return a split that students are judged on."""
         return self.selection if name == "selection" else self.report
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What looks wrong about the labels of train and selection, one line each."""
+        splits = {"train": self.train.facts, "selection": self.selection.facts}
+        return suspicions(splits, self.class_names, self.palette)
+
+    @property
+    def full_note(self) -> str:
+        """The note and the warnings in one text, as a launch keeps it."""
+        said = [self.note, *(f"Warning: {warning}." for warning in self.warnings)]
+        return " ".join(text for text in said if text)
 
     @cached_property
     def report(self) -> Split:

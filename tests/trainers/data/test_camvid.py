@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.miniature import leave_out_class_0
 from trainers.data import IGNORE, Dataset, load_dataset
 from trainers.errors import DataError
 from trainers.tasks.schema import Data
@@ -54,6 +55,21 @@ def test_reported_frames_within_20_seconds_of_a_drive_are_one_block(real: Datase
     assert len(numbers) == sum(map(len, blocks.values())) == 233
     assert all(max(block) - min(block) < 20 * 30 for block in blocks.values())
     assert len(blocks) == 13
+
+
+def test_nothing_looks_wrong_about_the_real_labels(real: Dataset) -> None:
+    assert real.warnings == ()
+    assert real.full_note == real.note
+
+
+def test_labels_shifted_by_one_are_told_at_once(write_camvid: Write) -> None:
+    root = write_camvid()
+    assert camvid(root).warnings == ()
+    leave_out_class_0(root)
+    [*absent, shifted] = camvid(root).warnings
+    assert absent[0] == "train: none of its 15 labels has a pixel of sky (0)"
+    assert shifted.startswith("labels look numbered from 1: value 0 has 0 % of the pixels")
+    assert camvid(root).full_note.endswith(f" Warning: {shifted}.")
 
 
 def test_labels_are_classes_or_ignored(real: Dataset) -> None:
@@ -166,7 +182,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "colour label": (
         lambda root: Image.new("RGB", (16, 12)).save(root / "trainannot/A_000300.png"),
-        r"A_000300.png: labels must be 8-bit .* mode RGB",
+        r"A_000300.png: colours .mode RGB., not class numbers",
     ),
     "label size": (
         lambda root: Image.new("L", (8, 12)).save(root / "trainannot/A_000300.png"),
