@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -50,7 +51,9 @@ def test_a_parquet_file_reads_back(look: Run, tmp_path: Path) -> None:
     result = look("query", "curves", "--output", "curves.parquet")
     assert "81 rows" not in result.stdout
     frame = pd.read_parquet(tmp_path / "curves.parquet")
-    assert list(frame["class_iou"][0])[0] == 50.0
+    road, absent, sky = frame["class_iou"][0]
+    assert (road + sky) / 2 == pytest.approx(frame["miou"][0])
+    assert math.isnan(absent)
     assert len(frame) == 3 * (15 + 9 + 0) + 3
 
 

@@ -65,7 +65,7 @@ def test_a_failed_trial_shows_its_reason(look: Run) -> None:
 
 
 def test_a_sweep_and_a_method_are_summarised(look: Run) -> None:
-    assert "more: sweeper show demo/kd#3" in look("show", "demo").output
+    assert "more: sweeper show demo/kd#1" in look("show", "demo").output
     method = look("show", "demo/baseline").output
     assert "learning_rate" in method
     assert "kd" not in method
