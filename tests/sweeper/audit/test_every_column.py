@@ -77,7 +77,7 @@ ROWS = (
     "ctid = (SELECT max(ctid) FROM sweeper.{t})",
     "ctid = (SELECT min(ctid) FROM sweeper.{t})",
 )
-NOTICED, UNMOVED, REFUSED = "the audit fails", "no verdict moves", "the database refuses"
+NOTICED, UNMOVED, REFUSED = "fails", "same", "refused"  # audit, verdicts, database
 LINES = (Path(__file__).parent / "every_column.txt").read_text().splitlines()
 TABLE = dict(re.split(r" {2,}", line) for line in LINES)  # column -> what happens
 
