@@ -22,7 +22,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import SweeperError
 from sweeper.store.schema import artifact
-from trainers.checkpoints import read_ours
 from trainers.errors import UnusableFile
 
 LOCK_POLL_S = 2.0
@@ -75,6 +74,12 @@ def stored_artifact(engine: Engine, identity: str) -> Artifact | None:
     )
 
 
+def is_stored(engine: Engine, identity: str) -> bool:
+    """Whether something is stored under that hash and its file is there, which is not read."""
+    found = stored_artifact(engine, identity)
+    return found is not None and found.path.is_file()
+
+
 def _is_sound(file: Path, weights_hash: str) -> bool:
     """Whether a file of ours is undamaged and holds those weights; a warning says if it does not.
 
@@ -82,6 +87,8 @@ def _is_sound(file: Path, weights_hash: str) -> bool:
     """
     if not file.is_file():
         return False
+    from trainers.checkpoints import read_ours  # torch, which a plan need not load
+
     try:
         read_ours(file, weights_hash)
     except UnusableFile as error:
