@@ -13,6 +13,7 @@ from sweeper.store.database import Store
 from sweeper.sweep import Assignment
 from tests.sweeper.driving import (
     LEDGER,
+    METHODS,
     TRIALS,
     UNDISTURBED_STEPS,
     declaration_of,
@@ -22,8 +23,8 @@ from tests.sweeper.driving import (
     rows,
     run_sweep,
 )
-from tests.sweeper.fakes import FakeTrainer, Killed
-from trainers.segment import Control, Ending
+from tests.sweeper.fakes import FakeTrainer, Fault, Killed
+from trainers.segment import Control, Ending, Member
 
 
 def test_a_diverged_trial_is_pruned_without_a_value_and_never_promoted(
@@ -111,6 +112,65 @@ def test_trials_whose_checkpoints_are_gone_start_again(
     run_sweep(open_sweep(other_store, tmp_path / "b"))
     assert results(store.engine) == results(other_store.engine)
     assert sum(row[3] for row in rows(store.engine, LEDGER)) > 0
+
+
+def once(*keys: str) -> Fault:
+    """Return a fault by which the checkpoint of each of these members is found damaged once."""
+    left = set(keys)
+
+    def fault(member: Member) -> Ending | None:
+        if member.checkpoint is None or member.key not in left:
+            return None
+        left.remove(member.key)
+        return Ending.DAMAGED
+
+    return fault
+
+
+def test_trials_whose_checkpoints_are_damaged_start_again_and_no_method_is_blocked(
+    store: Store, other_store: Store, tmp_path: Path
+) -> None:
+    keys = [f"s/{method}#{number}" for method in METHODS for number in range(8)]
+    trainer = FakeTrainer(fault=once(*keys), cut=lambda segment: segment.start + 10)
+    run_sweep(open_sweep(store, tmp_path / "a"), trainer)
+    run_sweep(open_sweep(other_store, tmp_path / "b"))
+    assert results(store.engine) == results(other_store.engine)
+    ledger = rows(store.engine, LEDGER)
+    assert {row[1:3] for row in ledger} == {(UNDISTURBED_STEPS, UNDISTURBED_STEPS)}
+    assert [row[3] for row in ledger] == [80, 80]  # eight trials each, ten steps each
+    assert rows(store.engine, "SELECT DISTINCT state FROM sweeper.study") == [("active",)]
+
+
+def test_a_trial_that_is_damaged_beyond_its_first_rung_has_each_rung_once(
+    store: Store, tmp_path: Path
+) -> None:
+    def fault(member: Member) -> Ending | None:
+        return first(member) if member.checkpoint and "80" not in member.checkpoint.name else None
+
+    first = once("s/kd#0")
+    run_sweep(open_sweep(store, tmp_path), FakeTrainer(fault=fault))
+    rungs = "SELECT number, step FROM sweeper.curves WHERE method = 'kd' AND number = 0 ORDER BY 2"
+    assert len(rows(store.engine, rungs)) == len(set(rows(store.engine, rungs))) > 1
+    planned, trained = rows(store.engine, LEDGER)[1][1:3]
+    assert planned == trained
+
+
+def test_a_disk_that_damages_one_trial_for_ever_ends_the_launch_and_parks_nobody(
+    store: Store, tmp_path: Path
+) -> None:
+    def fault(member: Member) -> Ending | None:
+        return Ending.DAMAGED if member.key == "s/kd#0" and member.checkpoint else None
+
+    trainer = FakeTrainer(fault=fault, cut=lambda segment: segment.start + 10)
+    with pytest.raises(SweeperError, match="see to the disk of") as raised:
+        run_sweep(open_sweep(store, tmp_path), trainer)
+    assert f"6 times under this launch; see to the disk of {tmp_path}" in str(raised.value)
+    states = rows(store.engine, "SELECT DISTINCT state FROM sweeper.study")
+    assert states == [("active",)]
+    flights = "SELECT count(*) FROM sweeper.segment WHERE state = 'in flight'"
+    assert rows(store.engine, flights) == [(0,)]
+    run_sweep(open_sweep(store, tmp_path))
+    assert {row[1] == row[2] for row in rows(store.engine, LEDGER)} == {True}
 
 
 def test_another_checkpoint_folder_than_the_sweeps_is_refused(store: Store, tmp_path: Path) -> None:
