@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import torch
 from tiny import TASK, StopAfter, digits, members, resumed, segment
 from torch import Tensor, nn
 
-import trainers.calibration
 import trainers.member
 from trainers import methods
 from trainers.archives import write
@@ -278,6 +277,21 @@ def test_another_teacher_than_the_one_meant_is_not_learnt_from(
     who = segment(tmp_path, members("kd"), teacher=teacher, hashes={teacher: "a" * 64}, stop=1)
     [bad] = trainer.run(who).members
     assert (bad.ending, bad.damaged) == (Ending.DAMAGED, teacher)
+
+
+@pytest.mark.parametrize("is_student", [True, False], ids=["student", "teacher"])
+def test_a_calibration_says_which_of_its_files_is_damaged(
+    is_student: bool, trainer: Trainer, teacher: Path, stopped: Stopped, tmp_path: Path
+) -> None:
+    files = {"student": tmp_path / "student.pt", "teacher": tmp_path / "teacher.pt"}
+    files["student"].write_bytes(stopped.other.read_bytes())
+    files["teacher"].write_bytes(teacher.read_bytes())
+    bad = files["student" if is_student else "teacher"]
+    bad.write_bytes(flipped(bad.read_bytes(), random.Random(6)))
+    who = [replace(each, checkpoint=files["student"]) for each in members("kd", "at")]
+    place = {"teacher": files["teacher"], "start": 2, "calibrates": True}
+    found = trainer.run(segment(tmp_path, who, **place)).members
+    assert {(each.ending, each.damaged) for each in found} == {(Ending.DAMAGED, bad)}
 
 
 def configuration(folder: Path) -> Configuration:
