@@ -6,6 +6,7 @@ A teacher, a method's preparation, the student at which methods are calibrated. 
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.errors import SweeperError
 from sweeper.store.schema import artifact
+from trainers.errors import UnusableFile
 
 LOCK_POLL_S = 2.0
 Announce = Callable[[str], None]
+
+logger = logging.getLogger(__name__)
 
 
 class Interrupted(SweeperError):
@@ -48,10 +52,16 @@ class Artifact:
 
 
 def find_artifact(engine: Engine, identity: str) -> Artifact | None:
-    """Return what is stored under that hash, if its file is still there."""
+    """Return what is stored under that hash, if its file is still there and undamaged."""
+    found = stored_artifact(engine, identity)
+    return found if found is not None and _is_sound(found.path, found.weights_hash) else None
+
+
+def stored_artifact(engine: Engine, identity: str) -> Artifact | None:
+    """Return what is stored under that hash, whatever has become of its file."""
     with engine.connect() as connection:
         row = connection.execute(select(artifact).where(artifact.c.hash == identity)).one_or_none()
-    if row is None or not Path(row.path).is_file():
+    if row is None:
         return None
     return Artifact(
         hash=row.hash,
@@ -62,6 +72,29 @@ def find_artifact(engine: Engine, identity: str) -> Artifact | None:
         weights_hash=row.weights_hash,
         metrics=row.metrics,
     )
+
+
+def is_stored(engine: Engine, identity: str) -> bool:
+    """Whether something is stored under that hash and its file is there, which is not read."""
+    found = stored_artifact(engine, identity)
+    return found is not None and found.path.is_file()
+
+
+def _is_sound(file: Path, weights_hash: str) -> bool:
+    """Whether a file of ours is undamaged and holds those weights; a warning says if it does not.
+
+    One that is gone is nothing to warn of: a launch with another folder may have made it.
+    """
+    if not file.is_file():
+        return False
+    from trainers.checkpoints import read_ours  # torch, which a plan need not load
+
+    try:
+        read_ours(file, weights_hash)
+    except UnusableFile as error:
+        logger.warning("%s; it is made again", error)
+        return False
+    return True
 
 
 def store_artifact(engine: Engine, made: Artifact) -> None:
@@ -104,7 +137,7 @@ class Workshop:
         if found.path.is_relative_to(self.folder):
             return found
         here = self.folder / "artifacts" / f"{found.weights_hash}.pt"
-        if not here.is_file():
+        if not _is_sound(here, found.weights_hash):
             here.parent.mkdir(parents=True, exist_ok=True)
             aside = here.with_suffix(f".{uuid4().hex}.partial")
             shutil.copyfile(found.path, aside)

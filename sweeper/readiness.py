@@ -21,6 +21,7 @@ from sweeper.store.log import Study
 from sweeper.sweep import Sweep
 from sweeper.teachers import School, ensure_teacher, freeze_teacher
 from trainers.data import Dataset
+from trainers.errors import UnusableFile
 from trainers.identity import digest, task_hash
 from trainers.numerics import NUMERICS_VERSION
 from trainers.segment import Control, Ending, Member, MemberOutcome, Runs, Segment
@@ -42,8 +43,9 @@ class Outfitter:
     def make_ready(self, trainer: Runs) -> None:
         """Make what is lacking now; a stop leaves the rest for later.
 
-        Raises SweeperError where there is no teacher to be had. A method whose preparation cannot
-        be trained, or whose terms cannot be calibrated, is parked.
+        Raises SweeperError where there is no teacher to be had, or where a file that was made is
+        found damaged time and again; once, it is left to be made again by the next call. A method
+        whose preparation cannot be trained, or whose terms cannot be calibrated, is parked.
         """
         lack = self.sweep.lacking()
         try:
@@ -58,6 +60,9 @@ class Outfitter:
                     self._calibrate(lack.calibrations, trainer)
         except Interrupted as interruption:
             self.school.announce(str(interruption))
+        except UnusableFile as fault:
+            self.school.announce(f"{fault}; it is made again")
+            self.sweep.make_again(fault.file)
 
     @contextmanager
     def _parking(self, studies: Sequence[Study]) -> Iterator[None]:
@@ -77,7 +82,8 @@ class Outfitter:
         freeze_teacher(self.sweep.engine, self.sweep.id, teacher)
         score = f"{teacher.miou:.2f} mIoU on the selection split"
         self.school.announce(f"teacher: {score} ({teacher.path})")
-        self.sweep.workplace = replace(self.sweep.workplace, teacher=teacher.path)
+        hashes = {**self.sweep.workplace.hashes, teacher.path: teacher.weights_hash}
+        self.sweep.workplace = replace(self.sweep.workplace, teacher=teacher.path, hashes=hashes)
 
     def _prepare(self, name: str, trainer: Runs) -> None:
         root = self.sweep.workplace.checkpoints
@@ -87,7 +93,8 @@ class Outfitter:
         made = self._ensure("preparation", f"preparation of {name}", wanted, trainer)
         place = self.sweep.workplace
         files = {**place.preparations, name: made.path}
-        self.sweep.workplace = replace(place, preparations=files)
+        hashes = {**place.hashes, made.path: made.weights_hash}
+        self.sweep.workplace = replace(place, preparations=files, hashes=hashes)
 
     def _calibrate(self, studies: Sequence[Study], trainer: Runs) -> None:
         student = self._student(trainer)
@@ -97,6 +104,7 @@ class Outfitter:
         outcome = trainer.run(segment, Control(should_stop=self.school.stop.is_set))
         if outcome.interrupted:
             raise Interrupted("stopped while measuring; it begins again at the next launch")
+        _check_files(outcome.members)
         found = dict(zip(names, outcome.members, strict=True))
         for study in studies:
             member = found[study.method]
@@ -128,6 +136,7 @@ class Outfitter:
             progress = Progress(wanted.last, start, self.school.announce)
             control = Control(on_progress=progress, should_stop=self.school.stop.is_set)
             outcome = train(wanted, trainer, control)
+            _check_files([outcome])
             if outcome.ending is not Ending.REACHED or outcome.checkpoint is None:
                 why = outcome.reason or "a loss was not finite"
                 raise CannotBeTrained(f"{title} {outcome.ending} at step {outcome.step}: {why}")
@@ -157,6 +166,7 @@ class Outfitter:
             device=place.device,
             deterministic=self.school.deterministic,
             teacher=place.teacher,
+            hashes=place.hashes,
         )
 
     def _calibration(self, names: Sequence[str], student: Path) -> Segment:
@@ -174,6 +184,7 @@ class Outfitter:
             folder=student.parent,
             teacher=place.teacher,
             preparations=place.preparations,
+            hashes=place.hashes,
             data_root=place.data_root,
             device=place.device,
             deterministic=self.school.deterministic,
@@ -195,6 +206,14 @@ def _measured(member: MemberOutcome, step: int, device: str) -> dict[str, Any]:
         "step": step,
         "device": device,
     }
+
+
+def _check_files(members: Sequence[MemberOutcome]) -> None:
+    """Raise UnusableFile where a file that the members needed is gone, damaged or another's."""
+    for member in members:
+        if member.damaged is not None:
+            why = str(member.reason).removeprefix(f"{member.damaged}: ")
+            raise UnusableFile(member.damaged, why)
 
 
 def _fault_of(member: MemberOutcome) -> str | None:

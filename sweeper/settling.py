@@ -7,12 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from sweeper.damages import disk_fault
+from sweeper.errors import SweeperError
 from sweeper.search.plan import Plan
 from sweeper.store import log, segments
 from sweeper.store.log import TrialKey
 from sweeper.store.schema import trial as trials
 from sweeper.store.seals import seal
-from trainers.segment import Ending, MemberOutcome, Outcome
+from trainers.segment import MAX_DAMAGES, Ending, MemberOutcome, Outcome, memory_file
 
 MAX_FAILURES = 3  # of a method's own code, in one bracket, before the method is halted
 MAX_LOSSES = 3  # of a trial, under one driver, before its method is parked
@@ -27,12 +29,10 @@ class Settlement:
         self.plan = plan
         self.epoch = epoch
         self.needless: list[Path] = []  # checkpoints that no resume needs after the commit
+        self._disk_fault: str | None = None
 
-    def apply(self, segment_id: int, outcome: Outcome) -> list[Path]:
-        """Store the members' outcomes, judge the brackets that are complete at a rung.
-
-        Returns the checkpoints that may be removed once the transaction is committed.
-        """
+    def apply(self, segment_id: int, outcome: Outcome) -> None:
+        """Store the members' outcomes, judge the brackets that are complete at a rung."""
         heard = segments.heard_step(self.connection, segment_id)
         rows = segments.members(self.connection, segment_id)
         for row, member in zip(rows, outcome.members, strict=True):
@@ -42,7 +42,14 @@ class Settlement:
         for study_id, index in sorted({(row.study_id, row.bracket) for row in rows}):
             if not self._halt_if_failing(study_id, index):
                 self._judge(study_id, index)
-        return self.needless
+
+    def check_disk(self) -> None:
+        """Raise SweeperError where a trial finds damaged files time and again; to be called last.
+
+        What was recorded stays so.
+        """
+        if self._disk_fault is not None:
+            raise SweeperError(self._disk_fault)
 
     def _settle_member(
         self, segment_id: int, row: Row[Any], member: MemberOutcome, heard: int
@@ -61,6 +68,8 @@ class Settlement:
                 self._decide(row, member, "FAIL")
             case Ending.LOST:
                 self._lost(row, member, heard)
+            case Ending.DAMAGED:
+                self._damaged(row, member)
 
     def _reached(self, segment_id: int, row: Row[Any], member: MemberOutcome) -> None:
         key = (row.study_id, row.number)
@@ -85,11 +94,29 @@ class Settlement:
         key = (row.study_id, row.number)
         self._charge(row, member, heard)
         self._note("lost", key, why=_first_line(member.reason))
-        if log.count_losses(self.connection, key, self.epoch) >= MAX_LOSSES:
+        if log.count_endings(self.connection, key, self.epoch, Ending.LOST) >= MAX_LOSSES:
             why = _first_line(member.reason)
             reason = f"blocked: trial {row.number} was lost {MAX_LOSSES} times: {why}"
             log.set_study_state(self.connection, row.study_id, "parked", reason)
             self._note("parked", (row.study_id, None), why=reason)
+
+    def _damaged(self, row: Row[Any], member: MemberOutcome) -> None:
+        """Send the trial back to step 0 where its own checkpoint cannot be used.
+
+        It is no loss: its method goes on. Where another file was at fault the trial stays where it
+        is, and that file is made again.
+        """
+        key = (row.study_id, row.number)
+        self._charge(row, member, row.step)
+        is_own = member.damaged in _files_of(row.checkpoint)
+        if is_own:
+            log.forget_checkpoint(self.connection, [key])
+            self._drop(row.checkpoint)
+        why = _first_line(member.reason)
+        self._note("restarted" if is_own else "damaged", key, why=why)
+        times = log.count_endings(self.connection, key, self.epoch, Ending.DAMAGED)
+        if times > MAX_DAMAGES and member.damaged is not None:
+            self._disk_fault = disk_fault(member.damaged, f"{member.key}: {why}", times)
 
     def _charge(self, row: Row[Any], member: MemberOutcome, reached: int, **values: Any) -> None:
         """Book steps whose result is not kept."""
@@ -162,6 +189,10 @@ class Settlement:
 
     def _note(self, kind: str, key: TrialKey | tuple[int, None], **detail: Any) -> None:
         log.note(self.connection, self.sweep_id, kind, key, **detail)
+
+
+def _files_of(checkpoint: str | None) -> tuple[Path, ...]:
+    return () if checkpoint is None else (Path(checkpoint), memory_file(Path(checkpoint)))
 
 
 def _first_line(reason: str | None) -> str:

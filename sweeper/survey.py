@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
-from sweeper.artifacts import find_artifact
+from sweeper.artifacts import is_stored
 from sweeper.declaring import BASELINE
 from sweeper.pacing import USUAL, Spent, complete, fit
 from sweeper.planning import Forecast, Pace, one_after_another
@@ -84,7 +84,7 @@ class Survey:
         `recipe`: the teacher's identity, None where nobody needs one.
         """
         made = Forecast()
-        if recipe is not None and find_artifact(self.place.engine, recipe) is None:
+        if recipe is not None and not is_stored(self.place.engine, recipe):
             steps = self._probe.task.teacher_task().schedule.steps
             made = made.then(one_after_another(self._probe.teacher_step_seconds() * steps, steps))
         if to_calibrate:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from sweeper.cohorts import choose_cohort
+from sweeper.damages import Damages, damaged_files, without
 from sweeper.leftovers import remove, tidy
 from sweeper.names import trial_name
 from sweeper.protocol import plan_of, task_of
@@ -76,6 +77,7 @@ class Workplace:
     data_root: Path | None = None
     teacher: Path | None = None
     preparations: Mapping[str, Path] = field(default_factory=dict)  # trained ones, by method
+    hashes: Mapping[Path, str] = field(default_factory=dict)  # weights that those files must hold
     device: str = "cpu"
     cohort: int = 8  # most members of a segment
     max_seconds: float = 300.0  # of a segment: checkpoints are this far apart at most
@@ -102,6 +104,7 @@ class Sweep:
         self.workplace = workplace
         self.projection = projection
         self._chronicle = Chronicle(row.id)
+        self._damages = Damages()
 
     @property
     def root(self) -> Path:
@@ -155,22 +158,34 @@ class Sweep:
     def record(self, assignment: Assignment, outcome: Outcome) -> None:
         """Store what became of a segment; a second call for the same one changes nothing.
 
-        Raises ValueError where the outcome is not this segment's.
+        What it found damaged is made again: a checkpoint from step 0, other files by `lacking`.
+        Raises ValueError where the outcome is not this segment's; SweeperError, when all is stored,
+        where a trial finds damaged files time and again.
         """
         asked = [member.key for member in assignment.segment.members]
         given = [member.key for member in outcome.members]
         if asked != given:
             raise ValueError(f"segment {assignment.id} is of {asked}, the outcome of {given}")
-        needless: list[Path] = []
         with self._decision() as connection:
+            settlement = Settlement(connection, self.id, self.plan, self.lease.epoch)
             is_news = segments.close_segment(connection, assignment.id, outcome)
             if is_news:
-                settlement = Settlement(connection, self.id, self.plan, self.lease.epoch)
-                needless = settlement.apply(assignment.id, outcome)
+                settlement.apply(assignment.id, outcome)
         if is_news:
             _say_recorded(assignment, outcome)
         self.projection.update(self.id)
-        remove(needless, self.folder)
+        remove(settlement.needless, self.folder)
+        settlement.check_disk()
+        for file in damaged_files(self.workplace, outcome):
+            self.make_again(file)
+
+    def make_again(self, file: Path) -> None:
+        """Let a file that trials are trained with be made again: it cannot be used as it is.
+
+        Raises SweeperError where that is so time and again.
+        """
+        self._damages.note(file)
+        self.workplace = replace(self.workplace, **without(self.workplace, file))
 
     def hear(self, assignment: Assignment, step: int) -> None:
         """Note that a segment's worker is alive and has reached `step`."""
@@ -288,6 +303,7 @@ class Sweep:
             folder=folder,
             teacher=self.workplace.teacher,
             preparations=self.workplace.preparations,
+            hashes=self.workplace.hashes,
             data_root=self.workplace.data_root,
             device=self.workplace.device,
             deterministic=self.protocol["numerics"]["deterministic"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from sweeper.artifacts import (
     Workshop,
     find_artifact,
     store_artifact,
+    stored_artifact,
 )
 from sweeper.errors import ProtocolMismatch, SweeperError
 from sweeper.store.schema import sweep
@@ -27,7 +27,7 @@ from trainers.journal import detail
 from trainers.segment import Control, Ending, Runs
 from trainers.single import Configuration, train
 from trainers.tasks import Task
-from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
+from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, copy_teacher, teacher_identity
 from trainers.terminal import Progress
 
 logger = logging.getLogger(__name__)
@@ -107,9 +107,9 @@ def adopt_teacher(school: School, trainer: Trainer, file: Path) -> Teacher:
                 "one would be another task: copy the task's TOML file under a new name"
             )
         kept = school.folder / "adopted.pt"
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, kept.with_suffix(".partial"))
-        kept.with_suffix(".partial").replace(kept)
+        classes = trainer.dataset(school.task.data, place.data_root).num_classes
+        if copy_teacher(school.task, file, kept, classes) != score.weights_hash:
+            raise SweeperError(f"{file} was changed while it was read: give it again")
         origin = str(file.absolute())
         teacher = _teacher(school, kept, origin, score.weights_hash, score.miou)
         store_artifact(school.engine, teacher)
@@ -151,6 +151,7 @@ def _teacher(school: School, path: Path, origin: str, weights_hash: str, miou: f
 
 def _train(school: School, trainer: Runs) -> Teacher:
     configuration = _configuration(school)
+    _check_origin(school)
     steps = configuration.task.schedule.steps
     start, _ = configuration.stored()
     school.announce(f"teacher of {school.task.name}: training it, steps {start} to {steps}, once")
@@ -166,6 +167,16 @@ def _train(school: School, trainer: Runs) -> Teacher:
     if outcome.miou is None or outcome.checkpoint is None:
         raise Interrupted(f"stopped at step {outcome.step} of the teacher's {steps}; it is saved")
     return _teacher(school, outcome.checkpoint, "trained", str(outcome.weights_hash), outcome.miou)
+
+
+def _check_origin(school: School) -> None:
+    """Refuse to train a teacher in place of one that was taken from a file: it would be another."""
+    lost = stored_artifact(school.engine, school.hash)
+    if lost is not None and lost.origin != "trained":
+        raise SweeperError(
+            f"the teacher of {school.task.name} was taken from {lost.origin}, and its copy "
+            f"{lost.path} is gone or damaged: sweeper teacher --task {school.task.name} --from FILE"
+        )
 
 
 def _configuration(school: School) -> Configuration:

@@ -45,7 +45,7 @@ def restart_without_checkpoint(
             "--checkpoint-dir of their launch, or make an empty folder of that name to train them "
             "again from step 0"
         )
-    log.forget_checkpoint(connection, gone)
+    log.forget_checkpoint(connection, [trial.key for trial in gone])
     if gone:
         log.note(connection, sweep_id, "restarted", trials=len(gone), why="checkpoint is gone")
 

@@ -16,7 +16,7 @@ SOURCES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MOST_FILE_LINES = 350
 MOST_FUNCTION_LINES = 50  # of code: no blank line, comment or docstring
-MOST_BROAD_EXCEPTS = 1
+MOST_BROAD_EXCEPTS = 2  # around a member's training, and where torch reads anybody's file
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 LAYOUT = {
     tokenize.COMMENT,

@@ -219,7 +219,7 @@ def _train(configuration: Configuration, trainer: Trainer, stop: threading.Event
 
 def _report(configuration: Configuration, trainer: Trainer, outcome: MemberOutcome) -> int:
     """Say what came out; return the exit code."""
-    if outcome.ending is Ending.LOST:
+    if outcome.ending in (Ending.LOST, Ending.DAMAGED):
         raise CheckpointError(str(outcome.reason))
     if outcome.ending is not Ending.REACHED:
         click.echo(f"{outcome.ending} at step {outcome.step}")

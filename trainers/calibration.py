@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from trainers.errors import CODE_ERRORS, CheckpointError, UserError
+from trainers.errors import CODE_ERRORS, CheckpointError, UnusableFile, UserError
 from trainers.member import Classroom, Learner, forward_raw, in_float32
 from trainers.memory import release_memory
 from trainers.methods import load_method, resolve
@@ -39,7 +39,8 @@ def calibrate(room: Classroom, resources: Resources, control: Control) -> list[M
     """Return each member's gradient shares; its checkpoint is a baseline's at the segment's start.
 
     A method that raises, or that memory does not suffice for, ends that member alone, as FAILED.
-    Nothing is trained or written.
+    Nothing is trained or written. UnusableFile where a file of student, teacher or a preparation is
+    gone, damaged or another's.
     """
     segment, teacher = room.segment, resources.lend_teacher()
     student = _student(room)
@@ -103,7 +104,7 @@ class _Subject:
             return
         try:
             action()
-        except torch.AcceleratorError:
+        except (torch.AcceleratorError, UnusableFile):
             raise
         except (UserError, MemoryError, *CODE_ERRORS) as error:
             last = traceback.format_exception_only(error)[-1].strip()
@@ -121,7 +122,7 @@ class _Subject:
         taught = teacher if kind.needs_teacher else None
         method = kind(values, student.net.shape, None if taught is None else taught.net.shape)
         if taught is not None:
-            equip(method, self._room.segment.preparations, taught)
+            equip(method, self._room.segment, taught)
         self._method = method.to(self._room.device).train()
         memory = self._method.memory()
         if memory is not None:

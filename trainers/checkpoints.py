@@ -1,26 +1,29 @@
-"""A member's state on disk: written aside and renamed, and bound to what it belongs to."""
+"""A member's state on disk: verified as a whole, and bound to what it belongs to."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import pickle
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainers.errors import CheckpointError
+from trainers import archives
+from trainers.errors import CheckpointError, UnusableFile
 from trainers.identity import task_hash
 from trainers.numerics import NUMERICS_VERSION
 from trainers.segment import Member, Segment
 
-FORMAT = 3
+FORMAT = 4  # the first with a digest of the whole file
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,56 +85,72 @@ def file_of(folder: Path, key: str, step: int) -> Path:
     return folder / f"{safe}.{hashlib.sha256(key.encode()).hexdigest()[:8]}.step{step:07d}.pt"
 
 
+def stored(folder: Path, key: str) -> list[Path]:
+    """Return the member's checkpoints in `folder`, the earliest step first."""
+    return sorted(folder.glob(file_of(folder, key, 0).name.replace("step0000000", "step*")))
+
+
 def latest(folder: Path, key: str) -> tuple[int, Path | None]:
-    """Return the last step stored in `folder` and its checkpoint; (0, None) without any."""
-    pattern = file_of(folder, key, 0).name.replace("step0000000", "step*")
-    files = sorted(folder.glob(pattern))
-    if not files:
-        return 0, None
-    return int(files[-1].stem.rpartition("step")[2]), files[-1]
+    """Return the last step stored in `folder` and its checkpoint; (0, None) without any.
+
+    One that is damaged counts as missing, with a warning.
+    """
+    for file in reversed(stored(folder, key)):
+        try:
+            archives.check(file)
+        except UnusableFile as error:
+            if file.is_file():  # else another process has gone on from it
+                _warn(str(error), file.stat().st_mtime_ns)
+        else:
+            return int(file.stem.rpartition("step")[2]), file
+    return 0, None
+
+
+@cache
+def _warn(why: str, written: int) -> None:  # noqa: ARG001 - one that is written again is news
+    """Say once a process that a file is not used."""
+    logger.warning("%s; training goes on from before it", why)
 
 
 def save(file: Path, owner: Owner, state: State) -> str:
     """Write a checkpoint so that a reader sees all of it or nothing; return its weights' hash."""
     digest = weights_hash(state.student)
-    write(file, {"format": FORMAT, "owner": asdict(owner), "weights_hash": digest, **vars(state)})
+    content = {"format": FORMAT, "owner": asdict(owner), "weights_hash": digest, **vars(state)}
+    archives.write(file, content)
     return digest
 
 
-def write(file: Path, content: dict[str, Any]) -> None:
-    """Write `content` aside, rename it, and see to it that it survives a loss of power."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.partial")
-    with partial.open("wb") as stream:
-        torch.save(content, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
-    _sync_folder(file.parent)
-
-
 def load(file: Path, owner: Owner) -> State:
-    """Return the state in `file`; CheckpointError unless it is undamaged and the owner's."""
-    content = read(file)
+    """Return the state in `file`; UnusableFile unless it is undamaged and the owner's."""
+    content = read_ours(file)
     if content.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{file}: format {content.get('format')!r}, must be {FORMAT}; start again from step 0"
-        )
+        raise UnusableFile(file, f"format {content.get('format')!r}, must be {FORMAT}")
     _check_owner(file, content["owner"], asdict(owner))
-    if weights_hash(content["student"]) != content["weights_hash"]:
-        raise CheckpointError(f"{file}: damaged: the weights do not have the hash stored with them")
     return State(**{name: content[name] for name in State.__dataclass_fields__})
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return what `torch.save` wrote to `file`, tensors on the CPU; CheckpointError otherwise."""
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise CheckpointError(f"{file}: cannot be read as a checkpoint: {reason}") from error
+    """Return what `torch.save` wrote to `file`, tensors on the CPU; CheckpointError otherwise.
+
+    Anybody's file will do; one of ours has to match its digest.
+    """
+    content = archives.load(file, is_ours=False)
     if not isinstance(content, dict):
         raise CheckpointError(f"{file}: holds a {type(content).__name__}, must hold a dict")
+    return content
+
+
+def read_ours(file: Path, weights: str | None = None) -> dict[str, Any]:
+    """Return what we wrote to `file`, every byte of it verified, tensors on the CPU.
+
+    UnusableFile where it is gone, damaged, or holds weights of another hash than `weights`.
+    """
+    content = archives.load(file, is_ours=True)
+    found = content.get("weights_hash") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or (weights is not None and found != weights):
+        held = f"weights of hash {str(found)[:12]}" if found else f"a {type(content).__name__}"
+        wanted = "a dict" if weights is None else f"those of hash {weights[:12]}"
+        raise UnusableFile(file, f"belongs to something else: holds {held}, must hold {wanted}")
     return content
 
 
@@ -142,13 +161,4 @@ def _check_owner(file: Path, found: dict[str, Any], wanted: dict[str, Any]) -> N
         if found.get(name) != value
     ]
     if faults:
-        raise CheckpointError(f"{file}: belongs to something else: {'; '.join(faults)}")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        raise UnusableFile(file, f"belongs to something else: {'; '.join(faults)}")

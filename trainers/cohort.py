@@ -15,7 +15,7 @@ import torch
 from trainers.calibration import calibrate
 from trainers.data import Dataset
 from trainers.devices import device_name
-from trainers.errors import MethodError
+from trainers.errors import MethodError, UnusableFile
 from trainers.evaluation import Confusion, ImageConfusions
 from trainers.gallery import Predict
 from trainers.identity import task_hash
@@ -91,8 +91,13 @@ class Cohort:
 
     def _enrol(self) -> None:
         """Load the teacher where anybody needs it, then build the members' states."""
-        if any(trainee.needs_teacher() for trainee in self.trainees):
-            self._teacher = self._resources.lend_teacher()
+        taught = [trainee for trainee in self.trainees if trainee.needs_teacher()]
+        try:
+            if taught:
+                self._teacher = self._resources.lend_teacher()
+        except UnusableFile as error:
+            for trainee in taught:
+                trainee.go_without(error)
         for trainee in self.trainees:
             trainee.enrol(self._teacher, self._memories)
 
@@ -243,7 +248,13 @@ class Trainer:
 
 
 def _calibrated(room: Classroom, resources: Resources, control: Control, began: float) -> Outcome:
-    members = calibrate(room, resources, control)
+    try:
+        members = calibrate(room, resources, control)
+    except UnusableFile as error:  # all are measured at one student, most with one teacher
+        trainees = [Trainee(member, room) for member in room.segment.members]
+        for trainee in trainees:
+            trainee.go_without(error)
+        members = [trainee.outcome(0.0) for trainee in trainees]
     wall = time.perf_counter() - began
     return Outcome(
         members=tuple(replace(member, seconds=wall / len(members)) for member in members),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 # What a method's file may raise when it is imported, measured or reviewed: it is anybody's code.
 CODE_ERRORS = (
@@ -39,6 +40,19 @@ class MethodError(UserError):
 
 class CheckpointError(UserError):
     """A checkpoint or a file of weights is missing, damaged, or belongs to something else."""
+
+
+class UnusableFile(CheckpointError):
+    """A file of ours that is gone, damaged or another's: what it held is to be made again."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        """Both are kept as arguments, so that the error survives its way from a worker."""
+        super().__init__(file, why)
+        self.file = file
+
+    def __str__(self) -> str:
+        """Return the line for people."""
+        return f"{self.file}: {self.args[1]}"
 
 
 def near_miss(given: str, known: Iterable[str]) -> str:

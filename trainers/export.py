@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from trainers.archives import write
 from trainers.checkpoints import read, weights_hash
 from trainers.errors import CheckpointError
 
@@ -30,13 +29,9 @@ def export_weights(
             f"{checkpoint}: its weights have the hash {digest[:12]}, those that were evaluated "
             f"{expected_hash[:12]}; it was changed or damaged since"
         )
-    partial = target.with_name(f".{target.name}.partial")
     try:
-        torch.save({"weights": weights, "weights_hash": digest, **about}, partial)
-        partial.replace(target)
+        write(target, {"weights": weights, "weights_hash": digest, **about})
     except (OSError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise CheckpointError(f"{target} cannot be written: {reason}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return digest

@@ -108,7 +108,8 @@ class Learner:
         """Build the member's state at the segment's start.
 
         MethodError where the method wants a teacher and there is none; CheckpointError where the
-        member's checkpoint is lacking or not its own.
+        segment's step and the member's checkpoint do not go together; UnusableFile where that is
+        gone, damaged or not its own.
         """
         self._member, self._segment = member, room.segment
         self._schedule = with_params(room.segment.task.schedule, member.params)
@@ -126,7 +127,7 @@ class Learner:
         shape = None if taught is None else taught.net.shape
         self.method: Method = kind(values, self.net.shape, shape)
         if taught is not None:
-            self._hashes["preparation"] = equip(self.method, room.segment.preparations, taught)
+            self._hashes["preparation"] = equip(self.method, room.segment, taught)
         self._place(room.device)
         self._memories, self.memory = memories, self._remember(memories)
         if member.checkpoint is not None:

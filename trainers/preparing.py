@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from trainers.checkpoints import Owner, State, load, read, save, weights_hash
-from trainers.errors import MethodError
+from trainers.checkpoints import Owner, State, load, read_ours, save, weights_hash
+from trainers.errors import MethodError, UnusableFile
 from trainers.methods import load_method
 from trainers.methods.base import Method
 from trainers.methods.parts import Preparation
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from trainers.member import Classroom
     from trainers.methods.parts import Memory
     from trainers.resources import LoadedTeacher
-    from trainers.segment import Member
+    from trainers.segment import Member, Segment
 
 
 class Preparer:
@@ -92,16 +91,29 @@ def preparation_name(kind: type[Method]) -> str | None:
     return kind.preparation.__module__.rpartition(".")[2].removeprefix(PREFIX)
 
 
-def equip(method: Method, files: Mapping[str, Path], teacher: LoadedTeacher) -> str | None:
-    """Give a method its trained preparation, if it needs one; return the hash of its weights."""
+def equip(method: Method, segment: Segment, teacher: LoadedTeacher) -> str | None:
+    """Give a method its trained preparation, if it needs one; return the hash of its weights.
+
+    UnusableFile where the preparation's file is gone, damaged or another's.
+    """
+    files = segment.preparations
     kind, name = type(method).preparation, preparation_name(type(method))
     if kind is None or name is None:
         return None
     if name not in files:
         raise MethodError(f"method {name} needs its preparation, and there is none: train it first")
     preparation = kind(teacher.net.shape)
-    preparation.load_state_dict(read(files[name])["student"])
-    digest = weights_hash(preparation.state_dict())
+    digest = _load(preparation, files[name], segment.hashes.get(files[name]))
     # It is no part of the method, so it does not go where that goes.
     method.equip(preparation.to(next(teacher.net.parameters()).device))
     return digest
+
+
+def _load(preparation: Preparation, file: Path, wanted: str | None) -> str:
+    """Load a preparation's weights, which must have the hash `wanted`; return their hash."""
+    content = read_ours(file, wanted)
+    try:
+        preparation.load_state_dict(content["student"])
+    except (KeyError, RuntimeError) as error:
+        raise UnusableFile(file, "belongs to something else: not the preparation") from error
+    return weights_hash(preparation.state_dict())

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 
-from trainers.checkpoints import write
+from trainers.archives import write
 from trainers.cohort import Trainer
 from trainers.data import Dataset
 from trainers.errors import MethodError

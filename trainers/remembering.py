@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.checkpoints import read, write
-from trainers.errors import CheckpointError
+from trainers.archives import write
+from trainers.checkpoints import read_ours
+from trainers.errors import UnusableFile
 from trainers.methods.parts import Memory
 from trainers.models.outputs import Outputs
 from trainers.numerics import derive_seed, seed_generators
@@ -37,14 +38,14 @@ class Memories:
     def hold(self, memory: Memory, checkpoint: Path | None, identity: Identity) -> Memory:
         """Return the cohort's memory of that key: the one held, or `memory` at its right state.
 
-        CheckpointError where it should lie beside the checkpoint and does not, or is another's.
+        UnusableFile where the one beside the checkpoint is gone, damaged or another's.
         """
         if memory.key in self._held:
             return self._held[memory.key]
         if checkpoint is not None:
-            content = read(memory_file(checkpoint))
+            content = read_ours(memory_file(checkpoint))
             if content.get("identity") != identity | {"key": memory.key}:
-                raise CheckpointError(f"{memory_file(checkpoint)}: belongs to another training")
+                raise UnusableFile(memory_file(checkpoint), "belongs to another training")
             memory.load_state_dict(content["state"])
         self._held[memory.key] = memory.to(self._device)
         return memory

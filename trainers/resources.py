@@ -103,7 +103,8 @@ class Library:
         def lend_teacher() -> LoadedTeacher | None:
             if segment.teacher is None or task.teacher is None:
                 return None
-            return self.teacher(task, segment.teacher, dataset.num_classes, device)
+            wanted = segment.hashes.get(segment.teacher)
+            return self.teacher(task, segment.teacher, dataset.num_classes, device, wanted)
 
         def lend_gallery() -> Gallery:
             key = (split, normalisation)
@@ -119,17 +120,25 @@ class Library:
         )
 
     def teacher(
-        self, task: Task, file: Path, num_classes: int, device: torch.device
+        self,
+        task: Task,
+        file: Path,
+        num_classes: int,
+        device: torch.device,
+        wanted: str | None = None,
     ) -> LoadedTeacher:
-        """Return the task's teacher; CheckpointError or TaskError where it cannot be had."""
+        """Return the task's teacher, with weights of the hash `wanted` if that is given.
+
+        CheckpointError or TaskError where it cannot be had.
+        """
 
         def make() -> LoadedTeacher:
-            net = load_teacher(task, file, num_classes, device)
+            net = load_teacher(task, file, num_classes, device, wanted)
             return LoadedTeacher(net=net, weights_hash=weights_hash(net.state_dict()))
 
         written = file.stat().st_mtime_ns if file.is_file() else None
         net = None if task.teacher is None else task.teacher.net
-        return self._teachers.get((file, written, net, num_classes, device), make)
+        return self._teachers.get((file, written, net, num_classes, device, wanted), make)
 
 
 def normalisation_of(task: Task, dataset: Dataset) -> Normalisation:

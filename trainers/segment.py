@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from trainers.tasks import Task
 
 Parameters = Mapping[str, float | int | str]
+MAX_DAMAGES = 5  # files that may be found damaged in one training; more is the fault of the disk
 Judges = Literal["selection", "report"]  # the split that a score is from
 
 
@@ -30,6 +31,7 @@ class Ending(StrEnum):
     DIVERGED = "diverged"  # a loss or metric was not finite
     FAILED = "failed"  # the method's own code raised
     LOST = "lost"  # nothing to do with the method: worker, node, memory
+    DAMAGED = "damaged"  # a file that it starts from is gone, damaged or another's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,7 @@ class Segment:
     folder: Path  # checkpoints of this attempt are written here, one file a member
     teacher: Path | None = None  # weights of the trained teacher; None where no member needs it
     preparations: Mapping[str, Path] = field(default_factory=dict)  # trained ones, by name
+    hashes: Mapping[Path, str] = field(default_factory=dict)  # weights that those files must hold
     data_root: Path | None = None
     device: str = "cpu"
     deterministic: bool = False  # only kernels that repeat bit by bit, on a GPU as well
@@ -80,7 +83,8 @@ class MemberOutcome:
     losses: tuple[tuple[int, float], ...] = ()  # (step, training loss), a few points a segment
     shares: tuple[float, ...] = ()  # of a calibration: |terms' gradient| / |task's|, per batch
     feature: str | None = None  # of a calibration: the student's feature they were measured at
-    reason: str | None = None  # for FAILED and LOST: the last line first, then the traceback
+    reason: str | None = None  # unless REACHED or DIVERGED: what happened, then the traceback
+    damaged: Path | None = None  # for DAMAGED: its checkpoint, or the file that it is trained with
     picture: bytes | None = field(default=None, repr=False)  # PNG of predictions, at the last step
     confusions: bytes | None = field(default=None, repr=False)  # packed, one matrix an image
 

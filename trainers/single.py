@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trainers.checkpoints import latest
+from trainers.checkpoints import latest, read_ours, stored
 from trainers.cohort import Trainer
 from trainers.data import Dataset
 from trainers.errors import CheckpointError
@@ -17,6 +18,7 @@ from trainers.methods import code_hash, load_method
 from trainers.numerics import NUMERICS_VERSION
 from trainers.preparing import preparation_name
 from trainers.segment import (
+    MAX_DAMAGES,
     Control,
     Ending,
     Member,
@@ -30,6 +32,8 @@ from trainers.tasks import Task
 from trainers.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
 
 CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,7 @@ class Configuration:
     deterministic: bool = False
     teacher: Path | None = None
     preparations: Mapping[str, Path] = field(default_factory=dict)
+    hashes: Mapping[Path, str] = field(default_factory=dict)  # weights that those files must hold
     prepares: bool = False  # train the method's preparation, not a student
     stop: int | None = None  # step to end at, without an evaluation; None: the last, evaluated
 
@@ -61,7 +66,10 @@ class Configuration:
         return self.stop is None and not self.prepares
 
     def stored(self) -> tuple[int, Path | None]:
-        """Return the last step stored in the folder and its checkpoint; (0, None) without any."""
+        """Return the last step stored in the folder and its checkpoint; (0, None) without any.
+
+        One that is damaged counts as missing.
+        """
         return latest(self.folder, self.key)
 
 
@@ -134,24 +142,60 @@ def train(configuration: Configuration, trainer: Runs, control: Control) -> Memb
     """Train from the last checkpoint in the folder, or from the start, to where it is to end.
 
     Ends earlier when `control` says so; the outcome's checkpoint is where to go on. Of the
-    checkpoints only the last is kept.
+    checkpoints only the last is kept; one that cannot be used is removed. CheckpointError where
+    that happens more than MAX_DAMAGES times.
     """
     step, file = configuration.stored()
-    if step == configuration.last and not configuration.is_evaluated:
-        return MemberOutcome(
-            key=configuration.key, ending=Ending.REACHED, step=step, seconds=0.0, checkpoint=file
-        )
+    if file is not None and step == configuration.last and not configuration.is_evaluated:
+        return _reached(configuration, file)
+    damages = 0
     while True:
         segment = _segment(configuration, step, file)
         [member] = trainer.run(segment, control).members
+        if file is not None and member.damaged in (file, memory_file(file)):
+            damages += 1
+            _give_up(file, str(member.reason), damages)
+            step, file = configuration.stored()
+            continue
         if member.ending is not Ending.REACHED:
             return member
-        if file is not None and file != member.checkpoint:
-            file.unlink(missing_ok=True)
-            memory_file(file).unlink(missing_ok=True)
+        for other in stored(configuration.folder, configuration.key):
+            if other != member.checkpoint:
+                _remove(other)
         step, file = member.step, member.checkpoint
         if step == segment.stop or control.should_stop():
             return member
+
+
+def _reached(configuration: Configuration, file: Path) -> MemberOutcome:
+    """Return the outcome of a training whose last checkpoint was there already."""
+    return MemberOutcome(
+        key=configuration.key,
+        ending=Ending.REACHED,
+        step=configuration.last,
+        seconds=0.0,
+        checkpoint=file,
+        weights_hash=read_ours(file)["weights_hash"],
+    )
+
+
+def _give_up(file: Path, why: str, times: int) -> None:
+    """Remove a checkpoint that cannot be used; CheckpointError where that happens time and again.
+
+    The training goes on from an earlier one.
+    """
+    if times > MAX_DAMAGES:
+        raise CheckpointError(
+            f"{why}; it is the {times}th checkpoint there that cannot be used: see to the disk of "
+            f"{file.parent}"
+        )
+    logger.warning("%s; training goes on from before it", why)
+    _remove(file)
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    memory_file(file).unlink(missing_ok=True)
 
 
 def _segment(configuration: Configuration, step: int, file: Path | None) -> Segment:
@@ -172,6 +216,7 @@ def _segment(configuration: Configuration, step: int, file: Path | None) -> Segm
         folder=configuration.folder,
         teacher=configuration.teacher,
         preparations=configuration.preparations,
+        hashes=configuration.hashes,
         data_root=configuration.data_root,
         device=configuration.device,
         deterministic=configuration.deterministic,

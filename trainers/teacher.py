@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # a driver names teachers and must start without torch
 
     from trainers.models import SegmentationNet
 
-__all__ = ["TEACHER_METHOD", "TEACHER_SEED", "load_teacher", "teacher_identity"]
+__all__ = ["TEACHER_METHOD", "TEACHER_SEED", "copy_teacher", "load_teacher", "teacher_identity"]
 
 TEACHER_METHOD = "baseline"  # a teacher is a member of its own task, taught by the labels alone
 TEACHER_SEED = 0  # one teacher for every seed of its students, unless a driver says otherwise
@@ -25,23 +25,42 @@ ENVELOPES = ("student", "weights", "state_dict", "model_state_dict", "model", "n
 WRAPPER = "module."  # what DistributedDataParallel puts before every name
 
 
-def load_teacher(task: Task, file: Path, num_classes: int, device: torch.device) -> SegmentationNet:
+def load_teacher(
+    task: Task, file: Path, num_classes: int, device: torch.device, wanted: str | None = None
+) -> SegmentationNet:
     """Return the task's teacher with the weights in `file`, frozen and in evaluation mode.
 
     The file is a checkpoint of ours, or anybody's state dict of such a net. CheckpointError names
-    the entries that are missing, unknown or of another shape.
+    the entries that are missing, unknown or of another shape. Where the hash of the weights is
+    given as `wanted`, the file is ours, and UnusableFile says that it is gone, damaged or another.
     """
-    from trainers.checkpoints import read
+    from trainers.checkpoints import read, read_ours
     from trainers.models import build_net
 
     if task.teacher is None:
         raise TaskError(f"task {task.name} has no teacher; give none, or add [teacher] to it")
     bare = task.teacher.net.model_copy(update={"weights": "none"})  # all of them come from the file
     net = build_net(bare, num_classes)
-    weights = _unwrap(read(file))
+    weights = _unwrap(read(file) if wanted is None else read_ours(file, wanted))
     _check(file, weights, net.state_dict())
     net.load_state_dict(weights)
     return net.requires_grad_(requires_grad=False).eval().to(device)
+
+
+def copy_teacher(task: Task, file: Path, target: Path, num_classes: int) -> str:
+    """Write the teacher in `file`, which may be anybody's, to a file of ours.
+
+    Returns the hash of its weights; CheckpointError as `load_teacher`.
+    """
+    import torch
+
+    from trainers.archives import write
+    from trainers.checkpoints import weights_hash
+
+    weights = load_teacher(task, file, num_classes, torch.device("cpu")).state_dict()
+    digest = weights_hash(weights)
+    write(target, {"weights": weights, "weights_hash": digest})
+    return digest
 
 
 def _unwrap(content: Mapping[str, Any]) -> dict[str, Any]:

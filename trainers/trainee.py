@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trainers.checkpoints import file_of
-from trainers.errors import CheckpointError, TaskError
+from trainers.errors import CheckpointError, TaskError, UnusableFile
 from trainers.evaluation import Confusion, ImageConfusions
 from trainers.journal import detail
 from trainers.member import Classroom, Learner, needs_teacher
@@ -75,6 +75,8 @@ class Trainee:
                 action()
         except torch.AcceleratorError:
             raise
+        except UnusableFile as error:
+            self.go_without(error)
         except (CheckpointError, TaskError) as error:
             self.lose(str(error))
         except Exception as error:  # noqa: BLE001 - a method is anybody's code: it may raise anything
@@ -135,6 +137,11 @@ class Trainee:
         """End the member for a reason outside of its method: it stands where the segment began."""
         start = self._segment.start
         self._end(Ending.LOST, start, checkpoint=self.member.checkpoint, reason=reason)
+
+    def go_without(self, error: UnusableFile) -> None:
+        """End the member where it began: a file that it needs cannot be used."""
+        start, reason = self._segment.start, str(error).partition("\n")[0]
+        self._end(Ending.DAMAGED, start, reason=reason, damaged=error.file)
 
     def finish(self, step: int, confusion: Confusion | None, picture: bytes | None = None) -> None:
         """Store the state at `step`, and the metric where there is one; NaN means diverged."""

@@ -204,7 +204,8 @@ def _reporter(say: Callable[[str], None]) -> Announce:
         for member in outcome.members:
             if member.reason:
                 why = member.reason.splitlines()[0]
-                say(f"{member.key} {member.ending}: {why}; log: {assignment.segment.log}")
+                then = "; what is damaged is made again" if member.damaged else ""
+                say(f"{member.key} {member.ending}: {why}{then}; log: {assignment.segment.log}")
         for note in outcome.notes:
             say(note)
 

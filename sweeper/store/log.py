@@ -22,6 +22,7 @@ from sweeper.store.schema import (
     trial,
 )
 from sweeper.store.seals import seal
+from trainers.segment import Ending
 
 TrialKey = tuple[int, int]  # study id, number
 FINAL_STATES = ("halted", "cancelled")  # of a study that no relaunch goes on with
@@ -289,8 +290,8 @@ def add_launch(connection: Connection, owner: Row[Any], who: Launch) -> None:
     seal(connection, "launch", connection.execute(added).scalar_one())
 
 
-def count_losses(connection: Connection, key: TrialKey, epoch: int) -> int:
-    """Return how often a trial was lost under the driver of this epoch."""
+def count_endings(connection: Connection, key: TrialKey, epoch: int, ending: Ending) -> int:
+    """Return how often a trial's segments ended in this way under the driver of this epoch."""
     query = (
         select(func.count())
         .select_from(segment_member)
@@ -298,7 +299,7 @@ def count_losses(connection: Connection, key: TrialKey, epoch: int) -> int:
         .where(
             segment_member.c.study_id == key[0],
             segment_member.c.number == key[1],
-            segment_member.c.ending == "lost",
+            segment_member.c.ending == ending,
             segment.c.epoch == epoch,
         )
     )
@@ -338,15 +339,15 @@ def halt_study(connection: Connection, study_id: int, reason: str) -> bool:
     return halted.rowcount == 1
 
 
-def forget_checkpoint(connection: Connection, trials: Iterable[OpenTrial]) -> None:
-    """Send trials whose checkpoint is gone back to step 0; what they had trained was wasted.
+def forget_checkpoint(connection: Connection, keys: Iterable[TrialKey]) -> None:
+    """Send trials whose checkpoint cannot be used back to step 0; what they had was wasted.
 
     Their rungs stay: what was judged is not judged again, and the same values come out.
     """
-    for each in trials:
+    for key in keys:
         change_trial(
             connection,
-            each.key,
+            key,
             step=0,
             checkpoint=None,
             trained_steps=0,

@@ -213,6 +213,7 @@ segment_member = Table(
     Column("study_id", Integer, primary_key=True, comment="The trial's study"),
     Column("number", Integer, primary_key=True, comment="The trial's number"),
     Column("ordinal", Integer, nullable=False, comment="Place in the cohort"),
+    # Also "damaged": a file that it was to start from could not be used, so nothing was trained.
     Column("ending", Text, comment="reached, diverged, failed or lost; null while in flight"),
     Column("reached_step", BigInteger, comment="Step of its checkpoint at the end"),
     Column("seconds", Double, comment="Its own device time and its share of the common one"),

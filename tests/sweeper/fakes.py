@@ -50,9 +50,14 @@ class FakeTrainer:
             assert json.loads(member.checkpoint.read_text())["step"] == segment.start
         ending = self.fault(member) or Ending.REACHED
         if ending is not Ending.REACHED:
-            at = segment.start if ending is Ending.LOST else step
+            is_begun = ending not in (Ending.LOST, Ending.DAMAGED)
             return MemberOutcome(
-                key=member.key, ending=ending, step=at, seconds=0.5, reason="on order"
+                key=member.key,
+                ending=ending,
+                step=step if is_begun else segment.start,
+                seconds=0.5,
+                reason="on order",
+                damaged=member.checkpoint if ending is Ending.DAMAGED else None,
             )
         segment.folder.mkdir(parents=True, exist_ok=True)
         file = segment.folder / f"{member.key.replace('/', '-')}-{step}.pt"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
@@ -13,11 +16,17 @@ from sweeper.protocol import plan_of
 from sweeper.queries import run_query
 from sweeper.store.database import Store
 from sweeper.store.dossier import read_dossier
+from sweeper.store.lease import Lease, acquire
 from sweeper.store.log import Launch
+from sweeper.store.projection import Projection
 from sweeper.store.removal import plan_removal, remove
+from sweeper.sweep import Sweep, Workplace
 from sweeper.target import parse_target
 from tests.sweeper.confirmed import confirm
+from tests.sweeper.driving import run_sweep
+from tests.sweeper.fakes import FakeTrainer
 from tests.sweeper.synthetic import BEST, fill, leave_in_flight, params_of
+from trainers.segment import Ending, Member
 
 WHO = Launch(who="somebody@somewhere", command="sweeper confirm demo", provenance={})
 DATA = Reported(fingerprint="data", blocks=("a", "b"), classes=("road", "car", "sky"))
@@ -30,7 +39,7 @@ def searched(store: Store) -> Store:
     return store
 
 
-def declare(store: Store, **wanted: object) -> object:
+def declare(store: Store, **wanted: object) -> Any:
     return declare_stage(store.engine, Confirmation(sweep="demo", **wanted), DATA, WHO)  # type: ignore[arg-type]
 
 
@@ -249,3 +258,31 @@ def test_a_confirmation_is_shown_with_its_own_seed(searched: Store) -> None:
     runs = confirmations(searched)
     [seed] = runs[(runs["method"] == "kd") & (runs["number"] == 1)]["seed"]
     assert dossier.seed == seed
+
+
+def test_a_confirmation_whose_checkpoint_is_damaged_begins_again(
+    searched: Store, tmp_path: Path
+) -> None:
+    row = declare(searched, seeds=2, baseline_seeds=2)
+    lease = acquire(searched.engine, row.id)
+    assert isinstance(lease, Lease)
+    place = Workplace(checkpoints=tmp_path, teacher=Path("teacher.pt"))
+    projection = Projection(searched.engine, searched.storage)
+    sweep = Sweep(searched.engine, row, lease, place, projection)
+    found: set[str] = set()
+
+    def once(member: Member) -> Ending | None:
+        if member.checkpoint is None or member.key in found:
+            return None
+        found.add(member.key)
+        return Ending.DAMAGED
+
+    cut = FakeTrainer(fault=once, cut=lambda segment: segment.start + 40)
+    assert run_sweep(sweep, cut)
+    progress = read_progress(searched.engine, sweep.id, plan_of(row.protocol))
+    assert progress.is_done
+    assert {study.state for study in progress.studies} == {"active"}
+    rows = run_query(searched.engine, "confirmations", "demo")
+    assert (set(rows["state"]), set(rows["trained_steps"])) == ({"COMPLETE"}, {80})
+    assert set(rows["wasted_steps"]) == {40}
+    assert len(found) == len(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -13,6 +14,7 @@ from sweeper.store.database import Store
 from sweeper.sweep import Assignment
 from tests.sweeper.driving import (
     LEDGER,
+    METHODS,
     TRIALS,
     UNDISTURBED_STEPS,
     declaration_of,
@@ -22,8 +24,10 @@ from tests.sweeper.driving import (
     rows,
     run_sweep,
 )
-from tests.sweeper.fakes import FakeTrainer, Killed
-from trainers.segment import Control, Ending
+from tests.sweeper.fakes import FakeTrainer, Fault, Killed
+from trainers.segment import MAX_DAMAGES, Control, Ending, Member
+
+ONE_BRACKET = declaration_of(budget=8)
 
 
 def test_a_diverged_trial_is_pruned_without_a_value_and_never_promoted(
@@ -111,6 +115,74 @@ def test_trials_whose_checkpoints_are_gone_start_again(
     run_sweep(open_sweep(other_store, tmp_path / "b"))
     assert results(store.engine) == results(other_store.engine)
     assert sum(row[3] for row in rows(store.engine, LEDGER)) > 0
+
+
+def once(*keys: str) -> Fault:
+    """Return a fault by which the checkpoint of each of these members is found damaged once."""
+    left = set(keys)
+
+    def fault(member: Member) -> Ending | None:
+        if member.checkpoint is None or member.key not in left:
+            return None
+        left.remove(member.key)
+        return Ending.DAMAGED
+
+    return fault
+
+
+def test_trials_whose_checkpoints_are_damaged_start_again_and_no_method_is_blocked(
+    store: Store, other_store: Store, tmp_path: Path
+) -> None:
+    keys = [f"s/{method}#{number}" for method in METHODS for number in range(8)]
+    trainer = FakeTrainer(fault=once(*keys), cut=lambda segment: segment.start + 10)
+    run_sweep(open_sweep(store, tmp_path / "a", ONE_BRACKET), trainer)
+    run_sweep(open_sweep(other_store, tmp_path / "b", ONE_BRACKET))
+    assert results(store.engine) == results(other_store.engine)
+    ledger = rows(store.engine, LEDGER)
+    assert all(planned == trained for _, planned, trained, _ in ledger)
+    assert [row[3] for row in ledger] == [80, 80]  # eight trials each, ten steps each
+    assert rows(store.engine, "SELECT DISTINCT state FROM sweeper.study") == [("active",)]
+
+
+def test_a_trial_that_is_damaged_beyond_its_first_rung_has_each_rung_once(
+    store: Store, tmp_path: Path
+) -> None:
+    run_sweep(open_sweep(store, tmp_path, ONE_BRACKET), FakeTrainer(fault=once("s/kd#0")))
+    rungs = "SELECT number, step FROM sweeper.curves WHERE method = 'kd' AND number = 0 ORDER BY 2"
+    assert len(rows(store.engine, rungs)) == len(set(rows(store.engine, rungs))) > 1
+    _, planned, trained, wasted = rows(store.engine, LEDGER)[1]
+    assert planned == trained
+    assert wasted > 0
+
+
+def test_a_disk_that_damages_one_trial_for_ever_ends_the_launch_and_parks_nobody(
+    store: Store, tmp_path: Path
+) -> None:
+    def fault(member: Member) -> Ending | None:
+        return Ending.DAMAGED if member.key == "s/kd#0" and member.checkpoint else None
+
+    trainer = FakeTrainer(fault=fault, cut=lambda segment: segment.start + 10)
+    with pytest.raises(SweeperError, match="see to the disk of") as raised:
+        run_sweep(open_sweep(store, tmp_path, ONE_BRACKET), trainer)
+    assert f"6 times under this launch; see to the disk of {tmp_path}" in str(raised.value)
+    states = rows(store.engine, "SELECT DISTINCT state FROM sweeper.study")
+    assert states == [("active",)]
+    flights = "SELECT count(*) FROM sweeper.segment WHERE state = 'in flight'"
+    assert rows(store.engine, flights) == [(0,)]
+    run_sweep(open_sweep(store, tmp_path, ONE_BRACKET))
+    assert {row[1] == row[2] for row in rows(store.engine, LEDGER)} == {True}
+
+
+def test_a_file_that_all_train_with_is_made_again_five_times_at_most(
+    store: Store, tmp_path: Path
+) -> None:
+    sweep, file = open_sweep(store, tmp_path, ONE_BRACKET), tmp_path / "teacher.pt"
+    for _ in range(MAX_DAMAGES):
+        sweep.workplace = replace(sweep.workplace, teacher=file)
+        sweep.make_again(file)
+        assert sweep.lacking().teacher
+    with pytest.raises(SweeperError, match=f"6 times under this launch.* of {tmp_path},"):
+        sweep.make_again(file)
 
 
 def test_another_checkpoint_folder_than_the_sweeps_is_refused(store: Store, tmp_path: Path) -> None:

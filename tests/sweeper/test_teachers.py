@@ -109,3 +109,43 @@ def test_a_sweep_keeps_the_teacher_it_began_with(store: Store, tmp_path: Path) -
     freeze_teacher(store.engine, sweep.id, teacher)
     with pytest.raises(ProtocolMismatch, match="another --sweep"):
         freeze_teacher(store.engine, sweep.id, replace(teacher, weights_hash="other"))
+
+
+def test_a_teacher_whose_file_is_damaged_is_trained_again_to_the_same_weights(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = Trainer()
+    school = _school(store, tmp_path, trainer)
+    teacher = ensure_teacher(school, trainer)
+    whole = teacher.path.read_bytes()
+    for content in (whole[:-1000] + b"x" + whole[-999:], b"", b"text"):
+        teacher.path.write_bytes(content)
+        assert ensure_teacher(school, Trainer()) == teacher
+        assert teacher.path.read_bytes() == whole
+    assert f"{teacher.path}: damaged" in caplog.text
+
+
+def test_the_copy_of_a_teacher_under_another_folder_is_made_again_where_it_is_damaged(
+    store: Store, tmp_path: Path
+) -> None:
+    trainer = Trainer()
+    made = ensure_teacher(_school(store, tmp_path / "a", trainer), trainer)
+    elsewhere = _school(store, tmp_path / "b", trainer)
+    copy = ensure_teacher(elsewhere, trainer).path
+    copy.write_bytes(b"damaged")
+    assert ensure_teacher(elsewhere, trainer).path == copy
+    assert copy.read_bytes() == made.path.read_bytes()
+
+
+def test_a_teacher_from_a_file_is_not_replaced_by_a_trained_one_where_it_is_damaged(
+    store: Store, other_store: Store, tmp_path: Path
+) -> None:
+    trainer = Trainer()
+    trained = ensure_teacher(_school(store, tmp_path / "a", trainer), trainer)
+    school = _school(other_store, tmp_path / "b", trainer)
+    adopted = adopt_teacher(school, trainer, trained.path)
+    adopted.path.write_bytes(adopted.path.read_bytes()[:-1])
+    with pytest.raises(SweeperError, match="gone or damaged: sweeper teacher --task"):
+        ensure_teacher(school, trainer)
+    assert adopt_teacher(school, trainer, trained.path) == adopted
+    assert ensure_teacher(school, trainer) == adopted

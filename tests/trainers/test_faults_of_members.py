@@ -235,7 +235,7 @@ def test_a_member_starts_with_a_checkpoint_or_at_step_0(
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
-def test_a_member_with_a_damaged_checkpoint_is_lost_alone(
+def test_a_member_with_a_damaged_checkpoint_says_so_alone(
     content: bytes, trainer: Trainer, tmp_path: Path
 ) -> None:
     first = trainer.run(segment(tmp_path, members("baseline"), stop=2)).members[0]
@@ -246,6 +246,6 @@ def test_a_member_with_a_damaged_checkpoint_is_lost_alone(
         Member(key="bad", method="baseline", params={}, checkpoint=damaged),
     ]
     good, bad = trainer.run(segment(tmp_path, who, start=2)).members
-    assert (good.ending, bad.ending) == (Ending.REACHED, Ending.LOST)
-    assert (bad.step, bad.checkpoint) == (2, damaged)
+    assert (good.ending, bad.ending) == (Ending.REACHED, Ending.DAMAGED)
+    assert (bad.step, bad.damaged) == (2, damaged)
     assert bad.reason is not None and str(damaged) in bad.reason

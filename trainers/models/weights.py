@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
-from http.client import HTTPException
 from pathlib import Path
 
 import torch
 import torchvision
 from torch import Tensor
 
+from trainers.archives import load, one_line
 from trainers.errors import CheckpointError, TaskError
 from trainers.models.backbones import Backbone
 from trainers.tasks.schema import Net
 
-READ_ERRORS = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
 TOPS = ("fc.", "classifier.", "18.")  # what we leave out; 18 is MobileNetV2's last convolution
 
 
@@ -48,23 +46,26 @@ def _imagenet_state(net: Net) -> Mapping[str, Tensor]:
             'width 1 only; set backbone_width = 1.0 or weights = "none"'
         )
     weights = torchvision.models.get_model_weights(net.backbone)["IMAGENET1K_V1"]
-    try:
+    name = str(weights.url).rsplit("/", 1)[-1]
+    place = Path(torch.hub.get_dir()) / "checkpoints" / name
+
+    def say(why: str) -> str:
+        return (
+            f'weights = "imagenet": cannot get {name} ({why}); put {weights.url} at {place} by '
+            'hand, or set weights = "none"'
+        )
+
+    with one_line(say):
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (*READ_ERRORS, HTTPException) as error:
-        name = str(weights.url).rsplit("/", 1)[-1]
-        raise CheckpointError(
-            f'weights = "imagenet": cannot get {name} ({_first_line(error)}); put {weights.url} at '
-            f'{Path(torch.hub.get_dir()) / "checkpoints" / name} by hand, or set weights = "none"'
-        ) from error
     return state
 
 
 def _file_state(file: Path) -> Mapping[str, Tensor]:
     try:
-        state = torch.load(file.expanduser(), map_location="cpu", weights_only=True)
-    except READ_ERRORS as error:
+        state = load(file.expanduser(), is_ours=False)
+    except CheckpointError as error:
         raise CheckpointError(
-            f'weights = "{file}": not a readable file of weights ({_first_line(error)}); '
+            f'weights = "{file}": not a readable file of weights ({error}); '
             'give "imagenet", "none" or a file that torch.save wrote'
         ) from error
     if not isinstance(state, Mapping):
@@ -92,7 +93,3 @@ def _faults(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
 def _some(names: list[str], most: int = 3) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -14,7 +14,8 @@ from sweeper.search.seeds import training_seed
 from tests.sweeper.cli.conftest import Run
 from tests.sweeper.synthetic import miou_of, space_of
 from trainers.__main__ import parse_settings
-from trainers.checkpoints import weights_hash
+from trainers.archives import write
+from trainers.checkpoints import read_ours, weights_hash
 
 WEIGHTS = {"head.weight": torch.arange(6.0).reshape(2, 3)}
 
@@ -119,6 +120,30 @@ def test_weights_other_than_the_evaluated_ones_are_not_exported(
     with_checkpoint({"head.weight": torch.zeros(2, 3)})
     result = run("show", "demo/kd#3", "--export", "kd.pt")
     assert (result.exit_code, (tmp_path / "kd.pt").exists()) == (2, False)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", None], ids=["empty", "text", "one bit"])
+def test_of_a_damaged_checkpoint_nothing_is_exported(
+    content: bytes | None, run: Run, with_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = with_checkpoint(WEIGHTS)
+    write(file, {"student": WEIGHTS, "optimizer": {"state": torch.ones(1000)}})
+    whole = bytearray(file.read_bytes())
+    whole[len(whole) // 2] ^= 1  # of the optimiser: the weights alone would pass
+    file.write_bytes(whole if content is None else content)
+    result = run("show", "demo/kd#3", "--export", "kd.pt")
+    assert (result.exit_code, (tmp_path / "kd.pt").exists()) == (2, False)
+    assert result.stderr.count("\n") == 1
+    assert str(file) in result.stderr
+
+
+def test_exported_weights_are_bound_by_a_digest(
+    run: Run, with_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    with_checkpoint(WEIGHTS)
+    run("show", "demo/kd#3", "--export", "kd.pt")
+    assert read_ours(tmp_path / "kd.pt")["method"] == "kd"
+    assert [file.name for file in tmp_path.glob("*kd.pt*")] == ["kd.pt"]
 
 
 @pytest.mark.parametrize(
