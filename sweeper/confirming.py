@@ -27,7 +27,7 @@ from sweeper.names import family_name, search_name
 from sweeper.search.seeds import confirmation_seeds
 from sweeper.steering import resume
 from sweeper.store import log, stages
-from sweeper.store.log import Launch
+from sweeper.store.launches import Launch, add_launch
 from sweeper.store.lookup import find_children, find_sweep, lock_sweep
 from trainers.numerics import NUMERICS_VERSION
 
@@ -141,7 +141,7 @@ def go_on(connection: Connection, row: Row[Any], who: Launch) -> None:
     stages.unpark(connection, row.id)
     if row.paused_by is not None:
         resume(connection, row.id, who.who)
-    log.add_launch(connection, row, who)
+    add_launch(connection, row, who)
 
 
 def _declare(

@@ -21,7 +21,7 @@ from sweeper.protocol import check_equal, plan_of
 from sweeper.search.space import Space
 from sweeper.steering import resume
 from sweeper.store import log
-from sweeper.store.log import Launch
+from sweeper.store.launches import Launch, add_launch
 from sweeper.store.schema import study, sweep
 from sweeper.store.seals import seal
 from trainers.identity import digest
@@ -77,7 +77,7 @@ def declare(engine: Engine, declaration: Declaration, who: Launch) -> Any:
             _check_switch(declaration, method)
             for repeat in range(1, num_searches(method.space.method, declaration.repeats) + 1):
                 _study(connection, row, declaration.budget, method, repeat)
-        log.add_launch(connection, row, who)
+        add_launch(connection, row, who)
         log.note(
             connection,
             row.id,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.names import this_user
-from sweeper.store.log import Launch
+from sweeper.store.launches import Launch
 from sweeper.store.url import mask_passwords
 from trainers.surroundings import processor
 

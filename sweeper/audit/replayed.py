@@ -50,11 +50,8 @@ def _replayed(
     evidence: Evidence, trials: pd.DataFrame, spaces: Mapping[tuple[str, int], Space]
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """Yield every trial with whether its plan is another than the log's."""
-    import optuna
+    from sweeper.search.sampling import plan_bracket  # loads Optuna
 
-    from sweeper.search.sampling import plan_bracket
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of every study
     rungs = _rungs(evidence)
     for (method, repeat), rows in _by_search(trials):
         space, plan = spaces[method, repeat], evidence.plan

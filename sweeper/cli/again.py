@@ -17,7 +17,7 @@ from sweeper.progress import SweepProgress, read_progress
 from sweeper.protocol import plan_of, task_of
 from sweeper.provenance import this_launch
 from sweeper.store.database import Store
-from sweeper.store.log import Launch
+from sweeper.store.launches import Launch
 from sweeper.store.lookup import find_sweep, last_inputs
 from trainers.cohort import Trainer
 from trainers.data import Dataset

@@ -39,3 +39,125 @@ JOIN sweeper.study y ON y.id = c.study_id
 JOIN sweeper.sweep s ON s.id = y.sweep_id
 WHERE :sweep IN (s.id, s.confirms) ORDER BY c.recorded_at
 """
+
+# What follows looks for what does not fit; rows of sweep, method, repeat, number, fault.
+SAME = 1e-6  # mIoU: means are taken in another order here
+_FAMILY = """
+    FROM sweeper.trial t
+    JOIN sweeper.study y ON y.id = t.study_id
+    JOIN sweeper.sweep s ON s.id = y.sweep_id
+    LEFT JOIN sweeper.sweep p ON p.id = s.confirms
+"""
+_WHERE = "WHERE :sweep IN (s.id, s.confirms, p.confirms)"
+_NAMED = "SELECT s.name AS sweep, y.method, y.repeat, t.number,"
+_RUNG = "JOIN sweeper.rung r ON r.study_id = t.study_id AND r.number = t.number"
+
+# A class IoU is null where the split has no such pixel; anything but a list of numbers has no mean.
+VALUES = f"""
+{_NAMED} 'its value is not that of its last rung' AS fault {_FAMILY}
+LEFT JOIN LATERAL (
+    SELECT value, step FROM sweeper.rung
+    WHERE study_id = t.study_id AND number = t.number ORDER BY index DESC LIMIT 1) r ON true
+{_WHERE} AND t.state IN ('COMPLETE', 'PRUNED') AND NOT t.diverged
+  AND (t.value IS DISTINCT FROM r.value OR t.step IS DISTINCT FROM r.step)
+UNION ALL
+{_NAMED} 'it diverged and has a value' {_FAMILY} {_WHERE} AND t.diverged AND t.value IS NOT NULL
+UNION ALL
+{_NAMED} 'its mIoU at step ' || r.step || ' is not the mean of its class IoUs' {_FAMILY} {_RUNG}
+LEFT JOIN LATERAL (
+    SELECT avg((c #>> '{{}}')::float8) AS mean FROM jsonb_array_elements(
+        CASE jsonb_typeof(r.class_iou) WHEN 'array' THEN r.class_iou ELSE '[]' END) c
+    WHERE jsonb_typeof(c) = 'number') m ON true
+{_WHERE} AND (m.mean IS NULL OR abs(m.mean - r.value) > {SAME})
+"""
+
+# What counts of a trial's segments: it was kept, by a trial that was not halted or cancelled.
+_KEPT = "('reached', 'diverged', 'failed')"
+_STATE = """CASE WHEN t.diverged THEN 'diverged' WHEN t.state = 'FAIL' THEN 'failed'
+            ELSE 'reached' END"""
+_SLACK = "interval '1 minute'"  # that a server's clock may be set back by
+_GOING = "t.state <> 'RUNNING' AND NOT (t.state = 'FAIL' AND y.state IN ('halted', 'cancelled'))"
+SEGMENTS = f"""
+WITH part AS (
+    SELECT t.study_id, t.number, g.id, g.start_step, g.state, m.ending, m.reached_step, m.seconds,
+           m.weights_hash, g.started_at, g.ended_at {_FAMILY}
+    JOIN sweeper.segment_member m ON m.study_id = t.study_id AND m.number = t.number
+    JOIN sweeper.segment g ON g.id = m.segment_id
+    {_WHERE} AND m.ending IN {_KEPT}
+), final AS (
+    SELECT DISTINCT ON (study_id, number) * FROM part ORDER BY study_id, number, id DESC
+), begun AS (
+    SELECT study_id, number, max(id) FILTER (WHERE start_step = 0) AS id
+    FROM part GROUP BY study_id, number
+), spent AS (
+    SELECT p.study_id, p.number, sum(p.seconds) AS seconds FROM part p
+    JOIN begun b ON b.study_id = p.study_id AND b.number = p.number AND p.id >= b.id
+    GROUP BY p.study_id, p.number
+)
+{_NAMED} CASE
+    WHEN f.id IS NULL OR b.id IS NULL THEN 'it has no segment from step 0'
+    WHEN f.ending <> {_STATE} THEN 'it is ' || t.state || ', its last segment ' || f.ending
+    WHEN f.reached_step <> t.step OR t.trained_steps <> t.step
+        THEN 'it stands at another step than its last segment'
+    WHEN abs(c.seconds - t.device_seconds) > 1e-6 * (1 + c.seconds)
+        THEN 'it took other device-seconds than its segments'
+    END AS fault {_FAMILY}
+LEFT JOIN final f ON f.study_id = t.study_id AND f.number = t.number
+LEFT JOIN begun b ON b.study_id = t.study_id AND b.number = t.number
+LEFT JOIN spent c ON c.study_id = t.study_id AND c.number = t.number
+{_WHERE} AND {_GOING} AND (f.id IS NULL OR b.id IS NULL OR f.ending <> {_STATE}
+    OR f.reached_step <> t.step OR t.trained_steps <> t.step
+    OR abs(c.seconds - t.device_seconds) > 1e-6 * (1 + c.seconds))
+UNION ALL
+{_NAMED} 'nothing led to step ' || a.start_step || ', where a segment began' {_FAMILY}
+JOIN part a ON a.study_id = t.study_id AND a.number = t.number
+{_WHERE} AND a.start_step > 0 AND NOT EXISTS (
+    SELECT FROM part e WHERE e.study_id = a.study_id AND e.number = a.number AND e.id < a.id
+    AND e.ending = 'reached' AND e.reached_step = a.start_step)
+UNION ALL
+{_NAMED} 'its weights at step ' || r.step || ' are not those of the segment' {_FAMILY} {_RUNG}
+LEFT JOIN part a ON a.study_id = r.study_id AND a.number = r.number AND a.id = r.segment_id
+{_WHERE} AND (a.id IS NULL OR a.ending <> 'reached' OR a.reached_step <> r.step
+    OR a.weights_hash IS DISTINCT FROM r.weights_hash)
+UNION ALL
+{_NAMED} 'it was not planned, trained, read and decided in that order' {_FAMILY}
+LEFT JOIN LATERAL (
+    SELECT min(started_at) AS first, max(ended_at) AS last FROM part a
+    WHERE a.study_id = t.study_id AND a.number = t.number) a ON true
+LEFT JOIN sweeper.confusion c ON c.study_id = t.study_id AND c.number = t.number
+{_WHERE} AND {_GOING} AND NOT coalesce(
+    s.created_at <= t.created_at + {_SLACK} AND t.created_at <= a.first + {_SLACK}
+    AND a.first <= coalesce(c.recorded_at, a.first) + {_SLACK}
+    AND coalesce(c.recorded_at, a.last) <= t.finished_at + {_SLACK}
+    AND a.last <= t.finished_at + {_SLACK}, false)
+"""
+DECLARED = """
+SELECT s.name, 'a launch of it went by other terms' AS fault
+FROM sweeper.sweep s LEFT JOIN sweeper.sweep p ON p.id = s.confirms
+JOIN sweeper.launch l ON l.sweep_id = s.id
+WHERE :sweep IN (s.id, s.confirms, p.confirms)
+  AND l.provenance ->> 'protocol_hash' IS DISTINCT FROM s.protocol_hash
+UNION
+SELECT s.name, 'it was declared on other terms' FROM sweeper.sweep s
+WHERE s.confirms = :sweep AND NOT EXISTS (
+    SELECT FROM sweeper.event e WHERE e.sweep_id = s.confirms AND e.kind = 'confirmed'
+    AND e.detail ->> 'protocol_hash' = s.protocol_hash)
+UNION
+SELECT e.detail ->> 'name', 'it was declared, and is gone' FROM sweeper.event e
+WHERE e.sweep_id = :sweep AND e.kind = 'confirmed' AND NOT EXISTS (
+    SELECT FROM sweeper.sweep s WHERE s.confirms = :sweep AND s.name = e.detail ->> 'name')
+AND NOT EXISTS (
+    SELECT FROM sweeper.event d WHERE d.sweep_id = :sweep AND d.id > e.id
+    AND d.kind = 'confirmation deleted' AND d.detail ->> 'name' = e.detail ->> 'name')
+ORDER BY name
+"""
+ELSEWHERE = """
+SELECT split_part(s.name, ':', 1) AS name, count(*) AS readings, min(c.recorded_at) AS first
+FROM sweeper.confusion c
+JOIN sweeper.study y ON y.id = c.study_id
+JOIN sweeper.sweep s ON s.id = y.sweep_id
+LEFT JOIN sweeper.sweep p ON p.id = s.confirms
+WHERE s.protocol ->> 'data_fingerprint' = :fingerprint
+  AND NOT :sweep IN (s.id, coalesce(s.confirms, 0), coalesce(p.confirms, 0))
+GROUP BY 1 ORDER BY 1
+"""

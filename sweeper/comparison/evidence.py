@@ -188,6 +188,18 @@ class Evidence:
         """When the reported split was read, and for which trial."""
         return self._frame(text(audited.READINGS))
 
+    @property
+    def changed(self) -> list[Row[Any]]:
+        """What is not as it was recorded: `seals.broken_seals`."""
+        with self.engine.connect() as connection:
+            return broken_seals(connection, self.sweep_id)
+
+    def found(self, statement: str, **values: Any) -> list[Row[Any]]:
+        """Return what a statement of `audited` finds amiss, a row each."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(text(statement), {"sweep": self.sweep_id, **values})
+            return list(rows)
+
     def confusions(self, keys: Sequence[tuple[int, int]]) -> Iterator[Confusions]:
         """Yield the key and matrices (images, K, K) of confirmations, given as (study, number).
 

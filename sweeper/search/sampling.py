@@ -75,6 +75,7 @@ def _sobol(seed: int, rows: int) -> np.ndarray[Any, np.dtype[np.float64]]:
 def _tpe_trials(
     space: Space, history: Sequence[PastTrial], seeds: Mapping[int, int]
 ) -> list[PlannedTrial]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of every study
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0))
     # A published value outside its range is tried, but the sampler would not know where to put it.
     study.add_trials([_frozen(space, past) for past in history if space.holds(past.params)])

@@ -7,34 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, tuple_, update
+from sqlalchemy import Connection, and_, func, insert, select, tuple_, update
 
 from sweeper.search.space import Space, known_space
 from sweeper.search.trials import PastTrial, PlannedTrial
-from sweeper.store.schema import (
-    bracket,
-    event,
-    launch,
-    rung,
-    segment,
-    segment_member,
-    study,
-    trial,
-)
+from sweeper.store.schema import bracket, event, rung, segment, segment_member, study, trial
 from sweeper.store.seals import seal
 from trainers.segment import Ending
 
 TrialKey = tuple[int, int]  # study id, number
 FINAL_STATES = ("halted", "cancelled")  # of a study that no relaunch goes on with
-
-
-@dataclass(frozen=True, kw_only=True)
-class Launch:
-    """Who launched what, with which software."""
-
-    who: str
-    command: str
-    provenance: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,17 +259,6 @@ def note(
             sweep_id=sweep_id, study_id=key[0] or None, number=key[1], kind=kind, detail=detail
         )
     )
-
-
-def add_launch(connection: Connection, owner: Row[Any], who: Launch) -> None:
-    """Note a launch of a sweep, with the hash of the protocol that it went by.
-
-    `owner` is a row of the table `sweep`.
-    """
-    provenance = {**who.provenance, "protocol_hash": owner.protocol_hash}
-    values = {"who": who.who, "command": who.command, "provenance": provenance}
-    added = insert(launch).values(sweep_id=owner.id, **values).returning(launch.c.id)
-    seal(connection, "launch", connection.execute(added).scalar_one())
 
 
 def count_endings(connection: Connection, key: TrialKey, epoch: int, ending: Ending) -> int:

@@ -14,7 +14,7 @@ from sweeper.axes import StepCosts, declare_axes
 from sweeper.comparison.cuts import cut_searches
 from sweeper.comparison.evidence import read_evidence
 from sweeper.confirming import Confirmation, Reported, declare_stage
-from sweeper.store.log import Launch
+from sweeper.store.launches import Launch
 from sweeper.store.schema import confusion, rung, segment, segment_member, study
 from sweeper.store.schema import trial as trials
 from tests.sweeper.recorded import DEVICE, PROVENANCE

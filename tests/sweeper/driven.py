@@ -16,8 +16,8 @@ from sweeper.declaring import declare
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
 from sweeper.store.database import Store
+from sweeper.store.launches import Launch
 from sweeper.store.lease import Lease, acquire
-from sweeper.store.log import Launch
 from sweeper.store.projection import Projection
 from sweeper.sweep import Sweep, Workplace
 from sweeper.teachers import Teacher, freeze_teacher

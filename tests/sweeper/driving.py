@@ -15,8 +15,8 @@ from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
 from sweeper.search.space import build_space
 from sweeper.store.database import Store
+from sweeper.store.launches import Launch
 from sweeper.store.lease import Lease, acquire
-from sweeper.store.log import Launch
 from sweeper.store.projection import Projection
 from sweeper.sweep import Sweep, Workplace
 from tests.sweeper.fakes import FakeTrainer

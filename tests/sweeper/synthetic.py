@@ -22,7 +22,7 @@ from sweeper.search.sampling import plan_bracket
 from sweeper.search.seeds import training_seed
 from sweeper.search.space import Space, build_space
 from sweeper.search.trials import PastTrial, PlannedTrial
-from sweeper.store.log import Launch, add_launch
+from sweeper.store.launches import Launch, add_launch
 from sweeper.store.schema import (
     artifact,
     bracket,

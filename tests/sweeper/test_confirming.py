@@ -16,8 +16,8 @@ from sweeper.protocol import plan_of
 from sweeper.queries import run_query
 from sweeper.store.database import Store
 from sweeper.store.dossier import read_dossier
+from sweeper.store.launches import Launch
 from sweeper.store.lease import Lease, acquire
-from sweeper.store.log import Launch
 from sweeper.store.projection import Projection
 from sweeper.store.removal import plan_removal, remove
 from sweeper.sweep import Sweep, Workplace

@@ -24,8 +24,8 @@ from sweeper.runners.inline import InlineRunner
 from sweeper.runners.runner import Announce, Runner
 from sweeper.runners.staff import Premises, Staff
 from sweeper.store.database import Store
+from sweeper.store.launches import Launch
 from sweeper.store.lease import Lease, acquire
-from sweeper.store.log import Launch
 from sweeper.store.projection import Projection
 from sweeper.sweep import Assignment, Idle, Sweep, Workplace
 from sweeper.sweep_log import SweepLog

@@ -12,7 +12,8 @@ from sweeper.audit.finding import Finding, State
 from sweeper.audit.rules import RULES
 from sweeper.comparison.evidence import read_evidence
 from sweeper.errors import SweeperError
-from tests.sweeper.audit.sabotage import ALONGSIDE, ALSO, BROKEN, SAID, UNNOTED
+from tests.sweeper.audit.remarks import SAID
+from tests.sweeper.audit.sabotage import ALONGSIDE, ALSO, BROKEN, UNNOTED
 from tests.sweeper.sealed import seal_all
 
 
