@@ -22,6 +22,7 @@ from sweeper.audit.judging import (
     look_at_training_seeds,
 )
 from sweeper.audit.records import (
+    look_at_code,
     look_at_deletions,
     look_at_devices,
     look_at_lead,
@@ -196,5 +197,12 @@ RULES = _rules(
         "No best value lies at the edge of its range, and the last doubling of the budget gained "
         "no more than one standard error.",
         SAID,
+    ),
+    (
+        "code",
+        look_at_code,
+        "Every segment was trained by the code of a launch of its sweep or stage, as it was "
+        "imported there; several versions of the code are said with every result.",
+        VOIDS,
     ),
 )
