@@ -145,7 +145,7 @@ def look_at_code(evidence: Evidence) -> Look:
 def _code_fault(row: Mapping[str, Any]) -> str:
     """Return what is wrong with the segments of one sweep that one code has trained."""
     segments = f"{counted(row['segments'], 'segment')} of {row['sweep']}"
-    if row["code_hash"] is None:
+    if not row["code_hash"]:
         return f"{segments} without a record of the code"
     if row["is_known"]:
         return ""

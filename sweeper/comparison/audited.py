@@ -33,7 +33,7 @@ JOIN sweeper.sweep s ON s.id = y.sweep_id
 WHERE :sweep IN (s.id, s.confirms) ORDER BY m.segment_id, m.ordinal
 """
 CODES = """
-SELECT s.name AS sweep, g.code_hash, count(*) AS segments,
+SELECT s.name AS sweep, coalesce(g.code_hash, '') AS code_hash, count(*) AS segments,
        EXISTS (SELECT FROM sweeper.launch l
                WHERE l.sweep_id = s.id AND l.provenance ->> 'code_hash' = g.code_hash) AS is_known
 FROM sweeper.segment g JOIN sweeper.sweep s ON s.id = g.sweep_id

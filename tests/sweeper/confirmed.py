@@ -17,7 +17,7 @@ from sweeper.confirming import Confirmation, Reported, declare_stage
 from sweeper.declaring import Launch
 from sweeper.store.schema import confusion, rung, segment, segment_member, study
 from sweeper.store.schema import trial as trials
-from tests.sweeper.recorded import DEVICE, PROVENANCE
+from tests.sweeper.recorded import CODE, DEVICE, PROVENANCE
 from tests.sweeper.synthetic import inserted
 from trainers.confusions import packed
 
@@ -115,7 +115,7 @@ def _finish_confirmations(
 def _confirming_segment(connection: Connection, sweep_id: int, seed: int) -> int:
     values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "done", "start_step": 0}
     values |= {"stop_step": 80, "progress_step": 80, "folder": "/x/confirmed"}
-    return inserted(connection, segment, values | {"device_name": DEVICE})
+    return inserted(connection, segment, values | {"device_name": DEVICE, "code_hash": CODE})
 
 
 def confusions_of(miou: float, images: int, seed: int) -> NDArray[np.int32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 DEVICE = "processor A"
+CODE = "c0de" * 16  # of every launch and segment
 TEACHER_MIOU = 55.0
 TEACHER: dict[str, Any] = {
     "hash": "recipe",
@@ -20,6 +21,7 @@ PROVENANCE: dict[str, Any] = {
     "packages": {"sweeper": "1.0", "torch": "2.15.0", "optuna": "5.0.0"},
     "git": {"commit": "0123456789abcdef", "dirty": False},
     "processor": DEVICE,
+    "code_hash": CODE,
 }
 CALIBRATION: dict[str, Any] = {
     "equal": 1.0,

@@ -32,7 +32,7 @@ from sweeper.store.schema import (
 )
 from sweeper.store.schema import sweep as sweeps
 from sweeper.store.schema import trial as trials
-from tests.sweeper.recorded import CALIBRATION, DEVICE, PROVENANCE, TEACHER
+from tests.sweeper.recorded import CALIBRATION, CODE, DEVICE, PROVENANCE, TEACHER
 from trainers.identity import digest
 from trainers.tasks import load_task
 
@@ -216,7 +216,8 @@ def _add_segment(
     seed = training_seed(SEED, 1)
     values = {"sweep_id": place.sweep_id, "epoch": 1, "seed": seed, "state": "done"}
     values |= {"start_step": start, "stop_step": step, "progress_step": step}
-    values |= {"device_name": DEVICE, "folder": str(place.folder / "segment")}
+    values |= {"device_name": DEVICE, "code_hash": CODE}
+    values |= {"folder": str(place.folder / "segment")}
     identifier = inserted(place.connection, segment, values)
     parts = [_member(owner, number, (level, start, step)) for number in numbers]
     members = [{**part, "ordinal": ordinal} for ordinal, (part, _) in enumerate(parts)]

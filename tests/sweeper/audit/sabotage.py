@@ -141,6 +141,10 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
         "WHERE study_id IN (5, 8) AND origin = 'tuned'",
         "best value at the edge of its range: kd multiplier (high)",
     ),
+    "code": (
+        "UPDATE sweeper.segment SET code_hash = 'another' WHERE id = 1",
+        "1 segment of demo trained by code another, which no launch of it had",
+    ),
 }
 ALSO = [  # further ways to break a rule; some break others too
     ("baseline", "DELETE FROM sweeper.study WHERE id = 1", "baseline: 0 searches instead of 1"),
@@ -249,6 +253,16 @@ ALSO = [  # further ways to break a rule; some break others too
         "stage 2 changed delta",
     ),
     ("stages", "UPDATE sweeper.sweep SET stage = 3 WHERE id = 3", "stages 1, 3 instead of 1 to 2"),
+    (
+        "code",
+        "UPDATE sweeper.segment SET code_hash = NULL WHERE id IN (1, 2)",
+        "2 segments of demo without a record of the code",
+    ),
+    (
+        "code",
+        "UPDATE sweeper.launch SET provenance = provenance - 'code_hash' WHERE sweep_id = 3",
+        "of demo:confirm-2 trained by code c0dec0dec0de, which no launch of it had",
+    ),
 ]
 SAID = [  # what voids nothing, but is said with every result
     (
@@ -291,5 +305,13 @@ SAID = [  # what voids nothing, but is said with every result
         "UPDATE sweeper.trial SET value = value - 5 WHERE study_id = 3 AND number < 8; "
         "UPDATE sweeper.rung SET value = value - 5 WHERE study_id = 3 AND number < 8",
         "still improving: rdd",
+    ),
+    (
+        "code",
+        "UPDATE sweeper.segment SET code_hash = 'another' WHERE id = 1; "
+        "INSERT INTO sweeper.launch (sweep_id, who, command, provenance) SELECT sweep_id, who, "
+        'command, provenance || \'{"code_hash": "another"}\' FROM sweeper.launch '
+        "WHERE sweep_id = 1",
+        "trained by 2 versions of the code",
     ),
 ]
