@@ -40,6 +40,8 @@ for line in sys.stdin:
     if asked is None:
         for node in list(cluster.worker_nodes):
             cluster.remove_node(node, allow_graceful=False)
+    elif asked == "wait":
+        cluster.wait_for_nodes()
     else:
         cluster.add_node(**asked)
     print("done", flush=True)
@@ -71,10 +73,14 @@ class Keeper:
         """End every node but the head, without a warning."""
         self._ask(None)
 
+    def wait(self) -> None:
+        """Wait until the cluster knows of all that was added and killed."""
+        self._ask("wait")
+
     def close(self) -> None:
         self._process.communicate(timeout=60)
 
-    def _ask(self, asked: dict[str, Any] | None) -> None:
+    def _ask(self, asked: dict[str, Any] | str | None) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
@@ -195,6 +201,7 @@ def test_neither_the_current_folder_nor_a_nodes_search_path_changes_a_value(
 ) -> None:
     keeper.kill_workers()
     keeper.add(env_vars={"PYTHONPATH": str(clone_in(tmp_path / "older"))})
+    keeper.wait()
     finish(launch(store, keeper, "--workers", "1", folder=clutter_in(tmp_path / "clutter")))
     assert_complete(store, expected)
     hashes = "SELECT DISTINCT code_hash FROM sweeper.segment"
@@ -209,6 +216,7 @@ def test_a_node_that_imports_other_code_all_the_same_is_refused(
     (other / "sitecustomize.py").write_text(f"import sys\nsys.path.insert(0, {str(other)!r})\n")
     keeper.kill_workers()
     keeper.add(env_vars={"PYTHONPATH": str(other)})
+    keeper.wait()
     said = f"has imported {other}/trainers, which is not the code here ({HERE.host}, "
     said += f"{HERE.code.folder}): trainers/optimisation.py: trials"
     assert_one_line(launch(store, keeper, "--workers", "1"), said)

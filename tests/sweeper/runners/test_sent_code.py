@@ -56,27 +56,13 @@ def test_other_code_in_the_current_folder_changes_nothing(
     store: Store, tmp_path: Path, expected: list[list[tuple[Any, ...]]], runner: str
 ) -> None:
     folder = clutter_in(tmp_path / "clutter")
-    methods = [*REQUEST.methods]
+    methods, own = [*REQUEST.methods], []
     if runner == "ray":  # one of the user's own as well, from a relative path
-        methods.append("mine")
         code, _ = write_pair("mine", folder / "own")
-        code.write_text(
-            f"import beside  # noqa: F401\n{code.read_text()}".replace(
-                "from __future__ import annotations\n", "", 1
-            )
-        )
+        code.write_text(f"{code.read_text()}\nimport beside\n")
         (folder / "own" / "beside.py").touch()
-    command = [
-        str(INSTALLED),
-        "launch",
-        "--task",
-        str(TASK),
-        "--sweep",
-        "s",
-        "--method-path",
-        "own",
-    ]
-    (folder / "own").mkdir(exist_ok=True)
+        methods, own = [*methods, "mine"], ["--method-path", "own"]
+    command = [str(INSTALLED), "launch", "--task", str(TASK), "--sweep", "s", *own]
     command += ["--budget", str(REQUEST.budget), "--workers", "2", "--runner", runner]
     command += ["--checkpoint-dir", "checkpoints", "--device", "cpu"]
     command += [part for method in methods for part in ("--method", method)]
