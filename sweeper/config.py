@@ -25,6 +25,8 @@ QUIET_RAY = MappingProxyType(
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # hide GPUs from CPU workers, without a warning
         "RAY_ENABLE_AUTO_CONNECT": "0",  # no other cluster by a thread of Tune's that is late
         "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative path means the same in every worker
+        "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # workers have our code, whatever a Ray job has sent
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # which would look for a project in our code
         "RAY_AIR_NEW_OUTPUT": "0",  # which prints although it is told to be silent
         "TUNE_DISABLE_SIGINT_HANDLER": "1",  # stopping is ours
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # three files a trial
@@ -46,6 +48,11 @@ class Config:
     sweep: str | None = None
     data_root: Path | None = None
     device: str | None = None
+
+    def find_data(self, given: Path | None) -> Path | None:
+        """Return the data's folder, given or as configured: absolute, as for every worker."""
+        root = given or self.data_root
+        return None if root is None else root.absolute()
 
 
 def load_config(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:

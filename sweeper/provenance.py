@@ -15,6 +15,7 @@ from typing import Any
 from sweeper.names import this_user
 from sweeper.store.launches import Launch
 from sweeper.store.url import mask_passwords
+from trainers.code import imported_code
 from trainers.surroundings import processor
 
 PACKAGES = ("sweeper", "torch", "torchvision", "optuna", "ray", "sqlalchemy", "numpy", "scipy")
@@ -34,10 +35,11 @@ def this_launch(arguments: Sequence[str], **inputs: str | None) -> Launch:
 
 
 def provenance() -> dict[str, Any]:
-    """Return versions, the git commit of the package's checkout, and the machine."""
+    """Return versions, the code, the git commit of the package's checkout, and the machine."""
     return {
         "python": platform.python_version(),
         "packages": versions(),
+        "code_hash": imported_code().hash,
         "git": _git(Path(__file__).parent),
         "machine": platform.machine(),
         "system": platform.platform(),

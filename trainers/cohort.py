@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from trainers.calibration import calibrate
+from trainers.code import imported_code
 from trainers.data import Dataset
 from trainers.devices import device_name
 from trainers.errors import MethodError, UnusableFile
@@ -196,7 +197,8 @@ class Trainer:
         other.
         """
         with segment_log(segment):
-            outcome = self._run(segment, control or Control())
+            ended = self._run(segment, control or Control())
+            outcome = replace(ended, code_hash=imported_code().hash)
             say_ended(segment, outcome)
         return outcome
 

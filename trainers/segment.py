@@ -98,6 +98,7 @@ class Outcome:
     device_name: str
     interrupted: bool = False  # cut short by a pause, a signal or `max_seconds`
     notes: tuple[str, ...] = field(default=())  # for example "out of memory: split into 2 x 4"
+    code_hash: str | None = None  # of what trained it, see `trainers.code`; None: it was lost
 
 
 def _ignore(step: int) -> None:

@@ -6,11 +6,9 @@ import platform
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from trainers.methods.fingerprint import file_hash
-from trainers.methods.sources import BUILT_IN, pairs
+from trainers.code import Code, bare_version, imported_code
 
 CPU_INFO = Path("/proc/cpuinfo")
 
@@ -20,7 +18,8 @@ class Surroundings:
     """A place where segments could be run."""
 
     host: str
-    versions: Mapping[str, str]  # of Python, packages without build labels, users' own methods
+    versions: Mapping[str, str]  # of Python and packages, without build labels
+    code: Code
     sees_marker: bool  # True where none was asked for
 
 
@@ -28,7 +27,8 @@ def surroundings(packages: Sequence[str], marker: Path | None = None) -> Surroun
     """Return what this process sees; `marker` is a file that it should see."""
     return Surroundings(
         host=socket.gethostname(),
-        versions={"python": _python()} | {name: _version(name) for name in packages} | _methods(),
+        versions={"python": _python()} | {name: bare_version(name) for name in packages},
+        code=imported_code(),
         sees_marker=marker is None or marker.is_file(),
     )
 
@@ -42,22 +42,8 @@ def differences(there: Surroundings, here: Surroundings) -> list[str]:
     ]
 
 
-def _methods() -> dict[str, str]:
-    """Return the code of every method that does not come with the package."""
-    foreign = [pair for pair in pairs().values() if pair.origin != BUILT_IN]
-    return {f"method {pair.name}": file_hash(pair.code)[:12] for pair in foreign}
-
-
 def _python() -> str:
     return ".".join(platform.python_version_tuple()[:2])
-
-
-def _version(package: str) -> str:
-    try:
-        # What follows the plus sign says for which device it was built: nodes may differ there.
-        return version(package).partition("+")[0]
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def processor() -> str:

@@ -5,6 +5,8 @@ Its methods are called from several threads at once: `run` by one, the others by
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,14 +43,23 @@ class Worker:
         self._at: tuple[int, Pulse] | None = None  # job and pulse: changed together
 
     def introduce(
-        self, data: Data, root: Path | None, packages: Sequence[str], marker: Path | None
+        self,
+        data: Data,
+        root: Path | None,
+        packages: Sequence[str],
+        marker: Path | None,
+        folder: Path,
     ) -> Introduction:
         """Return what the worker has to work with; the data set stays loaded.
 
+        Goes to `folder`, from which relative paths are meant, where there is one of that name.
         Raises DataError where the data cannot be had.
         """
+        here = surroundings(packages, marker)  # first: the code was sent to the folder we begin in
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
         return Introduction(
-            surroundings=surroundings(packages, marker),
+            surroundings=here,
             fingerprint=self._trainer.dataset(data, root).fingerprint,
         )
 

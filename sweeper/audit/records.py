@@ -1,4 +1,4 @@
-"""Whether all is frozen and on record: protocol, teacher, provenance, devices, deletions."""
+"""Whether all is frozen and on record: protocol, teacher, provenance, devices, deletions, code."""
 
 from __future__ import annotations
 
@@ -125,6 +125,31 @@ def look_at_deletions(evidence: Evidence) -> Look:
         if row["detail"]["readings"]
     ]
     return Look(seen=counted(len(evidence.events), "event"), faults=faults)
+
+
+def look_at_code(evidence: Evidence) -> Look:
+    """Every segment was trained by the code of a launch of its sweep or stage."""
+    rows = rows_of(evidence.codes)
+    faults = [fault for row in rows if (fault := _code_fault(row))]
+    hashes = sorted({row["code_hash"][:12] for row in rows if row["code_hash"]})
+    remarks = [f"trained by {len(hashes)} versions of the code"] if len(hashes) > 1 else []
+    segments = sum(row["segments"] for row in rows)
+    return Look(
+        seen=f"{counted(segments, 'segment')}, code {shortened(hashes) or 'unknown'}",
+        faults=faults,
+        remarks=remarks,
+        awaits="" if rows else "nothing is trained yet",
+    )
+
+
+def _code_fault(row: Mapping[str, Any]) -> str:
+    """Return what is wrong with the segments of one sweep that one code has trained."""
+    segments = f"{counted(row['segments'], 'segment')} of {row['sweep']}"
+    if not row["code_hash"]:
+        return f"{segments} without a record of the code"
+    if row["is_known"]:
+        return ""
+    return f"{segments} trained by code {row['code_hash'][:12]}, which no launch of it had"
 
 
 def _is_intact(row: Mapping[str, Any]) -> bool:

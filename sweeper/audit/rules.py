@@ -29,6 +29,7 @@ from sweeper.audit.judging import (
     look_at_training_seeds,
 )
 from sweeper.audit.records import (
+    look_at_code,
     look_at_deletions,
     look_at_devices,
     look_at_lead,
@@ -251,5 +252,12 @@ RULES = _rules(
         "No other sweep in this database has read the same reported split: a second sweep is a "
         "second look at it.",
         SAID,
+    ),
+    (
+        "code",
+        look_at_code,
+        "Every segment was trained by the code of a launch of its sweep or stage, as it was "
+        "imported there; several versions of the code are said with every result.",
+        VOIDS,
     ),
 )

@@ -110,6 +110,6 @@ def _prepare(
     means = Means(**read_means(given, config, cohort=task.search.cohort))
     if given["checkpoint_dir"] is None and inputs.get("checkpoints"):
         means = replace(means, checkpoints=Path(inputs["checkpoints"]))
-    stated = given["data_root"] or config.data_root
+    stated = config.find_data(given["data_root"])
     known = inputs.get("data_root")
     return means, stated or (Path(known) if known else None)

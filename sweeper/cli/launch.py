@@ -105,7 +105,7 @@ def _options(given: dict[str, Any]) -> Options:
         space=given["space"],
         pruning=not given["no_pruning"],
         deterministic=given["deterministic"],
-        data_root=given["data_root"] or config.data_root,
+        data_root=config.find_data(given["data_root"]),
     )
     return Options(
         **read_means(given, config, cohort=task.search.cohort),

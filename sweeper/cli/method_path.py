@@ -34,4 +34,4 @@ def _add(context: click.Context, parameter: click.Parameter, folders: tuple[Path
         added = [str(folder.absolute()) for folder in folders]
         joint = os.pathsep.join(dict.fromkeys([*filter(None, present), *added]))
         method_folders(joint)  # refuses what is no folder
-        os.environ[VARIABLE] = joint  # workers inherit it
+        os.environ[VARIABLE] = joint  # workers get copies, see `sent_code`

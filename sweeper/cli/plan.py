@@ -74,7 +74,7 @@ def command(**given: Any) -> None:
         place = Place(
             engine=store.engine,
             device=given["device"] or config.device,
-            data_root=given["data_root"] or config.data_root,
+            data_root=config.find_data(given["data_root"]),
             cohort=given["cohort"],
         )
         if given["sweep"] is not None:

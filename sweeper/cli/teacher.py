@@ -69,7 +69,7 @@ def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> S
     if name is None:
         raise ConfigError("no task given: name one with --task; sweeper tasks lists them")
     task = load_task(name)
-    root = given["data_root"] or config.data_root
+    root = config.find_data(given["data_root"])
     checkpoints = (given["checkpoint_dir"] or config.home / "checkpoints").absolute()
     device = choose_device(given["device"] or config.device)
     dataset = trainer.dataset(task.data, root)

@@ -32,6 +32,17 @@ JOIN sweeper.study y ON y.id = m.study_id
 JOIN sweeper.sweep s ON s.id = y.sweep_id
 WHERE :sweep IN (s.id, s.confirms) ORDER BY m.segment_id, m.ordinal
 """
+CODES = """
+SELECT s.name AS sweep, coalesce(g.code_hash, '') AS code_hash, count(*) AS segments,
+       EXISTS (SELECT FROM sweeper.launch l
+               WHERE l.sweep_id = s.id AND l.provenance ->> 'code_hash' = g.code_hash) AS is_known
+FROM sweeper.segment g JOIN sweeper.sweep s ON s.id = g.sweep_id
+WHERE :sweep IN (s.id, s.confirms) AND s.axis IS NULL AND g.state IN ('done', 'interrupted')
+  AND (g.code_hash IS NOT NULL
+       OR EXISTS (SELECT FROM sweeper.segment_member m  -- all lost: nothing of it was kept
+                  WHERE m.segment_id = g.id AND m.ending <> 'lost'))
+GROUP BY s.id, s.name, g.code_hash ORDER BY s.id, g.code_hash
+"""
 READINGS = """
 SELECT y.sweep_id, c.study_id, c.number, c.recorded_at
 FROM sweeper.confusion c

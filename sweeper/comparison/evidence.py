@@ -184,6 +184,11 @@ class Evidence:
         return self._frame(text(audited.PARTS))
 
     @cached_property
+    def codes(self) -> pd.DataFrame:
+        """How many segments were trained by which code: one row a sweep or stage and hash."""
+        return self._frame(text(audited.CODES))
+
+    @cached_property
     def readings(self) -> pd.DataFrame:
         """When the reported split was read, and for which trial."""
         return self._frame(text(audited.READINGS))

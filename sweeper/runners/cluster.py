@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -19,12 +18,11 @@ from uuid import uuid4
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-import search_spaces
-import trainers
-from sweeper.config import child_environment, without_database
+from sweeper.config import without_database
 from sweeper.errors import ClusterError
+from sweeper.runners.sent_code import sent_code
 from sweeper.runners.staff import Premises, Staff
-from trainers.methods.sources import VARIABLE
+from trainers.code import code_differences
 from trainers.surroundings import Surroundings, differences, surroundings
 from trainers.worker import Introduction
 
@@ -90,6 +88,13 @@ def fault_of(there: Surroundings, cluster: Cluster) -> str | None:
             f"node {there.host} has {', '.join(differs)}: trials would not be comparable; install "
             "the same versions everywhere"
         )
+    other = code_differences(there.code, cluster.here.code)
+    if other:
+        return (
+            f"a worker on node {there.host} has imported {there.code.folder}, which is not the "
+            f"code here ({cluster.here.host}, {cluster.here.code.folder}): {other}: trials would "
+            "not be comparable; if it stays so after a relaunch, see what changes sys.path there"
+        )
     if not there.sees_marker and cluster.marker is not None:
         return (
             f"node {there.host} does not see {cluster.marker.parent}: --checkpoint-dir must be one "
@@ -121,7 +126,13 @@ def _own_signals() -> Iterator[None]:
 def _connect(staff: Staff, threads: int) -> None:
     setting = _setting(staff, threads)
     try:
-        ray.init(**setting, log_to_driver=False, logging_level=logging.CRITICAL)
+        with sent_code() as environment:
+            ray.init(
+                **setting,
+                runtime_env=environment,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         ray.shutdown()  # what was started before it failed
         place = f"--address {staff.address}" if staff.address else "Ray could not be started here"
@@ -138,11 +149,7 @@ def _setting(staff: Staff, threads: int) -> dict[str, Any]:
             "object_store_memory": OBJECTS_BYTES,
         }
     _knock(staff.address)
-    packages = [str(Path(str(package.__file__)).parent) for package in (trainers, search_spaces)]
-    # Folders of users' own methods are not sent: every node must see them, which is checked.
-    folders = {name: os.environ[name] for name in (VARIABLE,) if name in os.environ}
-    environment = {"py_modules": packages, "env_vars": folders}
-    return {"address": staff.address, "runtime_env": environment}
+    return {"address": staff.address}
 
 
 def _knock(address: str) -> None:
@@ -156,12 +163,12 @@ def _knock(address: str) -> None:
                 f"--address {address} does not answer ({error}); its form is HOST:PORT of the "
                 "cluster's head (6379 unless it was started otherwise), or auto on a node of it"
             ) from error
-    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--skip-version-check"]
+    # -P: a ray.py in the current folder is not Ray.
+    command = [sys.executable, "-P", "-m", "ray.scripts.scripts", "health-check"]
+    command += ["--skip-version-check"]
     command += [] if address == "auto" else ["--address", address]
     try:
-        subprocess.run(
-            command, check=True, capture_output=True, timeout=ANSWER_S, env=child_environment({})
-        )
+        subprocess.run(command, check=True, capture_output=True, timeout=ANSWER_S)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise ClusterError(
             f"--address {address}: no Ray cluster answers there; start one with `ray start --head`"

@@ -136,7 +136,11 @@ class RayCrew:
             seat.actor.stop.remote()
         seat.is_ready, seat.job, seat.question = False, None, None
         seat.awaited = seat.actor.introduce.remote(
-            self._premises.data, self._premises.root, PACKAGES, self._cluster.marker
+            self._premises.data,
+            self._premises.root,
+            PACKAGES,
+            self._cluster.marker,
+            self._premises.folder,
         )
 
     def _receive(self, seat: _Seat) -> tuple[Job, Outcome] | None:

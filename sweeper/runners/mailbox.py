@@ -1,7 +1,6 @@
 """Where Tune's trials and the driver leave word for each other.
 
 Tune writes what it passes on to disk, and knows nothing of a running trial; here nothing is stored.
-Sent to the cluster as code, since `sweeper` itself is not there: it may import the trainers alone.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ class Welcome:
     root: Path | None
     packages: tuple[str, ...]
     marker: Path | None
+    folder: Path
 
 
 @dataclass(frozen=True, kw_only=True)

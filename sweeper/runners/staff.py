@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,7 @@ class Premises:
     fingerprint: str  # of the data
     checkpoints: Path
     threads: int  # processors
+    folder: Path = field(default_factory=Path.cwd)  # that relative paths are meant from
 
 
 def choose_staff(

@@ -2,14 +2,13 @@
 
 Which segment, a trial learns only when its worker waits for one; so Tune always has a next trial
 for a worker that gets free, and keeps it with its data, teacher and compiled code. Tune stores
-names and numbers alone. Sent to the cluster as code, see `mailbox`.
+names and numbers alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ import ray
 from ray import tune
 from ray.exceptions import RayError
 
-from sweeper.runners import mailbox
 from sweeper.runners.losses import reason_of
 from sweeper.runners.mailbox import Offer, Welcome
 from trainers.errors import UserError
@@ -79,7 +77,9 @@ class OneSegment(tune.Trainable):
     def _introduce(self) -> Introduction | str:
         told = self._welcome
         try:
-            return self._worker.introduce(told.data, told.root, told.packages, told.marker)
+            return self._worker.introduce(
+                told.data, told.root, told.packages, told.marker, told.folder
+            )
         except UserError as error:
             return str(error)
 
@@ -134,12 +134,6 @@ def _reason(trial: Any) -> str:
     if trial.pickled_error_file is None:  # not a worker's: Tune's own
         return f"Tune: {' '.join(Path(trial.error_file).read_text().split())}"
     return reason_of(ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes()))
-
-
-def send_as_code() -> None:
-    """Have workers get the two modules as code, not by name: a node need not have `sweeper`."""
-    for module in (sys.modules[__name__], mailbox):
-        ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
 
 
 def fit(tuning: Tuning) -> None:

@@ -29,7 +29,7 @@ from sweeper.runners.jobs import HABITS, Habits, Job
 from sweeper.runners.losses import MAX_DEATHS, lost, reason_of
 from sweeper.runners.mailbox import Mailbox, News, Offer, Welcome
 from sweeper.runners.staff import Premises, Staff
-from sweeper.runners.tune import OVER, Tuning, fit, send_as_code
+from sweeper.runners.tune import OVER, Tuning, fit
 from trainers.segment import Outcome, Segment
 from trainers.worker import Introduction, Worker
 
@@ -69,7 +69,6 @@ class TuneCrew:
         self._last_death = ""
         self._polled = time.monotonic()
         self._name = f"sweeper-{uuid4().hex}"
-        send_as_code()
         self._mailbox = _open_mailbox(self._name, cluster, premises, worker, habits)
         self._folder = Path(tempfile.mkdtemp(prefix="sweeper-tune-"))
         self._thread = ThreadPoolExecutor(1, "tune")
@@ -252,6 +251,7 @@ def _open_mailbox(
         root=premises.root,
         packages=PACKAGES,
         marker=cluster.marker,
+        folder=premises.folder,
     )
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"name": name, "num_cpus": 0, "max_concurrency": CALLS, "scheduling_strategy": here}

@@ -192,6 +192,7 @@ segment = Table(
     Column("folder", Text, nullable=False, comment="Where its checkpoints are written"),
     Column("progress_step", BigInteger, nullable=False, comment="Step last heard of"),
     Column("device_name", Text, comment="Model of the device that ran it"),
+    Column("code_hash", Text, comment="Hash of the code that ran it; null: lost, or before 0006"),
     now("started_at", "When it was issued"),
     later("heard_at", "When its worker was last heard of"),
     later("ended_at", "When its outcome was recorded"),

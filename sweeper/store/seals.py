@@ -78,7 +78,13 @@ _SOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "g.state IN ('done', 'interrupted')",
         (
             *("g.sweep_id", "g.epoch", "g.seed", "g.start_step", "g.stop_step", "g.state"),
-            *("g.device_name", "g.wall_seconds", "g.notes", _TIME.format("g.started_at")),
+            *(
+                "g.device_name",
+                "g.code_hash",
+                "g.wall_seconds",
+                "g.notes",
+                _TIME.format("g.started_at"),
+            ),
             *(_TIME.format("g.ended_at"), "m.ordinal", "m.ending", "m.reached_step", "m.seconds"),
             *("m.weights_hash", "m.losses", "m.reason", "r.index", "r.step", "r.value"),
             *("r.class_iou", "r.weights_hash", _TIME.format("r.recorded_at")),

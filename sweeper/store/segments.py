@@ -84,6 +84,7 @@ def close_segment(connection: Connection, segment_id: int, outcome: Outcome) -> 
             wall_seconds=outcome.wall_seconds,
             device_name=outcome.device_name,
             notes=list(outcome.notes),
+            code_hash=outcome.code_hash,
         )
     )
     return closed.rowcount == 1

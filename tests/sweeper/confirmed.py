@@ -17,7 +17,7 @@ from sweeper.confirming import Confirmation, Reported, declare_stage
 from sweeper.store.launches import Launch
 from sweeper.store.schema import confusion, rung, segment, segment_member, study
 from sweeper.store.schema import trial as trials
-from tests.sweeper.recorded import DEVICE, PROVENANCE
+from tests.sweeper.recorded import CODE, DEVICE, PROVENANCE
 from tests.sweeper.sealed import seal_all
 from tests.sweeper.synthetic import inserted
 from trainers.confusions import packed
@@ -121,7 +121,7 @@ def _finish_confirmations(
 def _confirming_segment(connection: Connection, sweep_id: int, seed: int) -> int:
     values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "done", "start_step": 0}
     values |= {"stop_step": 80, "progress_step": 80, "folder": "/x/confirmed"}
-    values |= {"device_name": DEVICE, "ended_at": func.now()}
+    values |= {"device_name": DEVICE, "code_hash": CODE, "ended_at": func.now()}
     return inserted(connection, segment, values)
 
 

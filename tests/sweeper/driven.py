@@ -24,7 +24,7 @@ from sweeper.teachers import Teacher, freeze_teacher
 from tests.sweeper.confirmed import class_iou_of, confusions_of
 from tests.sweeper.driving import declaration_of, no_teacher
 from tests.sweeper.fakes import FakeTrainer, Killed
-from tests.sweeper.recorded import CALIBRATION, DEVICE, PROVENANCE, TEACHER
+from tests.sweeper.recorded import CALIBRATION, CODE, DEVICE, PROVENANCE, TEACHER
 from trainers.confusions import packed
 from trainers.segment import Control, Ending, Member, MemberOutcome, Outcome, Segment
 
@@ -47,7 +47,12 @@ class JudgedTrainer(FakeTrainer):
         outcome = super().run(segment, control)
         members = zip(segment.members, outcome.members, strict=True)
         judged = tuple(_judged(segment, *each) for each in members)
-        return replace(outcome, members=judged, device_name=DEVICE, notes=("of a fake trainer",))
+        told: dict[str, Any] = {
+            "device_name": DEVICE,
+            "code_hash": CODE,
+            "notes": ("of a fake trainer",),
+        }
+        return replace(outcome, members=judged, **told)
 
 
 def _judged(segment: Segment, member: Member, outcome: MemberOutcome) -> MemberOutcome:

@@ -41,7 +41,11 @@ class FakeTrainer:
         members = tuple(self._train(segment, member, step) for member in segment.members)
         interrupted = step < segment.stop
         return Outcome(
-            members=members, wall_seconds=1.0, device_name="fake", interrupted=interrupted
+            members=members,
+            wall_seconds=1.0,
+            device_name="fake",
+            interrupted=interrupted,
+            code_hash="code",
         )
 
     def _train(self, segment: Segment, member: Member, step: int) -> MemberOutcome:

@@ -43,6 +43,7 @@ PROVENANCE = {
     "processor": "processor A",
     "cpus": 8,
     "data_note": "",
+    "code_hash": "code",
 }
 
 
@@ -63,7 +64,7 @@ def fill_large(engine: Engine, methods: Sequence[str], trials: int, name: str = 
         who = {"who": "somebody@somewhere", "command": f"sweeper launch --sweep {name}"}
         connection.execute(insert(launch).values(sweep_id=sweep_id, provenance=PROVENANCE, **who))
         part = {"sweep_id": sweep_id, "epoch": 1, "seed": 1, "state": "done", "start_step": 0}
-        part |= {"stop_step": LAST, "progress_step": LAST, "folder": "/x"}
+        part |= {"stop_step": LAST, "progress_step": LAST, "folder": "/x", "code_hash": "code"}
         segment_id = connection.scalar(insert(segment).values(part).returning(segment.c.id))
         searches = []
         for method in methods:

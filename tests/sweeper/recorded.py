@@ -8,6 +8,7 @@ from typing import Any
 from trainers.surroundings import processor
 
 DEVICE = "processor A"
+CODE = "c0de" * 16  # of every launch and segment
 TEACHER_MIOU = 55.0
 TEACHER: dict[str, Any] = {
     "hash": "recipe",
@@ -24,6 +25,7 @@ PROVENANCE: dict[str, Any] = {
     | {name: version(name) for name in ("optuna", "numpy", "scipy")},  # so proposals are replayed
     "git": {"commit": "0123456789abcdef", "dirty": False},
     "processor": processor(),
+    "code_hash": CODE,
 }
 CALIBRATION: dict[str, Any] = {
     "equal": 1.0,

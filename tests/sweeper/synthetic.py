@@ -34,7 +34,7 @@ from sweeper.store.schema import (
 )
 from sweeper.store.schema import sweep as sweeps
 from sweeper.store.schema import trial as trials
-from tests.sweeper.recorded import CALIBRATION, DEVICE, PROVENANCE, TEACHER
+from tests.sweeper.recorded import CALIBRATION, CODE, DEVICE, PROVENANCE, TEACHER
 from tests.sweeper.sealed import seal_all
 from trainers.identity import digest
 from trainers.tasks import load_task
@@ -250,8 +250,9 @@ def _add_segment(place: Place, owner: Owner, goal: tuple[int, int], numbers: lis
     seed = training_seed(SEED, owner[2])
     values = {"sweep_id": place.sweep_id, "epoch": 1, "seed": seed, "state": "done"}
     values |= {"start_step": start, "stop_step": step, "progress_step": step}
-    values |= {"device_name": DEVICE, "folder": str(place.folder / "segment")}
-    identifier = inserted(place.connection, segment, values | {"ended_at": func.now()})
+    values |= {"device_name": DEVICE, "code_hash": CODE, "ended_at": func.now()}
+    values |= {"folder": str(place.folder / "segment")}
+    identifier = inserted(place.connection, segment, values)
     parts = [_member(owner, number, (level, start, step)) for number in numbers]
     members = [{**part, "ordinal": ordinal} for ordinal, (part, _) in enumerate(parts)]
     rungs = [reached for _, reached in parts if reached]

@@ -19,6 +19,7 @@ from sweeper.sweep_log import SweepLog
 from tests.sweeper.driving import failing, open_sweep, run_sweep
 from tests.sweeper.fakes import FakeTrainer, Killed
 from tests.sweeper.runners.tiny import REQUEST, assert_complete, log_of, open_tiny, run_tiny
+from trainers.code import imported_code
 from trainers.cohort import Trainer
 from trainers.segment import Ending
 
@@ -145,4 +146,6 @@ def test_a_later_driver_appends_and_tells_what_it_gave_up(store: Store, tmp_path
 
 def test_a_bare_checkout_has_a_provenance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "PACKAGES", ("sweeper", "a-package-nobody-has"))
-    assert provenance.provenance()["packages"]["a-package-nobody-has"] == "not installed"
+    known = provenance.provenance()
+    assert known["packages"]["a-package-nobody-has"] == "not installed"
+    assert known["code_hash"] == imported_code().hash

@@ -22,7 +22,7 @@ def segment(tmp_path: Path) -> Segment:
 
 
 def test_a_worker_introduces_itself_by_its_data_and_versions() -> None:
-    introduction = Worker().introduce(TASK.data, None, ["torch"], None)
+    introduction = Worker().introduce(TASK.data, None, ["torch"], None, Path.cwd())
     assert introduction.fingerprint == FINGERPRINT
     assert set(introduction.surroundings.versions) == {"python", "torch"}
 

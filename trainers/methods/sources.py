@@ -44,6 +44,11 @@ def pairs() -> Mapping[str, Pair]:
     return _pairs(os.environ.get(VARIABLE, ""))
 
 
+def own_folders() -> list[Path]:
+    """Return the folders that users have named; MethodError where one is no folder."""
+    return method_folders(os.environ.get(VARIABLE, ""))
+
+
 @cache
 def _pairs(folders: str) -> Mapping[str, Pair]:
     found: dict[str, Pair] = {}
@@ -59,7 +64,7 @@ def _pairs(folders: str) -> Mapping[str, Pair]:
 
 def method_folders(text: str) -> list[Path]:
     """Return the folders of a list like PATH's; MethodError where one is no folder."""
-    folders = [Path(part) for part in text.split(os.pathsep) if part]
+    folders = [Path(part).absolute() for part in text.split(os.pathsep) if part]
     for folder in folders:
         if not folder.is_dir():
             raise MethodError(

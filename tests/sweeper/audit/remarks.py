@@ -51,4 +51,12 @@ SAID = [  # what voids nothing, but is said with every result
         "UPDATE sweeper.rung SET value = value - 5 WHERE study_id = 3 AND number < 8",
         "still improving: rdd",
     ),
+    (
+        "code",
+        "UPDATE sweeper.segment SET code_hash = 'another' WHERE id = 1; "
+        "INSERT INTO sweeper.launch (sweep_id, who, command, provenance) SELECT sweep_id, who, "
+        'command, provenance || \'{"code_hash": "another"}\' FROM sweeper.launch '
+        "WHERE sweep_id = 1",
+        "trained by 2 versions of the code",
+    ),
 ]

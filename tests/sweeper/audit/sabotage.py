@@ -187,6 +187,10 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
         ),
         "the reported split was read 4 times for sweep again",
     ),
+    "code": (
+        "UPDATE sweeper.segment SET code_hash = 'another' WHERE id = 1",
+        "1 segment of demo trained by code another, which no launch of it had",
+    ),
 }
 ALONGSIDE = {  # rules that see the same breach from another side
     "baseline": ("segments", "proposals"),
@@ -309,4 +313,14 @@ ALSO = [  # further ways to break a rule; some break others too
         "stage 2 changed delta",
     ),
     ("stages", "UPDATE sweeper.sweep SET stage = 3 WHERE id = 3", "stages 1, 3 instead of 1 to 2"),
+    (
+        "code",
+        "UPDATE sweeper.segment SET code_hash = NULL WHERE id IN (1, 2)",
+        "2 segments of demo without a record of the code",
+    ),
+    (
+        "code",
+        "UPDATE sweeper.launch SET provenance = provenance - 'code_hash' WHERE sweep_id = 3",
+        "of demo:confirm-2 trained by code c0dec0dec0de, which no launch of it had",
+    ),
 ]

@@ -15,13 +15,16 @@ from sweeper.runners.staff import Premises, Staff
 from sweeper.store.database import open_store
 from sweeper.store.embedded import Embedded
 from tests.servers import new_database
+from tests.sweeper.runners import workers as slow_workers
 from tests.sweeper.runners.tiny import FINGERPRINT, TASK, log_of, open_tiny, run_tiny
 from tests.sweeper.runners.workers import SlowTrainer, SlowWorker
 from trainers.cohort import Trainer
 
 quieten_ray()
 
-from sweeper.runners.cluster import Cluster, open_cluster  # noqa: E402 - Ray reads what was set
+import ray  # noqa: E402 - it reads what was set
+
+from sweeper.runners.cluster import Cluster, open_cluster  # noqa: E402
 from sweeper.runners.crew import RayCrew  # noqa: E402
 from sweeper.runners.crewed import CrewRunner, Hire  # noqa: E402
 from sweeper.runners.jobs import Habits  # noqa: E402
@@ -48,6 +51,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("ray"):
             for warning in RAY_LEAVES_OPEN:
                 item.add_marker(pytest.mark.filterwarnings(warning))
+
+
+ray.cloudpickle.register_pickle_by_value(slow_workers)  # workers have no tests
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from sweeper.runners.staff import Premises, Staff
 from sweeper.store.database import Store
 from tests.servers import free_port
 from tests.sweeper.driving import LEDGER, rows
+from tests.sweeper.runners.clones import INSTALLED, clone_in, clutter_in
 from tests.sweeper.runners.tiny import REQUEST, assert_complete, log_of
 from trainers.surroundings import surroundings
 
@@ -39,6 +40,8 @@ for line in sys.stdin:
     if asked is None:
         for node in list(cluster.worker_nodes):
             cluster.remove_node(node, allow_graceful=False)
+    elif asked == "wait":
+        cluster.wait_for_nodes()
     else:
         cluster.add_node(**asked)
     print("done", flush=True)
@@ -70,10 +73,14 @@ class Keeper:
         """End every node but the head, without a warning."""
         self._ask(None)
 
+    def wait(self) -> None:
+        """Wait until the cluster knows of all that was added and killed."""
+        self._ask("wait")
+
     def close(self) -> None:
         self._process.communicate(timeout=60)
 
-    def _ask(self, asked: dict[str, Any] | None) -> None:
+    def _ask(self, asked: dict[str, Any] | str | None) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
@@ -100,15 +107,18 @@ def launch(
     *more: str,
     methods: Sequence[str] = REQUEST.methods,
     budget: int = REQUEST.budget,
+    folder: Path | None = None,
 ) -> subprocess.Popen[str]:
     task = Path(__file__).parents[1] / "tasks" / "tiny.toml"
-    command = [sys.executable, "-m", "sweeper.cli.main", "launch", "--task", str(task)]
+    command = [str(INSTALLED), "launch", "--task", str(task)]
     command += ["--sweep", "s", "--budget", str(budget), "--workers", "2"]
     command += [part for method in methods for part in ("--method", method)]
     command += ["--address", keeper.address, "--checkpoint-dir", str(keeper.folder / "checkpoints")]
     environment = os.environ | {"SWEEPER_DATABASE_URL": store.url}
     pipe = subprocess.PIPE
-    return subprocess.Popen([*command, *more], stdout=pipe, stderr=pipe, text=True, env=environment)
+    return subprocess.Popen(
+        [*command, *more], stdout=pipe, stderr=pipe, text=True, env=environment, cwd=folder
+    )
 
 
 def wait_for_a_rung(store: Store, process: subprocess.Popen[str]) -> None:
@@ -183,6 +193,33 @@ def test_a_node_with_other_versions_is_refused(store: Store, keeper: Keeper) -> 
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 0.1\n")
     keeper.add(env_vars={"PYTHONPATH": str(other.parent)})
     assert_one_line(launch(store, keeper), f"torch 0.1 instead of {HERE.versions['torch']}")
+
+
+@pytest.mark.ray
+def test_neither_the_current_folder_nor_a_nodes_search_path_changes_a_value(
+    store: Store, keeper: Keeper, expected: list[list[tuple[Any, ...]]], tmp_path: Path
+) -> None:
+    keeper.kill_workers()
+    keeper.add(env_vars={"PYTHONPATH": str(clone_in(tmp_path / "older"))})
+    keeper.wait()
+    finish(launch(store, keeper, "--workers", "1", folder=clutter_in(tmp_path / "clutter")))
+    assert_complete(store, expected)
+    hashes = "SELECT DISTINCT code_hash FROM sweeper.segment"
+    assert rows(store.engine, hashes) == [(HERE.code.hash,)]
+
+
+@pytest.mark.ray
+def test_a_node_that_imports_other_code_all_the_same_is_refused(
+    store: Store, keeper: Keeper, tmp_path: Path
+) -> None:
+    other = clone_in(tmp_path / "other")
+    (other / "sitecustomize.py").write_text(f"import sys\nsys.path.insert(0, {str(other)!r})\n")
+    keeper.kill_workers()
+    keeper.add(env_vars={"PYTHONPATH": str(other)})
+    keeper.wait()
+    said = f"has imported {other}/trainers, which is not the code here ({HERE.host}, "
+    said += f"{HERE.code.folder}): trainers/optimisation.py: trials"
+    assert_one_line(launch(store, keeper, "--workers", "1"), said)
 
 
 def nobody() -> str:

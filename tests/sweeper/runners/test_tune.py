@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import ray
 
 from sweeper.errors import ClusterError
 from sweeper.runners import tune_crew
 from sweeper.runners.cluster import Cluster
 from sweeper.runners.crewed import Hire
 from sweeper.runners.jobs import HABITS
-from sweeper.runners.mailbox import Loss, Mailbox, News, Offer
+from sweeper.runners.mailbox import Loss, News, Offer
 from sweeper.runners.staff import Premises
-from sweeper.runners.tune import OneSegment, send_as_code
 from sweeper.runners.tune_crew import TuneCrew
 from tests.sweeper.runners.conftest import CREWS, SECRETS
 from tests.sweeper.runners.tiny import TASK
@@ -27,12 +23,6 @@ from trainers.segment import Member, Segment
 from trainers.worker import Worker
 
 SEGMENTS = 5
-UNPICKLE = """
-import sys
-sys.modules["sweeper"] = None
-from ray import cloudpickle
-print(cloudpickle.load(sys.stdin.buffer).__name__)
-"""
 
 
 def segment_in(folder: Path) -> Segment:
@@ -90,14 +80,6 @@ def test_a_worker_that_finds_other_data_is_not_used(
     ):
         while True:
             hired.poll(0.5)
-
-
-@pytest.mark.parametrize("sent", [OneSegment, Mailbox])
-def test_what_tune_sends_to_a_node_needs_no_sweeper_there(sent: type) -> None:
-    send_as_code()
-    pickled = ray.cloudpickle.dumps(sent)
-    answer = subprocess.run([sys.executable, "-c", UNPICKLE], input=pickled, capture_output=True)
-    assert answer.stdout.decode().strip() == sent.__name__, answer.stderr
 
 
 @pytest.mark.ray
