@@ -63,7 +63,9 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
         "demo/kd#6 starts elsewhere",
     ),
     "splits": (
-        "INSERT INTO sweeper.confusion (study_id, number, content) VALUES (2, 12, 'x')",
+        "INSERT INTO sweeper.confusion (study_id, number, content, recorded_at) "
+        "SELECT study_id, number, 'x', finished_at FROM sweeper.trial "
+        "WHERE study_id = 2 AND number = 12",
         "demo/kd#12 was evaluated on the reported split",
     ),
     "last step": (
