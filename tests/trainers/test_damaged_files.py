@@ -304,7 +304,8 @@ def test_a_training_goes_on_from_an_earlier_checkpoint_where_the_last_is_damaged
     whole = train(configuration(tmp_path / "whole"), trainer, Control())
     here = configuration(tmp_path / "here")
     train(here, trainer, StopAfter(2))
-    kept = (early := stored(here.folder, here.key)[0]).read_bytes()
+    [early] = stored(here.folder, here.key)
+    kept = early.read_bytes()
     train(here, trainer, StopAfter(2))
     early.write_bytes(kept)
     _, last = stored(here.folder, here.key)
@@ -312,8 +313,7 @@ def test_a_training_goes_on_from_an_earlier_checkpoint_where_the_last_is_damaged
     assert latest(here.folder, here.key) == (2, early)
     assert f"{last}: damaged" in caplog.text
     assert digits(train(here, trainer, Control())) == digits(whole)
-    names = [file.name for file in stored(tmp_path / "whole", here.key)]
-    assert [file.name for file in stored(here.folder, here.key)] == names
+    assert len(stored(here.folder, here.key)) == 1
 
 
 def test_a_training_begins_again_where_its_checkpoint_is_anothers(
