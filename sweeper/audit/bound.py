@@ -66,12 +66,11 @@ def look_at_log(evidence: Evidence) -> Look:
 def look_elsewhere(evidence: Evidence) -> Look:
     """No other sweep in this database has read the same reported split."""
     rows = evidence.found(audited.ELSEWHERE, fingerprint=evidence.protocol["data_fingerprint"])
-    faults = [
-        f"the reported split was read {counted(row.readings, 'time')} for sweep {row.name}, "
-        f"first on {row.first:%Y-%m-%d}"
-        for row in rows
-    ]
-    return Look(seen=f"{counted(len(rows), 'other sweep')} with readings", faults=faults)
+    listed = ", ".join(f"{r.name} {r.readings} (first {r.first:%Y-%m-%d})" for r in rows)
+    total = sum(row.readings for row in rows)
+    fault = f"the reported split was read {counted(total, 'time')} for other sweeps: {listed}"
+    seen = "sweeps of the same data in this database"
+    return Look(seen=seen, faults=[fault] if rows else [])
 
 
 def _faults(evidence: Evidence, statement: str) -> list[str]:

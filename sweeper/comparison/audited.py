@@ -163,12 +163,19 @@ AND NOT EXISTS (
 ORDER BY name
 """
 ELSEWHERE = """
-SELECT split_part(s.name, ':', 1) AS name, count(*) AS readings, min(c.recorded_at) AS first
-FROM sweeper.confusion c
-JOIN sweeper.study y ON y.id = c.study_id
-JOIN sweeper.sweep s ON s.id = y.sweep_id
-LEFT JOIN sweeper.sweep p ON p.id = s.confirms
-WHERE s.protocol ->> 'data_fingerprint' = :fingerprint
-  AND NOT :sweep IN (s.id, coalesce(s.confirms, 0), coalesce(p.confirms, 0))
-GROUP BY 1 ORDER BY 1
+SELECT name, sum(readings)::bigint AS readings, min(first) AS first FROM (
+    SELECT split_part(s.name, ':', 1) AS name, count(*) AS readings, min(c.recorded_at) AS first
+    FROM sweeper.confusion c
+    JOIN sweeper.study y ON y.id = c.study_id
+    JOIN sweeper.sweep s ON s.id = y.sweep_id
+    LEFT JOIN sweeper.sweep p ON p.id = s.confirms
+    WHERE s.protocol ->> 'data_fingerprint' = :fingerprint
+      AND NOT :sweep IN (s.id, coalesce(s.confirms, 0), coalesce(p.confirms, 0))
+    GROUP BY 1
+    UNION ALL
+    SELECT s.name, (e.detail ->> 'readings')::bigint, e.at
+    FROM sweeper.event e JOIN sweeper.sweep s ON s.id = e.sweep_id
+    WHERE e.kind = 'confirmation deleted' AND (e.detail ->> 'readings')::bigint > 0
+      AND s.protocol ->> 'data_fingerprint' = :fingerprint AND s.id <> :sweep
+) AS read GROUP BY name ORDER BY name
 """

@@ -187,7 +187,7 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
                 ),
             )
         ),
-        "the reported split was read 4 times for sweep again",
+        "the reported split was read 4 times for other sweeps: again 4 (first 20",
     ),
     "code": (
         "UPDATE sweeper.segment SET code_hash = 'another' WHERE id = 1",
