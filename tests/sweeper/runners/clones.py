@@ -11,7 +11,7 @@ from tests.sweeper.processes import ROOT
 INSTALLED = Path(sys.executable).with_name("sweeper")  # unlike -m, not from the current folder
 PACKAGES = ("sweeper", "trainers", "search_spaces")
 LIBRARIES = ("torch", "ray", "numpy")
-RATE = "rate, decay = schedule.learning_rate, schedule.weight_decay"
+RATE = "float(schedule.learning_rate * "
 
 
 def clone_in(folder: Path) -> Path:
@@ -22,7 +22,7 @@ def clone_in(folder: Path) -> Path:
     changed = folder / "trainers" / "optimisation.py"
     text = changed.read_text()
     assert RATE in text
-    changed.write_text(text.replace(RATE, RATE.replace("_rate,", "_rate / 4,")))
+    changed.write_text(text.replace(RATE, RATE.replace(" *", " / 4 *")))
     return folder
 
 

@@ -90,7 +90,7 @@ def test_a_worker_with_other_code_is_refused_in_one_line(
         hire(place, premises, worker=Worker, habits=HABITS) as hired,
         pytest.raises(ClusterError) as refused,
     ):
-        while True:
+        while not hired.free:
             hired.poll(0.5)
     said = str(refused.value)
     assert "\n" not in said
