@@ -14,7 +14,6 @@ from sweeper.artifacts import (
     Artifact,
     Interrupted,
     Workshop,
-    find_artifact,
     store_artifact,
     stored_artifact,
 )
@@ -76,12 +75,6 @@ class School:
         return self.workplace.checkpoints / "teachers" / self.hash[:16]
 
 
-def find_teacher(engine: Engine, identity: str) -> Teacher | None:
-    """Return the stored teacher of that identity, if its file is still there."""
-    found = find_artifact(engine, identity)
-    return None if found is None else Teacher(**vars(found))
-
-
 def ensure_teacher(school: School, trainer: Runs) -> Teacher:
     """Return the task's teacher; train it, or go on training it, where there is none.
 
@@ -100,18 +93,21 @@ def adopt_teacher(school: School, trainer: Trainer, file: Path) -> Teacher:
     place = school.workplace
     score = trainer.score_teacher(school.task, file, place.data_root, place.device)
     with school.workshop.alone(school.hash):
-        found = find_teacher(school.engine, school.hash)
-        if found is not None and found.weights_hash != score.weights_hash:
+        known = stored_artifact(school.engine, school.hash)
+        if known is not None and known.weights_hash != score.weights_hash:
             raise SweeperError(
-                f"{school.task.name} has a teacher already ({found.origin}: {found.path}); another "
+                f"{school.task.name} has a teacher already ({known.origin}: {known.path}); another "
                 "one would be another task: copy the task's TOML file under a new name"
             )
         kept = school.folder / "adopted.pt"
         classes = trainer.dataset(school.task.data, place.data_root).num_classes
         if copy_teacher(school.task, file, kept, classes) != score.weights_hash:
             raise SweeperError(f"{file} was changed while it was read: give it again")
-        origin = str(file.absolute())
-        teacher = _teacher(school, kept, origin, score.weights_hash, score.miou)
+        if known is not None:  # sweeps are bound to what is on record; the file is the same
+            teacher = Teacher(**vars(known) | {"path": kept})
+        else:
+            origin = str(file.absolute())
+            teacher = _teacher(school, kept, origin, score.weights_hash, score.miou)
         store_artifact(school.engine, teacher)
     return teacher
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sweeper.artifacts import Interrupted
+from sweeper.artifacts import Interrupted, find_artifact
 from sweeper.errors import ProtocolMismatch, SweeperError
 from sweeper.store.database import Store
 from sweeper.sweep import Workplace
@@ -16,7 +17,6 @@ from sweeper.teachers import (
     School,
     adopt_teacher,
     ensure_teacher,
-    find_teacher,
     freeze_teacher,
 )
 from tests.sweeper.driving import open_sweep
@@ -71,7 +71,11 @@ def test_a_teacher_can_be_taken_from_a_file(
     adopted = adopt_teacher(school, trainer, trained.path)
     assert (adopted.weights_hash, adopted.miou) == (trained.weights_hash, trained.miou)
     assert adopted.origin == str(trained.path)
-    assert find_teacher(other_store.engine, school.hash) == adopted
+    found = find_artifact(other_store.engine, school.hash)
+    assert found is not None and vars(found) == vars(adopted)
+    again = tmp_path / "again.pt"
+    shutil.copyfile(trained.path, again)
+    assert adopt_teacher(school, trainer, again).origin == adopted.origin
 
 
 def test_a_file_that_is_no_teacher_of_the_task_is_refused(store: Store, tmp_path: Path) -> None:
