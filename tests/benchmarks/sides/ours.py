@@ -7,6 +7,7 @@ the product's own; the trainer alone is a fake, which reads and writes a small c
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ from sweeper.store.lease import Lease, acquire
 from sweeper.store.projection import Projection
 from sweeper.sweep import Assignment, Idle, Sweep, Workplace
 from sweeper.sweep_log import SweepLog
+from tests.sweeper import fakes
 from tests.sweeper.fakes import FakeTrainer
 from trainers.cohort import Trainer
 from trainers.segment import Control, Outcome, Runs, Segment
@@ -37,9 +39,14 @@ from trainers.worker import Worker
 
 quieten_ray()
 
-from sweeper.runners.cluster import open_cluster  # noqa: E402 - Ray reads what was set
+import ray  # noqa: E402 - it reads what was set
+
+from sweeper.runners.cluster import open_cluster  # noqa: E402
 from sweeper.runners.crew import RayCrew  # noqa: E402
 from sweeper.runners.crewed import CrewRunner  # noqa: E402
+
+for module in (sys.modules[__name__], fakes):  # workers have no tests
+    ray.cloudpickle.register_pickle_by_value(module)
 
 PARTS = ("next_segment", "record", "projection", "Ray", "rest")
 WHO = Launch(who="benchmark", command="benchmark", provenance={})
