@@ -94,7 +94,7 @@ _SOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
 }
 
 # One digest is of a JSON array: it tells null from empty, and how a server prints it is fixed.
-_ROWS = {
+ROWS = {
     what: (
         f"SELECT s.id AS sweep_id, y.id AS study_id, '{what}' AS what, ({key})::text AS key,"
         f" encode(sha256(convert_to(jsonb_build_array({', '.join(columns)})::text, 'UTF8')),"
@@ -118,14 +118,14 @@ _SEAL = {
         " jsonb_build_object('what', what, 'key', key, 'seal', seal)"
         f" FROM ({rows} AND {_OF[what]}) AS sealed"
     )
-    for what, rows in _ROWS.items()
+    for what, rows in ROWS.items()
 }
 _FAMILY = (
     "(SELECT f.id FROM sweeper.sweep f LEFT JOIN sweeper.sweep p ON p.id = f.confirms"
     " WHERE :sweep IN (f.id, f.confirms, p.confirms))"
 )
 _BROKEN = text(
-    f"WITH found AS ({' UNION ALL '.join(f'{r} AND s.id IN {_FAMILY}' for r in _ROWS.values())}),"
+    f"WITH found AS ({' UNION ALL '.join(f'{r} AND s.id IN {_FAMILY}' for r in ROWS.values())}),"
     " noted AS (SELECT detail ->> 'what' AS what, detail ->> 'key' AS key,"
     " detail ->> 'seal' AS seal FROM sweeper.event"
     f" WHERE kind = '{SEALED}' AND sweep_id IN {_FAMILY})"

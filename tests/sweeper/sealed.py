@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from sweeper.store.seals import seal
-
-ROWS = {  # what -> the statement that names its rows
-    "sweep": "SELECT id FROM sweeper.sweep",
-    "teacher": "SELECT id FROM sweeper.sweep",
-    "launch": "SELECT id FROM sweeper.launch",
-    "study": "SELECT id FROM sweeper.study",
-    "calibration": "SELECT id FROM sweeper.study",
-    "trial": "SELECT study_id, number FROM sweeper.trial",
-    "segment": "SELECT id FROM sweeper.segment",
-}
+from sweeper.store.seals import ROWS, SEALED
 
 
 def seal_all(connection: Connection) -> None:
     """Forget every digest, and note that of each row as it is now."""
-    connection.execute(text("DELETE FROM sweeper.event WHERE kind = 'sealed'"))
-    for what, statement in ROWS.items():
-        for row in connection.execute(text(statement)).all():
-            seal(connection, what, *row)
+    connection.execute(text(f"DELETE FROM sweeper.event WHERE kind = '{SEALED}'"))
+    for rows in ROWS.values():
+        noted = "jsonb_build_object('what', what, 'key', key, 'seal', seal)"
+        selected = f"SELECT sweep_id, study_id, '{SEALED}', {noted} FROM ({rows}) AS sealed"
+        into = "INSERT INTO sweeper.event (sweep_id, study_id, kind, detail)"
+        connection.execute(text(f"{into} {selected}"))
