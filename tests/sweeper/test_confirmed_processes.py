@@ -13,6 +13,7 @@ from sweeper.comparison.evidence import Evidence, read_evidence
 from sweeper.store.database import Store
 from tests.sweeper.driving import rows
 from tests.sweeper.processes import TASK, Process, finish, loaded, sweeper, wait_until
+from trainers.tasks import load_task
 
 DONE = "SELECT count(*) FROM sweeper.confirmations WHERE state = 'COMPLETE'"
 CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.miou, r.step, r.weights_hash,
@@ -85,7 +86,7 @@ def check_axes(store: Store) -> None:
         for axis in ("training-1.5x", "training-2x")
         for method in ("baseline", "kd")
     } | {(axis, method): n for axis, method, n, *_ in trained if axis == "tuning"}
-    full = trained[-1][3] // 2
+    full = load_task(TASK).schedule.steps
     assert {axis: steps for axis, _, _, steps in trained if axis != "tuning"} == {
         "training-1.5x": full * 3 // 2,
         "training-2x": full * 2,
