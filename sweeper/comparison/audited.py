@@ -98,7 +98,8 @@ WITH part AS (
 ), final AS (
     SELECT DISTINCT ON (study_id, number) * FROM part ORDER BY study_id, number, id DESC
 ), begun AS (
-    SELECT study_id, number, max(id) FILTER (WHERE start_step = 0) AS id
+    SELECT study_id, number, max(id) FILTER (WHERE start_step = 0) AS id,
+           min(started_at) AS first, max(ended_at) AS last
     FROM part GROUP BY study_id, number
 ), spent AS (
     SELECT p.study_id, p.number, sum(p.seconds) AS seconds FROM part p
@@ -132,9 +133,7 @@ LEFT JOIN part a ON a.study_id = r.study_id AND a.number = r.number AND a.id = r
     OR a.weights_hash IS DISTINCT FROM r.weights_hash)
 UNION ALL
 {_NAMED} 'it was not planned, trained, read and decided in that order' {_FAMILY}
-LEFT JOIN LATERAL (
-    SELECT min(started_at) AS first, max(ended_at) AS last FROM part a
-    WHERE a.study_id = t.study_id AND a.number = t.number) a ON true
+LEFT JOIN begun a ON a.study_id = t.study_id AND a.number = t.number
 LEFT JOIN sweeper.confusion c ON c.study_id = t.study_id AND c.number = t.number
 {_WHERE} AND {_GOING} AND NOT coalesce(
     s.created_at <= t.created_at + {_SLACK} AND t.created_at <= a.first + {_SLACK}

@@ -202,8 +202,8 @@ class Evidence:
     def found(self, statement: str, **values: Any) -> list[Row[Any]]:
         """Return what a statement of `audited` finds amiss, a row each."""
         with self.engine.connect() as connection:
-            rows = connection.execute(text(statement), {"sweep": self.sweep_id, **values})
-            return list(rows)
+            connection.execute(text("SET LOCAL enable_nestloop = off"))  # it knows no sizes here
+            return list(connection.execute(text(statement), {"sweep": self.sweep_id, **values}))
 
     def confusions(self, keys: Sequence[tuple[int, int]]) -> Iterator[Confusions]:
         """Yield the key and matrices (images, K, K) of confirmations, given as (study, number).

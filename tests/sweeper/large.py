@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, func, insert
 
 from sweeper.declaring import BASELINE
 from sweeper.protocol import build_protocol
@@ -32,9 +32,13 @@ FIRST, LAST = PLAN.rung_steps
 DIVERGED_AT = 35
 TRIAL = (
     *("study_id", "number", "bracket", "origin", "params", "state", "diverged", "rung", "step"),
-    *("value", "begun_steps", "trained_steps", "device_seconds"),
+    *("value", "begun_steps", "trained_steps", "device_seconds", "finished_at"),
 )
 RUNG = ("study_id", "number", "index", "step", "value", "class_iou", "weights_hash", "segment_id")
+PART = (
+    *("study_id", "number", "segment_id", "ordinal", "ending", "reached_step", "seconds"),
+    "weights_hash",
+)
 PROVENANCE = {
     "python": "3.11.7",
     "packages": {"sweeper": "0.1.0", "torch": "2.11.0"},
@@ -54,7 +58,10 @@ class Search:
     study_id: int
     method: str
     space: Space
-    segment_id: int
+    segments: tuple[int, int]  # up to the first rung, and from there to the last
+
+
+Rows = tuple[list[Any], list[list[Any]], list[list[Any]]]
 
 
 def fill_large(engine: Engine, methods: Sequence[str], trials: int, name: str = "large") -> None:
@@ -63,9 +70,16 @@ def fill_large(engine: Engine, methods: Sequence[str], trials: int, name: str = 
         sweep_id = connection.scalar(insert(sweeps).values(_sweep(name)).returning(sweeps.c.id))
         who = {"who": "somebody@somewhere", "command": f"sweeper launch --sweep {name}"}
         connection.execute(insert(launch).values(sweep_id=sweep_id, provenance=PROVENANCE, **who))
-        part = {"sweep_id": sweep_id, "epoch": 1, "seed": 1, "state": "done", "start_step": 0}
-        part |= {"stop_step": LAST, "progress_step": LAST, "folder": "/x", "code_hash": "code"}
-        segment_id = connection.scalar(insert(segment).values(part).returning(segment.c.id))
+        part = {"sweep_id": sweep_id, "epoch": 1, "seed": 1, "state": "done", "folder": "/x"}
+        part |= {"ended_at": func.now(), "progress_step": LAST, "code_hash": "code"}
+        first, last = (
+            connection.scalar(
+                insert(segment)
+                .values(start_step=start, stop_step=stop, **part)
+                .returning(segment.c.id)
+            )
+            for start, stop in ((0, FIRST), (FIRST, LAST))
+        )
         searches = []
         for method in methods:
             space = space_of(method)
@@ -75,11 +89,12 @@ def fill_large(engine: Engine, methods: Sequence[str], trials: int, name: str = 
             allowed = [{"index": i, "planned_steps": PLAN.planned_steps(i)} for i in brackets]
             connection.execute(insert(bracket), [{"study_id": study_id, **row} for row in allowed])
             searches.append(
-                Search(study_id=study_id, method=method, space=space, segment_id=segment_id)
+                Search(study_id=study_id, method=method, space=space, segments=(first, last))
             )
     rows = [row for search in searches for row in _trials(search, trials)]
-    copy(engine, "sweeper.trial", TRIAL, (row for row, _ in rows))
-    copy(engine, "sweeper.rung", RUNG, (rung for _, rungs in rows for rung in rungs))
+    copy(engine, "sweeper.trial", TRIAL, (row for row, _, _ in rows))
+    copy(engine, "sweeper.rung", RUNG, (rung for _, rungs, _ in rows for rung in rungs))
+    copy(engine, "sweeper.segment_member", PART, (part for *_, parts in rows for part in parts))
 
 
 def space_of(method: str) -> Space:
@@ -125,8 +140,8 @@ def _study(space: Space, trials: int) -> dict[str, Any]:
     return stored | {"repeat": 1, "target": trials, "code_hash": "code", "needs_teacher": False}
 
 
-def _trials(search: Search, count: int) -> Iterator[tuple[list[Any], list[list[Any]]]]:
-    """Yield every trial's row, and those of the rungs that it reached."""
+def _trials(search: Search, count: int) -> Iterator[Rows]:
+    """Yield every trial's row, those of the rungs that it reached, and those of its segments."""
     generator = np.random.default_rng(zlib.crc32(search.method.encode()))
     columns = [dimension.column for dimension in search.space.dimensions]
     places = generator.random((count, len(columns)))
@@ -146,7 +161,7 @@ def _trials(search: Search, count: int) -> Iterator[tuple[list[Any], list[list[A
 
 def _rows(
     search: Search, number: int, params: dict[str, float], values: list[float], *, is_last: bool
-) -> tuple[list[Any], list[list[Any]]]:
+) -> Rows:
     diverged = is_last and number % 40 == 29
     reached = 2 if is_last and not diverged else 1
     origin = "published" if number == 0 else "sobol" if number < PLAN.bracket else "tpe"
@@ -156,8 +171,12 @@ def _rows(
     ended = [state, diverged, int(is_last), step, value]
     key = [search.study_id, number]
     row = [*key, number // PLAN.bracket, origin, json.dumps(params), *ended, step, step, step / 10]
-    rungs = [
-        [*key, i, PLAN.rung_steps[i], values[i], "[50.0, null, 30.5]", "w", search.segment_id]
-        for i in range(reached)
-    ]
-    return row, rungs
+    rungs, parts = [], []
+    for i, segment_id in enumerate(search.segments[:reached]):
+        to, iou, seconds = PLAN.rung_steps[i], values[i], (FIRST, LAST - FIRST)[i] / 10
+        rungs.append([*key, i, to, iou, f"[{iou}, null, {iou}]", "w", segment_id])
+        parts.append([*key, segment_id, 0, "reached", to, seconds, "w"])
+    if diverged:
+        seconds = (step - FIRST) / 10
+        parts.append([*key, search.segments[1], 0, "diverged", step, seconds, None])
+    return [*row, "now"], rungs, parts
