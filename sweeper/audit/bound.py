@@ -94,7 +94,7 @@ def _confusion_faults(evidence: Evidence) -> Iterator[str]:
         except DataError as error:
             yield f"{name}: {error}"
             continue
-        if matrices.ndim != 3 or len(matrices) != images[row["stage"]] or (matrices < 0).any():
+        if len(matrices) != images[row["stage"]] or (matrices < 0).any():
             yield f"{name}: its confusion matrices are not of {images[row['stage']]} images"
             continue
         fault = _score_fault(matrices, row)
