@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from sweeper.queries import frame_of, run_query
+from sweeper.postgres.read_only import run_readonly
 from sweeper.store import database
 from sweeper.store.lookup import sweep_names
-from sweeper.store.reader import run_readonly
+from sweeper.store.named_queries import frame_of, run_query
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from sweeper.postgres.embedded import Embedded
 from sweeper.store.database import connect_engine
-from sweeper.store.embedded import Embedded
 from sweeper.store.initialise import initialise
 from tests.servers import end, execute_on, home_in, new_database, url_of
 

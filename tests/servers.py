@@ -11,9 +11,9 @@ from uuid import uuid4
 
 import psycopg2
 
-from sweeper.store.embedded import Embedded
-from sweeper.store.locks import is_held
-from sweeper.store.url import parse_url, rendered
+from sweeper.postgres.embedded import Embedded
+from sweeper.postgres.file_locks import is_held
+from sweeper.postgres.url import parse_url, rendered
 
 PASSWORD = "p@ss/w:rd%7B{x}"
 QUOTED = "p%40ss%2Fw%3Ard%257B%7Bx%7D"  # the same in a URL

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 import pytest
 
-from sweeper.cli import catalogue
+from sweeper.cli import methods_markdown as catalogue
 from sweeper.cli.main import main
 from trainers.contract.template import write_pair
-from trainers.methods import all_names
+from trainers.method_api.registry import all_names
 from trainers.tasks import task_names
 
 ROOT = Path(__file__).parents[1]

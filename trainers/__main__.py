@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trainers.errors import CheckpointError, MethodError, TaskError, UserError
-from trainers.methods import method_names, resolve
-from trainers.segment import Control, Ending, MemberOutcome
+from trainers.method_api.registry import method_names, resolve
+from trainers.runtime.terminal import Progress, stop_on_signal
 from trainers.tasks import Task, load_task, task_names
-from trainers.terminal import Progress, stop_on_signal
+from trainers.training.segment import Control, Ending, MemberOutcome
 
 if TYPE_CHECKING:  # help and bad input need no torch
-    from trainers.cohort import Trainer
-    from trainers.single import Configuration
+    from trainers.training.cohort import Trainer
+    from trainers.training.single_run import Configuration
 
 Value = float | int | str
 
@@ -117,10 +117,10 @@ def _run(options: Options) -> int:
     task = with_steps(load_task(options.task), options.steps)
     params = parse_settings(options.settings)
     resolve(options.method, params)  # refuses what it does not know, before torch is loaded
-    from trainers.cohort import Trainer
-    from trainers.devices import choose_device
-    from trainers.optimisation import with_params
-    from trainers.single import Configuration, folder_name
+    from trainers.runtime.devices import choose_device
+    from trainers.training.cohort import Trainer
+    from trainers.training.optimizer import with_params
+    from trainers.training.single_run import Configuration, folder_name
 
     with_params(task.schedule, params)
     student = Configuration(
@@ -144,7 +144,7 @@ def _train_both(
     student: Configuration, trainer: Trainer, options: Options, stop: threading.Event
 ) -> int:
     """Train the teacher, where one is needed and not given, then the student."""
-    from trainers.methods import load_method
+    from trainers.method_api.registry import load_method
 
     method = load_method(student.method)
     for warning in trainer.dataset(student.task.data, student.data_root).warnings:
@@ -173,7 +173,7 @@ def _teacher_file(
     student: Configuration, trainer: Trainer, output: Path, stop: threading.Event
 ) -> tuple[int, Path | None]:
     """Train the student's teacher where need be; return the exit code and the file of weights."""
-    from trainers.single import teacher_of
+    from trainers.training.single_run import teacher_of
 
     if student.task.teacher is None:
         raise TaskError(f"task {student.task.name} has no teacher, {student.method} needs one")
@@ -191,7 +191,7 @@ def _prepared(
     student: Configuration, trainer: Trainer, output: Path, stop: threading.Event
 ) -> tuple[int, Configuration]:
     """Train the preparation of the student's method where need be; return exit code and student."""
-    from trainers.single import preparation_of
+    from trainers.training.single_run import preparation_of
 
     dataset = trainer.dataset(student.task.data, student.data_root)
     preparation = preparation_of(student, dataset, output)
@@ -208,7 +208,7 @@ def _prepared(
 
 
 def _train(configuration: Configuration, trainer: Trainer, stop: threading.Event) -> MemberOutcome:
-    from trainers.single import train
+    from trainers.training.single_run import train
 
     steps, (start, _) = configuration.task.schedule.steps, configuration.stored()
     click.echo(f"{configuration.task.name}/{configuration.method}: steps {start} to {steps}")

@@ -1,6 +1,6 @@
 """Move modules as moves.txt says, and rewrite every import of them; nothing else is changed.
 
-    python docs/restructuring/move.py
+python docs/restructuring/move.py
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ ROOT = HERE.parents[1]
 
 
 def read(name: str) -> list[str]:
+    """Return the lines of a list."""
     lines = (HERE / name).read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
@@ -22,6 +23,7 @@ MOVES = dict(line.split() for line in read("moves.txt"))
 
 
 def file_of(module: str) -> Path:
+    """Return where a module lies now."""
     base = ROOT.joinpath(*module.split("."))
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
@@ -43,12 +45,17 @@ def statement(node: ast.ImportFrom | ast.Import) -> list[str]:
         elif (ROOT.joinpath(*whole.split(".")).with_suffix(".py")).is_file():
             module, name, kept = str(node.module), alias.name, alias.asname
         else:
-            module, name, kept = MOVES.get(str(node.module), str(node.module)), alias.name, alias.asname
+            module, name, kept = (
+                MOVES.get(str(node.module), str(node.module)),
+                alias.name,
+                alias.asname,
+            )
         by_module.setdefault(module, []).append(f"{name} as {kept}" if kept else name)
     return [f"from {module} import {', '.join(names)}" for module, names in by_module.items()]
 
 
 def rewritten(source: str) -> str:
+    """Return a source text whose imports name the new modules."""
     lines = source.splitlines(keepends=True)
     nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Import | ast.ImportFrom)]
     for node in sorted(nodes, key=lambda n: -n.lineno):
@@ -66,6 +73,7 @@ def rewritten(source: str) -> str:
 
 
 def main() -> None:
+    """Move everything."""
     sources = subprocess.run(
         ["git", "ls-files", "*.py"], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout.split()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sweeper.audit.auditing import Audit, require_sound, run_audit
+from sweeper.audit.run import Audit, require_sound, run_audit
 
 __all__ = ["Audit", "require_sound", "run_audit"]

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sweeper.audit.bound import (
-    look_at_log,
-    look_at_segments,
-    look_at_terms,
-    look_at_values,
-    look_elsewhere,
-)
-from sweeper.audit.confirmed import (
+from sweeper.audit.confirmation_rules import (
     look_at_both,
     look_at_incumbents,
     look_at_numbers,
@@ -20,15 +13,16 @@ from sweeper.audit.confirmed import (
     look_at_splits,
     look_at_stages,
 )
-from sweeper.audit.finding import Look, Rule
-from sweeper.audit.judging import (
-    look_at_judging,
-    look_at_last_step,
-    look_at_room,
-    look_at_rungs,
-    look_at_training_seeds,
+from sweeper.audit.evidence_rules import (
+    look_at_log,
+    look_at_segments,
+    look_at_terms,
+    look_at_values,
+    look_elsewhere,
 )
-from sweeper.audit.records import (
+from sweeper.audit.finding import Look, Rule
+from sweeper.audit.proposal_rules import look_at_proposals
+from sweeper.audit.record_rules import (
     look_at_code,
     look_at_deletions,
     look_at_devices,
@@ -37,8 +31,14 @@ from sweeper.audit.records import (
     look_at_provenance,
     look_at_teacher,
 )
-from sweeper.audit.replayed import look_at_proposals
-from sweeper.audit.treatment import (
+from sweeper.audit.score_rules import (
+    look_at_judging,
+    look_at_last_step,
+    look_at_room,
+    look_at_rungs,
+    look_at_training_seeds,
+)
+from sweeper.audit.treatment_rules import (
     look_at_baseline,
     look_at_budget,
     look_at_dimensions,

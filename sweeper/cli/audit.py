@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeper.cli.db import database_option
-from sweeper.cli.reading import opened
+from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import click
 
 from sweeper.cli.db import database_option
 from sweeper.cli.delete import confirm
-from sweeper.cli.reading import opened
-from sweeper.leftovers import remove
-from sweeper.names import this_user
-from sweeper.steering import Cancellation, cancel, plan_cancellation
+from sweeper.cli.store_access import opened
+from sweeper.core.names import this_user
+from sweeper.core.references import parse_target
+from sweeper.scheduler.checkpoint_gc import remove
+from sweeper.scheduler.control import Cancellation, cancel, plan_cancellation
 from sweeper.store.database import Store
-from sweeper.target import parse_target
 
 EXAMPLES = """\b
 Examples:
@@ -54,6 +54,6 @@ def _echo(plan: Cancellation) -> None:
 
 
 def _show_in_optuna(store: Store, sweep_id: int) -> None:
-    from sweeper.store.projection import Projection
+    from sweeper.optuna_export.projection import Projection
 
     Projection(store.engine, store.storage).update(sweep_id)

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from sweeper.cli.db import database_option
-from sweeper.cli.reading import opened
+from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table
-from sweeper.errors import SweeperError
+from sweeper.core.errors import SweeperError
 
 EXAMPLES = """\b
 Examples:

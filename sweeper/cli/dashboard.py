@@ -7,7 +7,7 @@ from contextlib import suppress
 import click
 
 from sweeper.cli.db import database_option
-from sweeper.cli.reading import opened
+from sweeper.cli.store_access import opened
 
 EXAMPLES = """\b
 Examples:
@@ -29,7 +29,7 @@ Examples:
 @database_option
 def command(port: int, host: str, database: str | None) -> None:
     """Serve Optuna's dashboard over all sweeps until Ctrl-C; it can change nothing."""
-    from sweeper.dashboard import dashboard_app, make_dashboard_server
+    from sweeper.optuna_export.dashboard import dashboard_app, make_dashboard_server
 
     with opened(database) as store:
         app = dashboard_app(store.url)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from sweeper.errors import DatabaseError
-from sweeper.store.embedded import Embedded
+from sweeper.core.errors import DatabaseError
+from sweeper.postgres.embedded import Embedded
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,9 +43,9 @@ def command() -> None:
 @database_option
 def init(database: str | None) -> None:
     """Make or complete the tables, ours and Optuna's, and the role that may only read."""
+    from sweeper.postgres.url import masked
     from sweeper.store.database import resolve_url
     from sweeper.store.initialise import initialise
-    from sweeper.store.url import masked
 
     url = resolve_url(database)
     for note in initialise(url):
@@ -58,8 +58,8 @@ def init(database: str | None) -> None:
 def upgrade(database: str | None) -> None:
     """Bring the tables to this version of sweeper, while nothing drives a sweep."""
     from sweeper.store.database import resolve_url
-    from sweeper.store.facts import server_facts
     from sweeper.store.initialise import initialise
+    from sweeper.store.server_status import server_facts
 
     url = resolve_url(database)
     before = server_facts(url).revision
@@ -102,8 +102,8 @@ def status(database: str | None) -> None:
 
 
 def _echo_facts(url: str) -> None:
-    from sweeper.store.facts import server_facts
-    from sweeper.store.url import masked
+    from sweeper.postgres.url import masked
+    from sweeper.store.server_status import server_facts
 
     facts = server_facts(url)
     clients = f"{len(facts.clients)}" + (f" ({', '.join(facts.clients)})" if facts.clients else "")
@@ -118,8 +118,8 @@ def _echo_facts(url: str) -> None:
 @database_option
 def url(database: str | None) -> None:
     """Print the URL for other programs, such as Optuna's; a password in it is masked."""
+    from sweeper.postgres.url import masked
     from sweeper.store.database import resolve_url
-    from sweeper.store.url import masked
 
     click.echo(masked(resolve_url(database)))
 
@@ -167,8 +167,8 @@ def restore(database: str | None, file: Path, overwrite: bool) -> None:
 
 def _embedded(database: str | None) -> Embedded:
     """Return the embedded server; DatabaseError where another one was chosen."""
+    from sweeper.postgres.url import masked
     from sweeper.store.database import chosen_url, embedded_server
-    from sweeper.store.url import masked
 
     url = chosen_url(database)
     if url is not None:

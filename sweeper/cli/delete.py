@@ -7,10 +7,10 @@ import sys
 import click
 
 from sweeper.cli.db import database_option
-from sweeper.cli.reading import opened
+from sweeper.cli.store_access import opened
 from sweeper.cli.tables import byte_size
-from sweeper.errors import SweeperError
-from sweeper.store.removal import Removal, plan_removal, remove
+from sweeper.core.errors import SweeperError
+from sweeper.scheduler.removal import Removal, plan_removal, remove
 
 EXAMPLES = """\b
 Examples:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import click
 
 from sweeper.cli.launch import Options
-from sweeper.cli.prospect import echo_prospect
-from sweeper.cli.reading import opened
+from sweeper.cli.plan_view import echo_prospect
+from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table
-from sweeper.declaring import MethodPlan
-from sweeper.launching import check
-from sweeper.planning import Repetition
-from sweeper.prospect import of_request
-from sweeper.survey import Place
+from sweeper.estimate.forecast import Repetition
+from sweeper.estimate.plan import of_request
+from sweeper.estimate.step_times import Place
+from sweeper.scheduler.declaration import MethodPlan
+from sweeper.scheduler.launch_request import check
 
 
 def show_plan(options: Options) -> None:

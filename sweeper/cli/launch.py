@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from sweeper.cli.means import Means, log_to_console, means_options, read_means
-from sweeper.config import Config, load_config
-from sweeper.errors import PlanError
-from sweeper.launching import Request
-from trainers.methods import read_space
+from sweeper.cli.training_options import Means, log_to_console, means_options, read_means
+from sweeper.core.config import Config, load_config
+from sweeper.core.errors import PlanError
+from sweeper.scheduler.launch_request import Request
+from trainers.method_api.registry import read_space
 from trainers.tasks import Task, load_task
 
 EXAMPLES = """
@@ -86,7 +86,7 @@ def command(**given: Any) -> None:
 
         show_plan(options)
         return
-    from sweeper.cli.start import start_launch
+    from sweeper.cli.launch_run import start_launch
 
     sys.exit(start_launch(options))
 
@@ -119,7 +119,7 @@ def choose_methods(named: Sequence[str], task: Task, *, every: bool) -> tuple[st
     for name in named:
         read_space(name)
     if every:
-        from sweeper.launching import all_methods
+        from sweeper.scheduler.launch_request import all_methods
 
         return tuple(all_methods(task))
     if not named:

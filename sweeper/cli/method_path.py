@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from trainers.methods.sources import VARIABLE, method_folders
+from trainers.method_api.sources import VARIABLE, method_folders
 
 F = TypeVar("F", bound=Callable[..., Any])
 

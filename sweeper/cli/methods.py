@@ -11,7 +11,7 @@ import click
 import search_spaces
 from sweeper.cli.method_path import method_path_option
 from sweeper.cli.tables import echo_table
-from trainers.methods import MethodSpace, all_names, read_space
+from trainers.method_api.registry import MethodSpace, all_names, read_space
 
 EXAMPLES = """\b
 Examples:
@@ -51,7 +51,7 @@ def command(context: click.Context, markdown: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     if markdown:
-        from sweeper.cli import catalogue
+        from sweeper.cli import methods_markdown as catalogue
 
         click.echo("".join(catalogue.markdown()), nl=False)
         return
@@ -81,7 +81,7 @@ def new(name: str, folder: Path) -> None:
 @click.argument("name")
 def check(name: str) -> None:
     """Review a method: what each has to do, and what this one costs; exit code 1 on faults."""
-    from sweeper.cli.review import review
+    from sweeper.cli.method_review import review
 
     sys.exit(review(name))
 

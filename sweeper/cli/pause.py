@@ -7,12 +7,12 @@ import time
 import click
 
 from sweeper.cli.db import database_option
-from sweeper.cli.reading import opened
-from sweeper.names import this_user
-from sweeper.steering import pause
+from sweeper.cli.store_access import opened
+from sweeper.core.names import this_user
+from sweeper.scheduler.control import pause
+from sweeper.scheduler.overview import SweepOverview, read_overviews
 from sweeper.store.database import Store
 from sweeper.store.lookup import find_sweep
-from sweeper.store.overview import SweepOverview, read_overviews
 
 EXAMPLES = """\b
 Examples:

@@ -11,16 +11,16 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.cli.launch import DEFAULT_TASK, choose_methods, choose_task, require_budget
 from sweeper.cli.method_path import method_path_option
-from sweeper.cli.prospect import echo_prospect
-from sweeper.cli.reading import opened
-from sweeper.config import Config, load_config
-from sweeper.errors import PlanError
-from sweeper.launching import Request
-from sweeper.planning import Repetition
-from sweeper.prospect import Prospect, of_request, of_sweep
+from sweeper.cli.plan_view import echo_prospect
+from sweeper.cli.store_access import opened
+from sweeper.core.config import Config, load_config
+from sweeper.core.errors import PlanError
+from sweeper.estimate.forecast import Repetition
+from sweeper.estimate.plan import Prospect, of_request, of_sweep
+from sweeper.estimate.step_times import Place
+from sweeper.scheduler.launch_request import Request
 from sweeper.store.database import Store
 from sweeper.store.lookup import find_sweep, last_inputs
-from sweeper.survey import Place
 from trainers.tasks import load_task
 
 EXAMPLES = """\b

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.cli.tables import duration, plain
 from sweeper.comparison.comparison import Comparison
-from sweeper.comparison.values import num_searches
-from sweeper.declaring import BASELINE
-from sweeper.errors import SweeperError
-from sweeper.queries import as_csv, as_json
+from sweeper.comparison.samples import num_searches
+from sweeper.core.errors import SweeperError
+from sweeper.scheduler.declaration import BASELINE
+from sweeper.store.named_queries import as_csv, as_json
 
 if TYPE_CHECKING:
     import pandas as pd

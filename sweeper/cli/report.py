@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sweeper.cli.db import database_option
-from sweeper.cli.reading import opened
+from sweeper.cli.store_access import opened
 
 EXAMPLES = """\b
 Examples:
@@ -34,7 +34,7 @@ def command(sweep: str, output: Path, allow_unequal: bool, database: str | None)
     """
     from sweeper.audit import require_sound, run_audit
     from sweeper.comparison.comparison import compare_sweep
-    from sweeper.report.writing import write_report
+    from sweeper.report.writer import write_report
 
     with opened(database) as store:
         comparison = compare_sweep(store.engine, sweep)

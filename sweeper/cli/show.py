@@ -10,16 +10,16 @@ from sqlalchemy import Connection
 
 from sweeper.cli.db import database_option
 from sweeper.cli.query import echo_named
-from sweeper.cli.reading import opened
 from sweeper.cli.show_trial import echo_trial
+from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table, short_number
-from sweeper.errors import SweeperError
-from sweeper.names import trial_name
-from sweeper.queries import select_rows
+from sweeper.core.errors import SweeperError
+from sweeper.core.names import trial_name
+from sweeper.core.references import Target, parse_target
 from sweeper.search.space import known_space
-from sweeper.store.dossier import Dossier, read_dossier
 from sweeper.store.lookup import find_study, find_sweep
-from sweeper.target import Target, parse_target
+from sweeper.store.named_queries import select_rows
+from sweeper.store.trial_details import Dossier, read_dossier
 
 EXAMPLES = """\b
 Examples:
@@ -116,7 +116,7 @@ def _export(dossier: Dossier, file: Path, force: bool) -> None:
         )
     if file.exists() and not force:
         raise SweeperError(f"{file} is there already: give --force to replace it")
-    from trainers.export import export_weights
+    from trainers.training.export import export_weights
 
     about = {
         "task": dossier.task,

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from sweeper.cli.tables import echo_table, parameter_order, short_number, sparkline
-from sweeper.store.dossier import Dossier
+from sweeper.store.trial_details import Dossier
 from trainers.errors import UserError
-from trainers.methods import read_space, resolve
+from trainers.method_api.registry import read_space, resolve
 
 
 def echo_trial(dossier: Dossier) -> None:

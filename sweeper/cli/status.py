@@ -8,9 +8,9 @@ from dataclasses import asdict
 import click
 
 from sweeper.cli.db import database_option
-from sweeper.cli.reading import opened
+from sweeper.cli.store_access import opened
 from sweeper.cli.tables import cell_text, duration, echo_table
-from sweeper.store.overview import Flight, StudyOverview, SweepOverview, read_overviews
+from sweeper.scheduler.overview import Flight, StudyOverview, SweepOverview, read_overviews
 
 EXAMPLES = """\b
 Examples:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sweeper.cli.tables import echo_table
-from sweeper.search.plan import Plan
+from sweeper.search.brackets import Plan
 from trainers.tasks import Net, Schedule, Task, load_task, task_names
 
 EXAMPLES = """\b

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeper.cli.db import database_option
-from sweeper.config import load_config
-from sweeper.errors import ConfigError
+from sweeper.core.config import load_config
+from sweeper.core.errors import ConfigError
 from trainers.tasks import load_task
 
 if TYPE_CHECKING:
-    from sweeper.teachers import School, Teacher
-    from trainers.cohort import Trainer
+    from sweeper.prerequisites.teacher import School, Teacher
+    from trainers.training.cohort import Trainer
 
 EXAMPLES = """
 \b
@@ -43,9 +43,9 @@ def command(**given: Any) -> None:
     A teacher is known by the hash of all that determines it (task, data, schedule, seed), so that
     every sweep of the task finds it again.
     """
-    from sweeper.teachers import adopt_teacher, ensure_teacher
-    from trainers.cohort import Trainer
-    from trainers.terminal import stop_on_signal
+    from sweeper.prerequisites.teacher import adopt_teacher, ensure_teacher
+    from trainers.runtime.terminal import stop_on_signal
+    from trainers.training.cohort import Trainer
 
     trainer = Trainer()
     with stop_on_signal(lambda line: click.echo(line, err=True)) as stop:
@@ -58,11 +58,11 @@ def command(**given: Any) -> None:
 
 
 def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> School:
-    from sweeper.cli.drive import say_warnings
+    from sweeper.cli.driver import say_warnings
+    from sweeper.prerequisites.teacher import School
+    from sweeper.scheduler.state_machine import Workplace
     from sweeper.store.database import open_store
-    from sweeper.sweep import Workplace
-    from sweeper.teachers import School
-    from trainers.devices import choose_device
+    from trainers.runtime.devices import choose_device
 
     config = load_config()
     name = given["task"] or config.task

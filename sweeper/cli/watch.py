@@ -8,16 +8,16 @@ import click
 from sqlalchemy import Engine
 
 from sweeper.cli.db import database_option
-from sweeper.cli.live import live_view
-from sweeper.cli.reading import opened
+from sweeper.cli.live_view import live_view
 from sweeper.cli.status import driver_line, flight_line
-from sweeper.progress import read_progress
-from sweeper.protocol import plan_of
+from sweeper.cli.store_access import opened
+from sweeper.postgres.read_only import reader_engine
+from sweeper.postgres.retry import with_patience
+from sweeper.scheduler.overview import SweepOverview, read_overviews
+from sweeper.scheduler.progress import read_progress
+from sweeper.search.protocol import plan_of
 from sweeper.store.lookup import find_sweep
-from sweeper.store.overview import SweepOverview, read_overviews
-from sweeper.store.reader import reader_engine
-from sweeper.store.retry import with_patience
-from trainers.terminal import stop_on_signal
+from trainers.runtime.terminal import stop_on_signal
 
 EXAMPLES = """\b
 Examples:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sweeper.comparison.evidence import Evidence
-from sweeper.declaring import BASELINE
+from sweeper.scheduler.declaration import BASELINE
 
 COLUMNS = ["method", "class", "baseline", "miou", "difference"]
 

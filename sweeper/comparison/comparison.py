@@ -17,14 +17,13 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Engine
 
-from sweeper.comparison import axes, curves, rung_check, shared_points
+from sweeper.comparison import curves, rung_check, shared_points
+from sweeper.comparison import equal_cost as axes
 from sweeper.comparison.classes import class_differences
 from sweeper.comparison.cost import search_costs
 from sweeper.comparison.evidence import Evidence, read_evidence
 from sweeper.comparison.flags import edges, improvements
-from sweeper.comparison.slices import slices
-from sweeper.comparison.testsets import testset_intervals
-from sweeper.comparison.values import (
+from sweeper.comparison.samples import (
     LEAST_SEARCHES,
     Sample,
     Values,
@@ -33,10 +32,12 @@ from sweeper.comparison.values import (
     samples,
     seed_sds,
 )
+from sweeper.comparison.slices import slices
+from sweeper.comparison.testset_intervals import testset_intervals
 from sweeper.comparison.verdicts import is_teacher_weak, verdict_table
-from sweeper.declaring import BASELINE
-from sweeper.errors import SweeperError
-from sweeper.names import family_name
+from sweeper.core.errors import SweeperError
+from sweeper.core.names import family_name
+from sweeper.scheduler.declaration import BASELINE
 from sweeper.statistics.contrasts import Comparisons
 from sweeper.statistics.stages import across_stages
 

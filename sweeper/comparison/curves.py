@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import comb
 
-from sweeper.comparison.replay import AXES, Brackets, Floats, replay
+from sweeper.comparison.bracket_replay import AXES, Brackets, Floats, replay
 from sweeper.comparison.searches import SEARCH, ended_anchors
-from sweeper.search.plan import Plan
+from sweeper.search.brackets import Plan
 
 RESAMPLES = 500
 BAND = 0.9

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from sweeper.axes import Cut, Cuts
+from sweeper.comparison.bracket_replay import Brackets, replay
 from sweeper.comparison.evidence import Evidence
-from sweeper.comparison.replay import Brackets, replay
-from sweeper.names import search_name
+from sweeper.confirmation.equal_cost import Cut, Cuts
+from sweeper.core.names import search_name
 
 EQUAL = 1 + 1e-9  # costs summed in another order differ in the last digit
 

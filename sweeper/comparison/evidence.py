@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, select, text, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeper.comparison import audited
+from sweeper.comparison import evidence_queries as audited
 from sweeper.comparison.copied import copied_rungs, copied_trials
-from sweeper.errors import SweeperError
-from sweeper.names import search_name
-from sweeper.protocol import plan_of
-from sweeper.search.plan import Plan
+from sweeper.core.errors import SweeperError
+from sweeper.core.names import search_name
+from sweeper.search.brackets import Plan
+from sweeper.search.protocol import plan_of
 from sweeper.store.lookup import find_children, find_sweep, last_inputs
+from sweeper.store.row_digests import broken_seals
 from sweeper.store.schema import confusion, picture
-from sweeper.store.seals import broken_seals
-from trainers.confusions import unpack
 from trainers.errors import CODE_ERRORS, MethodError
-from trainers.methods import read_space
+from trainers.method_api.registry import read_space
+from trainers.training.confusions import unpack
 
 STUDIES = text("""
 SELECT id AS study_id, method, repeat, state, reason, target, space, space_hash, code_hash,

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweeper.comparison import axis_figures, search_figures
+from sweeper.comparison import equal_cost_figures as axis_figures
+from sweeper.comparison import search_figures
 from sweeper.comparison.theme import (
     BASELINE_MARK,
     GREY,
@@ -25,7 +26,7 @@ from sweeper.comparison.theme import (
     table_axes,
     upright,
 )
-from sweeper.declaring import BASELINE
+from sweeper.scheduler.declaration import BASELINE
 
 if TYPE_CHECKING:
     from sweeper.comparison.comparison import Comparison

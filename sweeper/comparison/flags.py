@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sweeper.comparison.searches import SEARCH, best_trials, spaces_of, whole_brackets
-from sweeper.search.plan import Plan
+from sweeper.search.brackets import Plan
 from sweeper.search.space import Dimension
 
 EDGE = 0.05  # of a range, on either side

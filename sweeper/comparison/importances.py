@@ -11,7 +11,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
 from sweeper.comparison.searches import SEARCH, complete_trials, spaces_of
-from sweeper.search.sampling import distributions
+from sweeper.search.sampler import distributions
 from sweeper.search.space import Space
 
 FEWEST = 10  # complete trials that importances are given from

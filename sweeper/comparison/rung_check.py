@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sweeper.comparison.searches import SEARCH, ended_anchors
-from sweeper.search.plan import Plan
+from sweeper.search.brackets import Plan
 from sweeper.statistics.ranks import ranks, spearman, tau_b
 from sweeper.statistics.shrinkage import Floats
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweeper.comparison.replay import AXES
+from sweeper.comparison.bracket_replay import AXES
 from sweeper.comparison.rung_check import LEAST_AGREEMENT
 from sweeper.comparison.slice_figures import SHARED, draw_slices
 from sweeper.comparison.theme import (
@@ -26,7 +26,7 @@ from sweeper.comparison.theme import (
     table_axes,
     upright,
 )
-from sweeper.declaring import BASELINE
+from sweeper.scheduler.declaration import BASELINE
 
 if TYPE_CHECKING:
     from sweeper.comparison.comparison import Comparison

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sweeper.search.plan import Plan
+from sweeper.search.brackets import Plan
 from sweeper.search.space import Space, known_space
 
 SEARCH = ["method", "repeat"]  # what names one search in every data frame

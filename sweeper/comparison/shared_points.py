@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from sweeper.comparison.searches import SEARCH
-from sweeper.declaring import BASELINE
-from sweeper.search.plan import Plan
+from sweeper.scheduler.declaration import BASELINE
+from sweeper.search.brackets import Plan
 from sweeper.statistics.student import critical_t
 
 CONFIDENCE = 0.95

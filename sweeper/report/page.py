@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from sweeper.report.axes import axes_section
+from sweeper.report.audit import audit_section
+from sweeper.report.content import Material
+from sweeper.report.equal_cost import axes_section
 from sweeper.report.headline import headline
 from sweeper.report.html import Html, element, joined, paragraph
-from sweeper.report.material import Material
 from sweeper.report.pictures import pictures_section
 from sweeper.report.plots import library, payload
-from sweeper.report.records import costs_section, provenance_section
+from sweeper.report.provenance import costs_section, provenance_section
 from sweeper.report.searches import (
     curves_section,
     importances_section,
@@ -19,7 +20,6 @@ from sweeper.report.searches import (
     slices_section,
     widening_section,
 )
-from sweeper.report.soundness import audit_section
 from sweeper.report.verdicts import classes_section, published_section, verdicts_section
 
 NAVIGATION = {

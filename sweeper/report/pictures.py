@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sweeper.comparison.comparison import Comparison
-from sweeper.declaring import BASELINE
+from sweeper.report.content import Material
 from sweeper.report.html import Html, element, missing, paragraph, picture
-from sweeper.report.material import Material
-from trainers.panels import columns_of
+from sweeper.scheduler.declaration import BASELINE
+from trainers.data.preview_columns import columns_of
 
 TITLE = "What the students see"
 NAMES = {"image": "image", "labels": "truth", "teacher": "teacher"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sweeper.report.content import Material
 from sweeper.report.html import (
     Cell,
     Html,
@@ -14,7 +15,6 @@ from sweeper.report.html import (
     paragraph,
     table,
 )
-from sweeper.report.material import Material
 from sweeper.report.plots import data_links
 
 Row = dict[Any, Any]

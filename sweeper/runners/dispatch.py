@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from sweeper.errors import SweeperError
+from sweeper.core.errors import SweeperError
+from sweeper.postgres.retry import with_patience
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.jobs import Habits, Job
 from sweeper.runners.runner import Announce, MakeReady, foreign_segment
-from sweeper.store.retry import with_patience
-from sweeper.sweep import Assignment, Idle, Sweep
-from trainers.segment import Control, Ending, Outcome, Segment
+from sweeper.scheduler.state_machine import Assignment, Idle, Sweep
+from trainers.training.segment import Control, Ending, Outcome, Segment
 
 POLL_S = 0.5
 ASK_S = 2.0  # between two questions for work while nothing has changed here: another launch may add

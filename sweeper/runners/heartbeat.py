@@ -13,12 +13,12 @@ from typing import Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeper.errors import LeaseLost
-from sweeper.limits import NO_LIMITS, End, Limits
-from sweeper.steering import read_wishes
-from sweeper.store.lease import RENEWAL_S
-from sweeper.sweep import Assignment, Sweep
-from trainers.segment import Control
+from sweeper.core.errors import LeaseLost
+from sweeper.core.limits import NO_LIMITS, End, Limits
+from sweeper.scheduler.control import read_wishes
+from sweeper.scheduler.lease import RENEWAL_S
+from sweeper.scheduler.state_machine import Assignment, Sweep
+from trainers.training.segment import Control
 
 logger = logging.getLogger(__name__)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweeper.errors import SweeperError
+from sweeper.core.errors import SweeperError
+from sweeper.postgres.retry import with_patience
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.runner import Announce, MakeReady, foreign_segment
-from sweeper.store.retry import with_patience
-from sweeper.sweep import Assignment, Idle, Sweep
-from trainers.segment import Outcome, Runs
+from sweeper.scheduler.state_machine import Assignment, Idle, Sweep
+from trainers.training.segment import Outcome, Runs
 
 
 @dataclass(frozen=True)

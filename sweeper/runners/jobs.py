@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from trainers.segment import Segment
-from trainers.worker import Pulse
+from trainers.training.segment import Segment
+from trainers.training.worker import Pulse
 
 SILENCE_STEPS = 50  # that a worker may be silent for, by the measured time of a step
 FIRST_SIGN = 5  # times the silence: a teacher may have to be loaded and a device set up

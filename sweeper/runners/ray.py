@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sweeper.runners.cluster import open_cluster
-from sweeper.runners.crew import RayCrew
-from sweeper.runners.crewed import CrewRunner
-from sweeper.runners.staff import Premises, Staff
+from sweeper.runners.pool_runner import CrewRunner
+from sweeper.runners.ray_cluster import open_cluster
+from sweeper.runners.ray_pool import RayCrew
+from sweeper.runners.worker_options import Premises, Staff
 
 
 @contextmanager

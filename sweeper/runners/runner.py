@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from sweeper.errors import SweeperError
+from sweeper.core.errors import SweeperError
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.sweep import Assignment, Sweep
-from trainers.segment import Outcome, Runs
+from sweeper.scheduler.state_machine import Assignment, Sweep
+from trainers.training.segment import Outcome, Runs
 
 MakeReady = Callable[[Runs], None]  # is given who can train it
 Announce = Callable[[Assignment, Outcome], None]

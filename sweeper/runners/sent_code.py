@@ -16,8 +16,8 @@ from typing import Any
 import search_spaces
 import sweeper
 import trainers
-from trainers.code import code_files
-from trainers.methods.sources import VARIABLE, own_folders
+from trainers.method_api.sources import VARIABLE, own_folders
+from trainers.training.imported_code import code_files
 
 PACKAGES = (sweeper, trainers, search_spaces)
 METHODS = "method_path"  # folders of users' own methods lie in it, numbered

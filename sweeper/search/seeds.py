@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainers.numerics import derive_seed
+from trainers.runtime.numerics import derive_seed
 
 
 def training_seed(sweep_seed: int, repeat: int) -> int:

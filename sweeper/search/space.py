@@ -10,10 +10,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 import search_spaces
-from sweeper.errors import PlanError
-from trainers.identity import digest
-from trainers.methods import read_space
+from sweeper.core.errors import PlanError
+from trainers.method_api.registry import read_space
 from trainers.tasks import Range, Task
+from trainers.tasks.identity import digest
 
 EFFECT = Range(low=0.01, high=10.0, log=True)  # of a method's terms, relative to the task loss
 REACH = 100.0  # how far, as a factor, a range by effect is extended to the published value

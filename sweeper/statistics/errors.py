@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeper.errors import SweeperError
+from sweeper.core.errors import SweeperError
 
 
 class StatisticsError(SweeperError):

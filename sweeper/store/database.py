@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from sweeper.config import load_config
-from sweeper.store.embedded import Embedded
-from sweeper.store.engine import connect_engine, connect_storage, optuna_url
+from sweeper.core.config import load_config
+from sweeper.postgres.embedded import Embedded
+from sweeper.postgres.engine import connect_engine, connect_storage, optuna_url
+from sweeper.postgres.url import parse_url, rendered
 from sweeper.store.initialise import ensure_schema
-from sweeper.store.url import parse_url, rendered
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from sweeper.config import child_environment
-from sweeper.errors import DatabaseError
-from sweeper.store.binaries import bundled
+from sweeper.core.config import child_environment
+from sweeper.core.errors import DatabaseError
+from sweeper.postgres.binaries import bundled
+from sweeper.postgres.engine import connect_engine, database_errors
+from sweeper.postgres.url import libpq_uri, masked, parse_url
 from sweeper.store.columns import SCHEMA
-from sweeper.store.engine import connect_engine, database_errors
 from sweeper.store.initialise import make_reader
-from sweeper.store.url import libpq_uri, masked, parse_url
 
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
 # Newer programs say this to servers that do not know it yet.

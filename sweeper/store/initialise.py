@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from sweeper.errors import DatabaseError
+from sweeper.core.errors import DatabaseError
+from sweeper.postgres.cluster import READER
+from sweeper.postgres.engine import connect_engine, connect_storage, database_errors, is_embedded
+from sweeper.postgres.url import masked
 from sweeper.store import migrations
-from sweeper.store.cluster import READER
 from sweeper.store.columns import SCHEMA
-from sweeper.store.engine import connect_engine, connect_storage, database_errors, is_embedded
-from sweeper.store.url import masked
 
 LOCK_KEY = 7_311_967_130_120_402  # any number, the same for every sweeper
 RIGHTS = text(

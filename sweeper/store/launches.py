@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
+from sweeper.store.row_digests import seal
 from sweeper.store.schema import launch
-from sweeper.store.seals import seal
 
 
 @dataclass(frozen=True, kw_only=True)

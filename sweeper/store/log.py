@@ -11,9 +11,9 @@ from sqlalchemy import Connection, and_, func, insert, select, tuple_, update
 
 from sweeper.search.space import Space, known_space
 from sweeper.search.trials import PastTrial, PlannedTrial
+from sweeper.store.row_digests import seal
 from sweeper.store.schema import bracket, event, rung, segment, segment_member, study, trial
-from sweeper.store.seals import seal
-from trainers.segment import Ending
+from trainers.training.segment import Ending
 
 TrialKey = tuple[int, int]  # study id, number
 FINAL_STATES = ("halted", "cancelled")  # of a study that no relaunch goes on with

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from sweeper.errors import SweeperError
-from sweeper.names import study_name
+from sweeper.core.errors import SweeperError
+from sweeper.core.names import study_name
 from sweeper.store.schema import launch, study, sweep, trial
 from trainers.errors import near_miss
 

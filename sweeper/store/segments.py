@@ -20,7 +20,7 @@ from sweeper.store.schema import (
     study,
     trial,
 )
-from trainers.segment import MemberOutcome, Outcome
+from trainers.training.segment import MemberOutcome, Outcome
 
 
 def folder_name(identifier: int) -> str:

@@ -8,12 +8,12 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from sweeper.names import child_name, family_name
-from sweeper.protocol import plan_of
+from sweeper.core.names import child_name, family_name
+from sweeper.search.protocol import plan_of
 from sweeper.store.log import Study
+from sweeper.store.row_digests import seal
 from sweeper.store.schema import bracket, study, sweep, trial
-from sweeper.store.seals import seal
-from trainers.identity import digest
+from trainers.tasks.identity import digest
 
 PUBLISHED, TUNED = "published", "tuned"
 ALL_GO_ON = 1_000_000  # every confirmation is an anchor: nothing is judged

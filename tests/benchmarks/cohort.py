@@ -18,13 +18,13 @@ from pathlib import Path
 import click
 import torch
 
-from trainers.cohort import Trainer
-from trainers.member import Classroom, Learner, forward
 from trainers.models import build_net
-from trainers.numerics import configure
-from trainers.resources import Library
-from trainers.segment import Control, Member, Segment
+from trainers.runtime.numerics import configure
 from trainers.tasks import Net, Task, load_task
+from trainers.training.cohort import Trainer
+from trainers.training.member import Classroom, Learner, forward
+from trainers.training.resources import Library
+from trainers.training.segment import Control, Member, Segment
 
 SIZES = (1, 4, 8)
 METHOD = "kd"

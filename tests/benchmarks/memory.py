@@ -20,7 +20,7 @@ import click
 import psutil
 from sqlalchemy import Engine, text
 
-from sweeper.launching import Request
+from sweeper.scheduler.launch_request import Request
 from sweeper.store.database import open_store
 from tests.benchmarks.overhead import server
 from tests.benchmarks.sides.ours import Clock, default_task, noop_runner, open_timed, run_timed

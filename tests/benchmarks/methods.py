@@ -17,13 +17,13 @@ from statistics import median
 
 import click
 
-from trainers.cohort import Trainer
-from trainers.devices import processor
-from trainers.methods import all_names, load_method, read_space
-from trainers.preparing import preparation_name
-from trainers.segment import Control, Member, Segment
-from trainers.single import Configuration, preparation_of, train
+from trainers.method_api.registry import all_names, load_method, read_space
+from trainers.runtime.devices import processor
 from trainers.tasks import Task, load_task
+from trainers.training.cohort import Trainer
+from trainers.training.preparation import preparation_name
+from trainers.training.segment import Control, Member, Segment
+from trainers.training.single_run import Configuration, preparation_of, train
 
 STEPS, WARM = 12, 2
 BASELINE = "baseline"

@@ -36,9 +36,9 @@ from pathlib import Path
 import click
 from sqlalchemy import text
 
-from sweeper.launching import Request
+from sweeper.postgres.embedded import Embedded
+from sweeper.scheduler.launch_request import Request
 from sweeper.store.database import Store, connect_engine, open_store
-from sweeper.store.embedded import Embedded
 from tests.servers import end, home_in, new_database
 
 ROOT = Path(__file__).parents[2]

@@ -19,9 +19,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sweeper.declaring import BASELINE
+from sweeper.postgres.embedded import Embedded
+from sweeper.scheduler.declaration import BASELINE
 from sweeper.store.database import connect_engine
-from sweeper.store.embedded import Embedded
 from sweeper.store.initialise import initialise
 from tests.servers import end, home_in, new_database
 from tests.sweeper.confirmed import confirm

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from trainers.methods import load_method, method_names, resolve
-from trainers.methods.base import Method, Step
-from trainers.methods.parts import Memory
-from trainers.methods.task_loss import cross_entropy
+from trainers.method_api.method import Method, Step
+from trainers.method_api.parts import Memory
+from trainers.method_api.registry import load_method, method_names, resolve
+from trainers.method_api.task_loss import cross_entropy
 from trainers.models.outputs import Outputs, Shape
 
 IMAGES, CLASSES, MAP, LABELS = 2, 19, (64, 128), (512, 1024)

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
-from sweeper.axes import StepCosts, declare_axes
 from sweeper.comparison.cuts import cut_searches
 from sweeper.comparison.evidence import read_evidence
-from sweeper.confirming import Confirmation, Reported, declare_stage
+from sweeper.confirmation.equal_cost import StepCosts, declare_axes
+from sweeper.confirmation.stage import Confirmation, Reported, declare_stage
 from sweeper.store.launches import Launch
 from sweeper.store.schema import confusion, rung, segment, segment_member, study
 from sweeper.store.schema import trial as trials
 from tests.sweeper.recorded import CODE, DEVICE, PROVENANCE
 from tests.sweeper.sealed import seal_all
 from tests.sweeper.synthetic import inserted
-from trainers.confusions import packed
+from trainers.training.confusions import packed
 
 PIXELS = 300_000_000  # of each class in every image: as many as it takes for the last digits
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from sweeper.postgres.embedded import Embedded
 from sweeper.store.database import Store, open_store
-from sweeper.store.embedded import Embedded
 from tests.servers import new_database
 
 

@@ -10,23 +10,23 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from sweeper.artifacts import store_artifact
-from sweeper.confirming import Confirmation, Reported, declare_stage
-from sweeper.declaring import declare
+from sweeper.confirmation.stage import Confirmation, Reported, declare_stage
+from sweeper.optuna_export.projection import Projection
+from sweeper.prerequisites.artifact_cache import store_artifact
+from sweeper.prerequisites.teacher import Teacher, freeze_teacher
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
+from sweeper.scheduler.declaration import declare
+from sweeper.scheduler.lease import Lease, acquire
+from sweeper.scheduler.state_machine import Sweep, Workplace
 from sweeper.store.database import Store
 from sweeper.store.launches import Launch
-from sweeper.store.lease import Lease, acquire
-from sweeper.store.projection import Projection
-from sweeper.sweep import Sweep, Workplace
-from sweeper.teachers import Teacher, freeze_teacher
 from tests.sweeper.confirmed import class_iou_of, confusions_of
 from tests.sweeper.driving import declaration_of, no_teacher
 from tests.sweeper.fakes import FakeTrainer, Killed
 from tests.sweeper.recorded import CALIBRATION, CODE, DEVICE, PROVENANCE, TEACHER
-from trainers.confusions import packed
-from trainers.segment import Control, Ending, Member, MemberOutcome, Outcome, Segment
+from trainers.training.confusions import packed
+from trainers.training.segment import Control, Ending, Member, MemberOutcome, Outcome, Segment
 
 NAME = "s"
 METHODS = ("baseline", "kd", "rdd")

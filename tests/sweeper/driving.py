@@ -9,19 +9,19 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from sweeper.declaring import Declaration, MethodPlan, declare
-from sweeper.launching import Request, declaration
+from sweeper.optuna_export.projection import Projection
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
+from sweeper.scheduler.declaration import Declaration, MethodPlan, declare
+from sweeper.scheduler.launch_request import Request, declaration
+from sweeper.scheduler.lease import Lease, acquire
+from sweeper.scheduler.state_machine import Sweep, Workplace
 from sweeper.search.space import build_space
 from sweeper.store.database import Store
 from sweeper.store.launches import Launch
-from sweeper.store.lease import Lease, acquire
-from sweeper.store.projection import Projection
-from sweeper.sweep import Sweep, Workplace
 from tests.sweeper.fakes import FakeTrainer
-from trainers.segment import Ending, Runs
 from trainers.tasks import load_task
+from trainers.training.segment import Ending, Runs
 
 METHODS = ("baseline", "kd")
 WHO = Launch(who="somebody@somewhere", command="sweeper launch", provenance={})

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from trainers.segment import Control, Ending, Member, MemberOutcome, Outcome, Segment
+from trainers.training.segment import Control, Ending, Member, MemberOutcome, Outcome, Segment
 
 PICTURE = b"stands for a PNG"
 

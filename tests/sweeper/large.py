@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, func, insert
 
-from sweeper.declaring import BASELINE
-from sweeper.protocol import build_protocol
-from sweeper.search.plan import Plan
+from sweeper.scheduler.declaration import BASELINE
+from sweeper.search.brackets import Plan
+from sweeper.search.protocol import build_protocol
 from sweeper.search.space import Space, build_space
 from sweeper.store.schema import bracket, launch, segment, study
 from sweeper.store.schema import sweep as sweeps
-from trainers.identity import digest
 from trainers.tasks import load_task
+from trainers.tasks.identity import digest
 
 PLAN = Plan.of(load_task("shapes"))
 FIRST, LAST = PLAN.rung_steps

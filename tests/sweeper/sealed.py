@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from sweeper.store.seals import ROWS, SEALED
+from sweeper.store.row_digests import ROWS, SEALED
 
 
 def seal_all(connection: Connection) -> None:

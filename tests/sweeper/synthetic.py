@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from sweeper.names import trial_name
-from sweeper.protocol import build_protocol
-from sweeper.search.plan import Plan
-from sweeper.search.sampling import plan_bracket
+from sweeper.core.names import trial_name
+from sweeper.search.brackets import Plan
+from sweeper.search.protocol import build_protocol
+from sweeper.search.sampler import plan_bracket
 from sweeper.search.seeds import training_seed
 from sweeper.search.space import Space, build_space
 from sweeper.search.trials import PastTrial, PlannedTrial
@@ -36,8 +36,8 @@ from sweeper.store.schema import sweep as sweeps
 from sweeper.store.schema import trial as trials
 from tests.sweeper.recorded import CALIBRATION, CODE, DEVICE, PROVENANCE, TEACHER
 from tests.sweeper.sealed import seal_all
-from trainers.identity import digest
 from trainers.tasks import load_task
+from trainers.tasks.identity import digest
 
 METHODS = ("baseline", "kd", "rdd")
 BUDGET = 16

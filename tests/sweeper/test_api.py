@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 import sweeper
-from sweeper.errors import DatabaseError
+from sweeper.core.errors import DatabaseError
 from tests.sweeper.synthetic import fill
 
 

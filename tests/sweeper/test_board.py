@@ -13,20 +13,20 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna_dashboard import get_note
 from sqlalchemy import text
 
-from sweeper.dashboard import dashboard_app
-from sweeper.errors import DatabaseError
-from sweeper.store.artifacts import LogArtifacts
+from sweeper.core.errors import DatabaseError
+from sweeper.optuna_export.artifacts import LogArtifacts
+from sweeper.optuna_export.dashboard import dashboard_app
+from sweeper.optuna_export.notes import PIECE, write_study_note
+from sweeper.optuna_export.projection import Projection
+from sweeper.optuna_export.read_only_storage import connect_reader_artifacts
+from sweeper.scheduler.removal import plan_removal, remove
 from sweeper.store.database import Store
 from sweeper.store.dump import dump, restore
-from sweeper.store.notes import PIECE, write_study_note
-from sweeper.store.optuna_reader import connect_reader_artifacts
-from sweeper.store.projection import Projection
-from sweeper.store.removal import plan_removal, remove
 from sweeper.store.segments import add_results
 from tests.sweeper.driving import declaration_of, open_sweep, run_sweep
 from tests.sweeper.fakes import PICTURE
 from tests.sweeper.synthetic import BEST, DIVERGED, FAILED, PRUNED, fill
-from trainers.segment import Ending, MemberOutcome
+from trainers.training.segment import Ending, MemberOutcome
 
 COUNT = text("SELECT count(*) FROM sweeper.picture")
 

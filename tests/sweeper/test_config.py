@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.config import SYSTEM_HOME, load_config
-from sweeper.errors import ConfigError
+from sweeper.core.config import SYSTEM_HOME, load_config
+from sweeper.core.errors import ConfigError
 
 
 def test_nothing_given_means_nothing_but_a_home(tmp_path: Path) -> None:

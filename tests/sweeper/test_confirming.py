@@ -9,24 +9,24 @@ import pytest
 from sqlalchemy import text
 
 from sweeper.comparison.evidence import read_evidence
-from sweeper.confirming import Confirmation, Reported, declare_stage
-from sweeper.errors import PlanError, ProtocolMismatch, SweeperError
-from sweeper.progress import read_progress
-from sweeper.protocol import plan_of
-from sweeper.queries import run_query
+from sweeper.confirmation.stage import Confirmation, Reported, declare_stage
+from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
+from sweeper.core.references import parse_target
+from sweeper.optuna_export.projection import Projection
+from sweeper.scheduler.lease import Lease, acquire
+from sweeper.scheduler.progress import read_progress
+from sweeper.scheduler.removal import plan_removal, remove
+from sweeper.scheduler.state_machine import Sweep, Workplace
+from sweeper.search.protocol import plan_of
 from sweeper.store.database import Store
-from sweeper.store.dossier import read_dossier
 from sweeper.store.launches import Launch
-from sweeper.store.lease import Lease, acquire
-from sweeper.store.projection import Projection
-from sweeper.store.removal import plan_removal, remove
-from sweeper.sweep import Sweep, Workplace
-from sweeper.target import parse_target
+from sweeper.store.named_queries import run_query
+from sweeper.store.trial_details import read_dossier
 from tests.sweeper.confirmed import confirm
 from tests.sweeper.driving import run_sweep
 from tests.sweeper.fakes import FakeTrainer
 from tests.sweeper.synthetic import BEST, fill, leave_in_flight, params_of
-from trainers.segment import Ending, Member
+from trainers.training.segment import Ending, Member
 
 WHO = Launch(who="somebody@somewhere", command="sweeper confirm demo", provenance={})
 DATA = Reported(fingerprint="data", blocks=("a", "b"), classes=("road", "car", "sky"))

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sweeper.curve import HEIGHT, WIDTH, Curve, draw_curve
+from sweeper.optuna_export.loss_curve import HEIGHT, WIDTH, Curve, draw_curve
 
 SVG = "{http://www.w3.org/2000/svg}"
 

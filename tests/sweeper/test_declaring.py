@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sweeper.declaring import declare
-from sweeper.errors import PlanError, ProtocolMismatch
+from sweeper.core.errors import PlanError, ProtocolMismatch
+from sweeper.scheduler.declaration import declare
 from sweeper.store.database import Store
 from tests.sweeper.driving import (
     WHO,

@@ -9,9 +9,9 @@ from pathlib import Path
 import optuna
 import pytest
 
-from sweeper.errors import SweeperError
+from sweeper.core.errors import SweeperError
+from sweeper.scheduler.state_machine import Assignment
 from sweeper.store.database import Store
-from sweeper.sweep import Assignment
 from tests.sweeper.driving import (
     LEDGER,
     METHODS,
@@ -25,7 +25,7 @@ from tests.sweeper.driving import (
     run_sweep,
 )
 from tests.sweeper.fakes import FakeTrainer, Fault, Killed
-from trainers.segment import MAX_DAMAGES, Control, Ending, Member
+from trainers.training.segment import MAX_DAMAGES, Control, Ending, Member
 
 ONE_BRACKET = declaration_of(budget=8)
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sweeper.errors import ConfigError
-from sweeper.limits import NO_LIMITS, Limits, parse_limits
+from sweeper.core.errors import ConfigError
+from sweeper.core.limits import NO_LIMITS, Limits, parse_limits
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from sweeper import provenance
+from sweeper.core import provenance
 from sweeper.runners.inline import InlineRunner
+from sweeper.scheduler.state_machine import Sweep
+from sweeper.scheduler.sweep_log import SweepLog
 from sweeper.store.database import Store
-from sweeper.sweep import Sweep
-from sweeper.sweep_log import SweepLog
 from tests.sweeper.driving import failing, open_sweep, run_sweep
 from tests.sweeper.fakes import FakeTrainer, Killed
 from tests.sweeper.runners.tiny import REQUEST, assert_complete, log_of, open_tiny, run_tiny
-from trainers.code import imported_code
-from trainers.cohort import Trainer
-from trainers.segment import Ending
+from trainers.training.cohort import Trainer
+from trainers.training.imported_code import imported_code
+from trainers.training.segment import Ending
 
 Line = dict[str, Any]
 

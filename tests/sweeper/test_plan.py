@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sweeper.errors import PlanError
-from sweeper.search.plan import Plan
+from sweeper.core.errors import PlanError
+from sweeper.search.brackets import Plan
 
 DEFAULT = Plan(bracket=16, rung_steps=(4444, 13333, 40000), keep=(16, 6, 2), anchors=8)
 

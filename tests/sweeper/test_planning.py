@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sweeper.confirming import Seeds
-from sweeper.errors import SweeperError
-from sweeper.pacing import Spent, complete, fit
-from sweeper.planning import Pace, Repetition, finished
-from sweeper.schedule import forecast
+from sweeper.confirmation.stage import Seeds
+from sweeper.core.errors import SweeperError
+from sweeper.estimate.forecast import Pace, Repetition, finished
+from sweeper.estimate.pacing import Spent, complete, fit
+from sweeper.estimate.simulation import forecast
 
 PACES = {"baseline": Pace(own=1.0), "kd": Pace(own=1.0)}
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from sweeper.postgres.embedded import Embedded
 from sweeper.store.database import Store, open_store
-from sweeper.store.embedded import Embedded
 from tests.servers import new_database
 from tests.sweeper.driving import rows
 from tests.sweeper.processes import TASK, Process, finish, sweeper, wait_until

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from sweeper.errors import SweeperError
-from sweeper.queries import ORDERS, run_query
+from sweeper.core.errors import SweeperError
+from sweeper.store.named_queries import ORDERS, run_query
 from tests.sweeper.synthetic import BEST, fill, miou_of
 
 

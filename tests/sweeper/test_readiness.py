@@ -9,16 +9,16 @@ from statistics import median
 
 import pytest
 
-from sweeper.readiness import equal_effect
+from sweeper.prerequisites.prerequisite_trainer import equal_effect
 from sweeper.runners.inline import InlineRunner
+from sweeper.scheduler.state_machine import Assignment, Sweep
 from sweeper.store.database import Store
-from sweeper.sweep import Assignment, Sweep
 from tests.sweeper.driving import RUNGS, TRIALS, rows
 from tests.sweeper.runners.tiny import REQUEST, open_tiny, outfitter, run_tiny
-from trainers.cohort import Trainer
 from trainers.contract.template import write_pair
-from trainers.methods.sources import VARIABLE
-from trainers.segment import Control, Ending, MemberOutcome, Outcome, Segment
+from trainers.method_api.sources import VARIABLE
+from trainers.training.cohort import Trainer
+from trainers.training.segment import Control, Ending, MemberOutcome, Outcome, Segment
 
 CALIBRATIONS = "SELECT method, calibration FROM sweeper.study ORDER BY method"
 ARTIFACTS = "SELECT kind, origin FROM sweeper.artifact ORDER BY kind"

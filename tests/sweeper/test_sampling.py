@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sweeper.search.plan import Plan
-from sweeper.search.sampling import plan_bracket
+from sweeper.search.brackets import Plan
+from sweeper.search.sampler import plan_bracket
 from sweeper.search.space import Space, build_space
 from sweeper.search.trials import PastTrial, PlannedTrial
 from trainers.tasks import load_task

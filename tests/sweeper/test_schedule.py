@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.errors import PlanError
-from sweeper.planning import Pace, Search, Standing, finished, width
-from sweeper.schedule import forecast
-from sweeper.search.plan import Plan
+from sweeper.core.errors import PlanError
+from sweeper.estimate.forecast import Pace, Search, Standing, finished, width
+from sweeper.estimate.simulation import forecast
+from sweeper.search.brackets import Plan
 from sweeper.store.database import Store
 from tests.sweeper.driving import METHODS, UNDISTURBED_STEPS, open_sweep, rows, run_sweep
 from trainers.tasks import load_task

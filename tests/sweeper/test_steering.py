@@ -9,15 +9,15 @@ import optuna
 import pytest
 from sqlalchemy import text
 
-from sweeper.declaring import declare
-from sweeper.errors import SweeperError
-from sweeper.leftovers import remove
-from sweeper.limits import NO_LIMITS, Limits
+from sweeper.core.errors import SweeperError
+from sweeper.core.limits import NO_LIMITS, Limits
+from sweeper.core.references import parse_target
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.steering import cancel, pause, plan_cancellation, read_wishes
+from sweeper.scheduler.checkpoint_gc import remove
+from sweeper.scheduler.control import cancel, pause, plan_cancellation, read_wishes
+from sweeper.scheduler.declaration import declare
+from sweeper.scheduler.state_machine import Assignment, Sweep
 from sweeper.store.database import Store
-from sweeper.sweep import Assignment, Sweep
-from sweeper.target import parse_target
 from tests.sweeper.driving import (
     TRIALS,
     WHO,
@@ -29,7 +29,7 @@ from tests.sweeper.driving import (
     run_sweep,
 )
 from tests.sweeper.fakes import FakeTrainer
-from trainers.segment import Control, Ending
+from trainers.training.segment import Control, Ending
 
 STUDIES = "SELECT method, state, complete, undecided FROM sweeper.progress ORDER BY method"
 IN_FLIGHT = "SELECT count(*) FROM sweeper.segment WHERE state = 'in flight'"

@@ -11,12 +11,12 @@ import optuna
 import pytest
 from sqlalchemy import text
 
-from sweeper.errors import LeaseLost
+from sweeper.core.errors import LeaseLost
+from sweeper.optuna_export.projection import Projection
 from sweeper.runners.heartbeat import Heartbeat
+from sweeper.scheduler.lease import Holder, Lease, acquire
+from sweeper.scheduler.state_machine import Assignment, Idle
 from sweeper.store.database import Store
-from sweeper.store.lease import Holder, Lease, acquire
-from sweeper.store.projection import Projection
-from sweeper.sweep import Assignment, Idle
 from tests.sweeper.driving import (
     LEDGER,
     RUNGS,
@@ -30,7 +30,7 @@ from tests.sweeper.driving import (
     run_sweep,
 )
 from tests.sweeper.fakes import FakeTrainer, Killed
-from trainers.segment import Ending
+from trainers.training.segment import Ending
 
 
 def test_a_sweep_ends_with_exactly_its_budget_and_nothing_undecided(

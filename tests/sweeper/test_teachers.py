@@ -9,20 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.artifacts import Interrupted, find_artifact
-from sweeper.errors import ProtocolMismatch, SweeperError
+from sweeper.core.errors import ProtocolMismatch, SweeperError
+from sweeper.prerequisites.artifact_cache import Interrupted, find_artifact
+from sweeper.prerequisites.teacher import School, adopt_teacher, ensure_teacher, freeze_teacher
+from sweeper.scheduler.state_machine import Workplace
 from sweeper.store.database import Store
-from sweeper.sweep import Workplace
-from sweeper.teachers import (
-    School,
-    adopt_teacher,
-    ensure_teacher,
-    freeze_teacher,
-)
 from tests.sweeper.driving import open_sweep
-from trainers.cohort import Trainer
 from trainers.errors import CheckpointError
 from trainers.tasks import load_task
+from trainers.training.cohort import Trainer
 
 TASK = load_task(Path(__file__).parent / "tasks" / "tiny.toml")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import train_teacher
 
-from trainers.cohort import Trainer
+from trainers.training.cohort import Trainer
 
 
 @pytest.fixture(scope="session")

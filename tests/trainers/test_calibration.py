@@ -11,19 +11,19 @@ import torch
 from tiny import NET, STEPS, TASK, members, segment
 from torch import Tensor
 
-from trainers.calibration import BATCHES
-from trainers.checkpoints import read
-from trainers.cohort import Trainer
 from trainers.contract.template import write_pair
 from trainers.errors import CheckpointError
-from trainers.member import forward
-from trainers.methods.pixel_kl import pixel_kl
-from trainers.methods.sources import VARIABLE
-from trainers.methods.task_loss import cross_entropy
+from trainers.method_api.sources import VARIABLE
+from trainers.method_api.task_loss import cross_entropy
 from trainers.models import build_net
-from trainers.resources import Library
-from trainers.segment import Ending, MemberOutcome, Segment
 from trainers.tasks import Net
+from trainers.terms.pixel_kl import pixel_kl
+from trainers.training.calibration import BATCHES
+from trainers.training.checkpoints import read
+from trainers.training.cohort import Trainer
+from trainers.training.member import forward
+from trainers.training.resources import Library
+from trainers.training.segment import Ending, MemberOutcome, Segment
 
 START = 2
 PLAIN = TASK.model_copy(update={"student": Net.model_validate({**NET, "dropout": 0.0})})

@@ -10,9 +10,18 @@ import pytest
 import torch
 from tiny import TASK, members, segment
 
-from trainers.archives import write
-from trainers.checkpoints import Owner, State, file_of, latest, load, read, save, weights_hash
 from trainers.errors import CheckpointError, UnusableFile
+from trainers.runtime.torch_files import write
+from trainers.training.checkpoints import (
+    Owner,
+    State,
+    file_of,
+    latest,
+    load,
+    read,
+    save,
+    weights_hash,
+)
 
 OWNER = Owner(
     method="kd",

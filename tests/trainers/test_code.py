@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from trainers.code import code_differences, code_files, imported_code, without_label
 from trainers.contract.template import write_pair
-from trainers.methods.sources import VARIABLE
+from trainers.method_api.sources import VARIABLE
+from trainers.training.imported_code import (
+    code_differences,
+    code_files,
+    imported_code,
+    without_label,
+)
 
 HERE = imported_code()
 

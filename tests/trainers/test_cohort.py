@@ -9,11 +9,11 @@ import pytest
 import torch
 from tiny import STEPS, TASK, StopAfter, digits, members, resumed, segment
 
-from trainers.checkpoints import read
-from trainers.cohort import Trainer
-from trainers.confusions import unpack
 from trainers.models import build_net
-from trainers.segment import Control, Ending, Outcome
+from trainers.training.checkpoints import read
+from trainers.training.cohort import Trainer
+from trainers.training.confusions import unpack
+from trainers.training.segment import Control, Ending, Outcome
 
 METHODS = ("baseline", "kd", "rdd")
 

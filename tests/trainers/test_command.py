@@ -15,10 +15,10 @@ from tiny import members, segment
 
 from tests.miniature import leave_out_class_0, write_miniature
 from trainers.__main__ import main, parse_settings
-from trainers.checkpoints import read
-from trainers.cohort import Trainer
 from trainers.errors import MethodError
 from trainers.tasks import load_task
+from trainers.training.checkpoints import read
+from trainers.training.cohort import Trainer
 
 TASK_FILE = """
 description = "For tests."

@@ -14,22 +14,22 @@ import torch
 from tiny import TASK, StopAfter, digits, members, resumed, segment
 from torch import Tensor, nn
 
-import trainers.member
+import trainers.training.member
 from trainers import methods
-from trainers.archives import write
-from trainers.checkpoints import Owner, State, latest, load, read, stored
-from trainers.cohort import Trainer
 from trainers.errors import CheckpointError, UnusableFile
-from trainers.methods import load_method
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
+from trainers.method_api.parts import Companion, Memory
+from trainers.method_api.registry import load_method
 from trainers.methods.baseline import Baseline
-from trainers.methods.parts import Companion, Memory
 from trainers.models import build_net
 from trainers.models.outputs import Outputs
 from trainers.models.weights import load_backbone_weights
-from trainers.remembering import Memories
-from trainers.segment import MAX_DAMAGES, Control, Ending, Outcome, Segment, memory_file
-from trainers.single import Configuration, train
+from trainers.runtime.torch_files import write
+from trainers.training.checkpoints import Owner, State, latest, load, read, stored
+from trainers.training.cohort import Trainer
+from trainers.training.memory_banks import Memories
+from trainers.training.segment import MAX_DAMAGES, Control, Ending, Outcome, Segment, memory_file
+from trainers.training.single_run import Configuration, train
 
 FLIPPED, TRUNCATED, REPLACED = 400, 100, 50
 Damage = Callable[[bytes, random.Random], bytes]

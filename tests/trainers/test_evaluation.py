@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.confusions import unpack
-from trainers.evaluation import Confusion, ImageConfusions, intersection_over_union
+from trainers.training.confusions import unpack
+from trainers.training.evaluation import Confusion, ImageConfusions, intersection_over_union
 
 CPU = torch.device("cpu")
 

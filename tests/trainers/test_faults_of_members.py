@@ -13,14 +13,14 @@ import torch
 from tiny import STEPS, StopAfter, digits, members, segment
 from torch import Tensor
 
-import trainers.member
+import trainers.training.member
 from trainers import methods
-from trainers.cohort import Trainer
-from trainers.memory import is_out_of_memory
-from trainers.methods import load_method
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
+from trainers.method_api.registry import load_method
 from trainers.methods.baseline import Baseline
-from trainers.segment import Ending, Member, Outcome
+from trainers.runtime.out_of_memory import is_out_of_memory
+from trainers.training.cohort import Trainer
+from trainers.training.segment import Ending, Member, Outcome
 
 
 class Raising(Baseline):

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from tiny import STEPS, TASK, digits, members, segment
 
-from trainers.cohort import Trainer
 from trainers.data import load_dataset
-from trainers.data.sheet import WIDTH
-from trainers.gallery import Gallery
-from trainers.resources import normalisation_of
-from trainers.segment import Outcome
+from trainers.data.preview_sheet import WIDTH
+from trainers.training.cohort import Trainer
+from trainers.training.previews import Gallery
+from trainers.training.resources import normalisation_of
+from trainers.training.segment import Outcome
 
 
 @pytest.fixture(scope="module")

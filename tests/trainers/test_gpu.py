@@ -9,8 +9,8 @@ import pytest
 import torch
 from tiny import OTHER_TASK, TASK, digits, members, resumed, segment, train_teacher
 
-from trainers.cohort import Trainer
-from trainers.segment import Outcome, Segment
+from trainers.training.cohort import Trainer
+from trainers.training.segment import Outcome, Segment
 
 METHODS = ("baseline", "kd", "rdd")
 

@@ -15,9 +15,9 @@ import pytest
 import torch
 from tiny import OTHER_TASK, TASK, members, segment, train_teacher
 
-from trainers.cohort import Trainer
-from trainers.numerics import NUMERICS_VERSION, configure, derive_seed
+from trainers.runtime.numerics import NUMERICS_VERSION, configure, derive_seed
 from trainers.tasks import Task
+from trainers.training.cohort import Trainer
 
 GOLDEN = Path(__file__).parent / "golden_run.json"
 METHODS = ("baseline", "kd", "rdd")

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from trainers.errors import MethodError
-from trainers.optimisation import build_optimizer, clip, learning_rate, with_params
 from trainers.tasks import Schedule
+from trainers.training.optimizer import build_optimizer, clip, learning_rate, with_params
 
 SCHEDULE = Schedule(steps=100, image_batch=2, learning_rate=0.5, power=0.9, weight_decay=0.01)
 

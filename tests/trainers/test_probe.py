@@ -9,8 +9,8 @@ import pytest
 
 from tests.trainers.tiny import TASK
 from trainers.errors import MethodError
-from trainers.methods import load_method
-from trainers.probe import Probe
+from trainers.method_api.registry import load_method
+from trainers.training.probe import Probe
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ import torch
 from tiny import STEPS, digits, members, segment
 from torch import Tensor
 
-import trainers.member
+import trainers.training.member
 from trainers import methods
-from trainers.cohort import Trainer
-from trainers.methods import load_method
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
+from trainers.method_api.registry import load_method
 from trainers.methods.baseline import Baseline
+from trainers.training.cohort import Trainer
 
 MIDDLE = 0.5
 

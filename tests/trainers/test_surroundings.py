@@ -6,7 +6,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from trainers.surroundings import differences, surroundings
+from trainers.training.environment import differences, surroundings
 
 HERE = surroundings(["torch", "no-such-package"])
 

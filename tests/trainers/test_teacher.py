@@ -12,11 +12,11 @@ import pytest
 import torch
 from tiny import TASK
 
-from trainers.checkpoints import read
 from trainers.errors import CheckpointError, TaskError
 from trainers.models import SegmentationNet
 from trainers.tasks import Task
-from trainers.teacher import load_teacher, teacher_identity
+from trainers.training.checkpoints import read
+from trainers.training.teacher import load_teacher, teacher_identity
 
 CLASSES = 6
 Weights = dict[str, Any]

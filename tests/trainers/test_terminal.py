@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from trainers import terminal
-from trainers.terminal import Progress
+from trainers.runtime import terminal
+from trainers.runtime.terminal import Progress
 
 
 @pytest.fixture(autouse=True)

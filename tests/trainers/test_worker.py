@@ -9,8 +9,8 @@ import pytest
 
 from tests.sweeper.runners.tiny import FINGERPRINT, TASK
 from tests.sweeper.runners.workers import SlowWorker
-from trainers.segment import Ending, Member, Outcome, Segment
-from trainers.worker import Worker
+from trainers.training.segment import Ending, Member, Outcome, Segment
+from trainers.training.worker import Worker
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trainers.cohort import Trainer
-from trainers.segment import Control, Member, MemberOutcome, Outcome, Segment
 from trainers.tasks import Task
+from trainers.training.cohort import Trainer
+from trainers.training.segment import Control, Member, MemberOutcome, Outcome, Segment
 
 STEPS = 6
 NET = {

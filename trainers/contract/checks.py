@@ -12,11 +12,19 @@ from itertools import product
 
 import torch
 
-from trainers.contract.stand import STUDENT, Fault, Scene, Stand, leaves, mapped, squared_gradient
+from trainers.contract.sample_steps import (
+    STUDENT,
+    Fault,
+    Scene,
+    Stand,
+    leaves,
+    mapped,
+    squared_gradient,
+)
 from trainers.errors import MethodError
-from trainers.methods.base import Method, Step
-from trainers.methods.derived import JOINT
-from trainers.methods.spec import Need, values_of
+from trainers.method_api.derived import JOINT
+from trainers.method_api.method import Method, Step
+from trainers.method_api.space_file import Need, values_of
 
 STAGES = (0.0, 0.05, 0.5, 0.99)  # of training
 SIZES = (((5, 7), (5, 7)), ((3, 4), (6, 9)), ((7, 9), (4, 5)))

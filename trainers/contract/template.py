@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from trainers.errors import MethodError
-from trainers.methods import method_names
+from trainers.method_api.registry import method_names
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 

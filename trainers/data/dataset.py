@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.data.suspicions import LabelFacts, suspicions
+from trainers.data.label_warnings import LabelFacts, suspicions
 
 IGNORE = 255  # the label of pixels that count neither in a loss nor in an evaluation
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.ExifTags import Base as ExifTag
 
-from trainers.data.containers import raw_mode, storage_fault
+from trainers.data.pillow_modes import raw_mode, storage_fault
 from trainers.errors import DataError
 
 # What Pillow raises on damaged files of various kinds; a damaged PNG is a SyntaxError to it.

@@ -15,7 +15,7 @@ from PIL import Image
 
 from trainers.data.dataset import IGNORE, Split
 from trainers.data.decoding import FULL_SCALE, LabelMap, Picture, Turned, read_image, read_label
-from trainers.data.suspicions import LabelFacts, count_numbers, observe
+from trainers.data.label_warnings import LabelFacts, count_numbers, observe
 from trainers.errors import DataError
 
 Bytes = NDArray[np.uint8]

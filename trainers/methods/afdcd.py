@@ -13,12 +13,12 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from trainers.errors import MethodError
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of, require_positive
-from trainers.methods.grid import on_one_grid
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.methods.mgd import Generator, masked_generation, random_mask
-from trainers.methods.pixel_kl import pixel_kl
 from trainers.models.outputs import Shape
+from trainers.terms.grid import on_one_grid
+from trainers.terms.pixel_kl import pixel_kl
 
 PATCHES = 64  # compared at a time: 17 MB of distances at 16 groups in patches of 4x4
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import require_positive
-from trainers.methods.choices import require_choices
-from trainers.methods.grid import on_one_grid
-from trainers.methods.pixel_kl import pixel_kl
+from trainers.method_api.choices import require_choices
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.grid import on_one_grid
+from trainers.terms.pixel_kl import pixel_kl
 
 LEAST = 1e-6  # nats: a row of smaller divergences is rounding
 

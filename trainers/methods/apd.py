@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of, require_positive
-from trainers.methods.choices import require_choices
-from trainers.methods.grid import on_one_grid
-from trainers.methods.parts import Companion
-from trainers.methods.pixel_kl import pixel_kl
-from trainers.methods.prototypes import Prototypes, find_prototypes, prototype_align, prototype_kl
-from trainers.methods.task_loss import cross_entropy
+from trainers.method_api.choices import require_choices
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.parts import Companion
+from trainers.method_api.task_loss import cross_entropy
+from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Outputs, Shape
 from trainers.models.resampling import resize_bilinear
+from trainers.terms.grid import on_one_grid
+from trainers.terms.pixel_kl import pixel_kl
+from trainers.terms.prototypes import Prototypes, find_prototypes, prototype_align, prototype_kl
 
 POSITIVE = ("temperature", "prototype_scale", "group", "transform_ratio", "transform_learning_rate")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainers.methods.base import Method
+from trainers.method_api.method import Method
 
 
 class Baseline(Method):

@@ -11,18 +11,13 @@ from typing import ClassVar
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of, require_positive
-from trainers.methods.cross_image import (
-    Projection,
-    Remembered,
-    cross_image_pixel,
-    memory_relation,
-)
-from trainers.methods.parts import Memory
-from trainers.methods.pixel_kl import pixel_kl
-from trainers.methods.relation_memory import Queue, RelationMemory
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.parts import Memory
+from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.cross_image import Projection, Remembered, cross_image_pixel, memory_relation
+from trainers.terms.pixel_kl import pixel_kl
+from trainers.terms.relation_memory import Queue, RelationMemory
 
 
 class CrossImageDistillation(Method):

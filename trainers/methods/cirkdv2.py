@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from trainers.methods.base import Hyperparameters, Step
+from trainers.method_api.method import Hyperparameters, Step
 from trainers.methods.cirkd import CrossImageDistillation, drawn, remembered
-from trainers.methods.cross_image import (
-    Projection,
-    channel_mse,
-    cross_image_channel,
-    memory_channel,
-)
 from trainers.methods.fitnet import feature_mse
-from trainers.methods.relation_memory import channel_vectors, pooled
 from trainers.models.outputs import Shape
 from trainers.models.resampling import resize_bilinear
+from trainers.terms.cross_image import Projection, channel_mse, cross_image_channel, memory_channel
+from trainers.terms.relation_memory import channel_vectors, pooled
 
 CHANNEL_TERMS = ("cross_image_channel", "memory_channel", "channel_mse")
 

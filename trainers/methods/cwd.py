@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of, require_positive
-from trainers.methods.choices import require_choices
-from trainers.methods.grid import on_one_grid
+from trainers.method_api.choices import require_choices
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.grid import on_one_grid
 
 FEATURES = ("logits", "stage1", "stage2", "stage3", "stage4", "head")
 

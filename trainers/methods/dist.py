@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import require_positive
-from trainers.methods.grid import on_one_grid
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.grid import on_one_grid
 
 EPSILON = 1e-8  # on the product of the norms, as in the authors' code
 

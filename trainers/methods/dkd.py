@@ -11,12 +11,12 @@ from torch import Tensor
 
 from trainers.data.dataset import IGNORE
 from trainers.errors import MethodError
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import require_positive
-from trainers.methods.grid import on_one_grid
-from trainers.methods.map_labels import labels_on_map
-from trainers.methods.task_loss import num_valid
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.task_loss import num_valid
+from trainers.method_api.value_checks import require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.grid import on_one_grid
+from trainers.terms.map_labels import labels_on_map
 
 
 def dkd(

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import require_positive
 from trainers.methods.at import attention_map
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import require_positive
-from trainers.methods.grid import on_one_grid
 from trainers.models.outputs import Outputs, Shape
+from trainers.terms.grid import on_one_grid
 
 EPSILON = 1e-6  # least norm of a residual: it bounds the gradient where two layers agree
 POOL = 2  # pixels that are averaged along each side before classes are compared

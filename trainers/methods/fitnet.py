@@ -9,11 +9,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of, require_positive
-from trainers.methods.grid import on_one_grid
-from trainers.methods.pixel_kl import pixel_kl
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.grid import on_one_grid
+from trainers.terms.pixel_kl import pixel_kl
 
 
 def feature_mse(student_BChw: Tensor, teacher_BChw: Tensor) -> Tensor:

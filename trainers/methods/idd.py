@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of, require_positive
-from trainers.methods.class_means import class_means, members_on_map
-from trainers.methods.grid import on_one_grid
-from trainers.methods.parts import Companion
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.parts import Companion
+from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.class_means import class_means, members_on_map
+from trainers.terms.grid import on_one_grid
 
 
 def class_distance(

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from torch import Tensor
 from torch.nn import functional
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import require_positive
-from trainers.methods.choices import require_choices
-from trainers.methods.class_means import class_means, members_on_map, safe_length
-from trainers.methods.critic import CHOICES, Critic, critic_companion, critic_loss, holistic
-from trainers.methods.grid import on_one_grid
-from trainers.methods.parts import Companion
-from trainers.methods.pixel_kl import pixel_kl
+from trainers.method_api.choices import require_choices
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.parts import Companion
+from trainers.method_api.value_checks import require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.class_means import class_means, members_on_map, safe_length
+from trainers.terms.critic import CHOICES, Critic, critic_companion, critic_loss, holistic
+from trainers.terms.grid import on_one_grid
+from trainers.terms.pixel_kl import pixel_kl
 
 
 def intra_class_variation(

@@ -14,13 +14,13 @@ from torch.nn import functional
 from torch.optim import SGD, Optimizer
 
 from trainers.errors import MethodError
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of
-from trainers.methods.grid import on_one_grid
-from trainers.methods.parts import Classify, Preparation
-from trainers.methods.similarity import unit
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.parts import Classify, Preparation
+from trainers.method_api.value_checks import channels_of
 from trainers.models.heads import convolution_block
 from trainers.models.outputs import Outputs, Shape
+from trainers.terms.grid import on_one_grid
+from trainers.terms.similarity import unit
 
 SPARSITY = 1e-7  # weight of the code's absolute values
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.pixel_kl import pixel_kl
+from trainers.method_api.method import Hyperparameters, Method, Step
 from trainers.models.outputs import Shape
+from trainers.terms.pixel_kl import pixel_kl
 
 
 class KnowledgeDistillation(Method):

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainers.errors import MethodError
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of, require_positive
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.methods.cwd import channel_kl
-from trainers.methods.grid import on_one_grid
-from trainers.methods.precision import like_nets
 from trainers.models.outputs import Shape
+from trainers.terms.grid import on_one_grid
+from trainers.terms.precision import like_nets
 
 
 class Generator(nn.Module):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of
-from trainers.methods.grid import on_one_grid
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import channels_of
 from trainers.models.outputs import Shape
+from trainers.terms.grid import on_one_grid
 
 EPSILON = 1e-5  # added to variances, as in batch norm
 

@@ -11,21 +11,12 @@ from torch import Tensor
 
 from trainers.data.dataset import IGNORE
 from trainers.errors import MethodError, near_miss
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.pixel_kl import pixel_kl
-from trainers.methods.relative_difficulty import (
-    agreement_of_heads,
-    combine,
-    confidence,
-    hard_pixels,
-)
-from trainers.methods.task_loss import (
-    num_valid,
-    pixel_log_probabilities,
-    weighted_cross_entropy,
-)
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.task_loss import num_valid, pixel_log_probabilities, weighted_cross_entropy
 from trainers.models.outputs import Outputs, Shape
 from trainers.models.resampling import resize_bilinear
+from trainers.terms.pixel_kl import pixel_kl
+from trainers.terms.relative_difficulty import agreement_of_heads, combine, confidence, hard_pixels
 
 CHOICES = {
     "blend": ("none", "linear"),

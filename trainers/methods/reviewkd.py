@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainers.errors import MethodError
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of
-from trainers.methods.grid import on_one_grid
-from trainers.methods.precision import like_nets
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import channels_of
 from trainers.models.backbones import STAGES
 from trainers.models.outputs import Shape
 from trainers.models.resampling import adaptive_average
+from trainers.terms.grid import on_one_grid
+from trainers.terms.precision import like_nets
 
 POOLED = (4, 2, 1)  # sizes of the pooled maps, whose weights are 1/2, 1/4, 1/8
 

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import require_positive
-from trainers.methods.choices import require_choices
-from trainers.methods.critic import CHOICES, Critic, critic_companion, critic_loss, holistic
-from trainers.methods.pairwise import pairwise
-from trainers.methods.parts import Companion
-from trainers.methods.pixel_kl import pixel_kl
+from trainers.method_api.choices import require_choices
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.parts import Companion
+from trainers.method_api.value_checks import require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.critic import CHOICES, Critic, critic_companion, critic_loss, holistic
+from trainers.terms.pairwise import pairwise
+from trainers.terms.pixel_kl import pixel_kl
 
 
 class StructuredKnowledgeDistillation(Method):

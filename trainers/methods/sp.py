@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainers.errors import MethodError
-from trainers.methods.base import Hyperparameters, Method, Step
+from trainers.method_api.method import Hyperparameters, Method, Step
 from trainers.models.outputs import Shape
 
 

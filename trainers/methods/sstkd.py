@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import channels_of, require_positive
-from trainers.methods.class_means import safe_length
-from trainers.methods.grid import on_one_grid
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Shape
 from trainers.models.resampling import resize_bilinear
+from trainers.terms.class_means import safe_length
+from trainers.terms.grid import on_one_grid
 
 LEAST_RANGE = 1e-3  # of intensities: narrower ones are taken for this wide
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))  # rows and columns from a position to a neighbour

@@ -9,9 +9,9 @@ import torch
 import torchvision
 from torch import Tensor
 
-from trainers.archives import load, one_line
 from trainers.errors import CheckpointError, TaskError
 from trainers.models.backbones import Backbone
+from trainers.runtime.torch_files import load, one_line
 from trainers.tasks.schema import Net
 
 TOPS = ("fc.", "classifier.", "18.")  # what we leave out; 18 is MobileNetV2's last convolution

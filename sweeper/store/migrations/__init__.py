@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
-from sweeper.errors import DatabaseError
+from sweeper.core.errors import DatabaseError
 from sweeper.store.columns import SCHEMA
 from sweeper.store.views import VIEWS
 

@@ -16,34 +16,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sweeper.config import quieten_ray
-from sweeper.declaring import declare
-from sweeper.launching import Request, check, code_here, declaration
+from sweeper.core.config import quieten_ray
+from sweeper.optuna_export.projection import Projection
 from sweeper.runners.dispatch import Crew
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import InlineRunner
 from sweeper.runners.runner import Announce, Runner
-from sweeper.runners.staff import Premises, Staff
+from sweeper.runners.worker_options import Premises, Staff
+from sweeper.scheduler.declaration import declare
+from sweeper.scheduler.launch_request import Request, check, code_here, declaration
+from sweeper.scheduler.lease import Lease, acquire
+from sweeper.scheduler.state_machine import Assignment, Idle, Sweep, Workplace
+from sweeper.scheduler.sweep_log import SweepLog
 from sweeper.store.database import Store
 from sweeper.store.launches import Launch
-from sweeper.store.lease import Lease, acquire
-from sweeper.store.projection import Projection
-from sweeper.sweep import Assignment, Idle, Sweep, Workplace
-from sweeper.sweep_log import SweepLog
 from tests.sweeper import fakes
 from tests.sweeper.fakes import FakeTrainer
-from trainers.cohort import Trainer
-from trainers.segment import Control, Outcome, Runs, Segment
 from trainers.tasks import Task, load_task
-from trainers.worker import Worker
+from trainers.training.cohort import Trainer
+from trainers.training.segment import Control, Outcome, Runs, Segment
+from trainers.training.worker import Worker
 
 quieten_ray()
 
 import ray  # noqa: E402 - it reads what was set
 
-from sweeper.runners.cluster import open_cluster  # noqa: E402
-from sweeper.runners.crew import RayCrew  # noqa: E402
-from sweeper.runners.crewed import CrewRunner  # noqa: E402
+from sweeper.runners.pool_runner import CrewRunner  # noqa: E402
+from sweeper.runners.ray_cluster import open_cluster  # noqa: E402
+from sweeper.runners.ray_pool import RayCrew  # noqa: E402
 
 for module in (sys.modules[__name__], fakes):  # workers have no tests
     ray.cloudpickle.register_pickle_by_value(module)

@@ -17,11 +17,11 @@ import ray
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
-from sweeper.search.sampling import distributions
+from sweeper.search.sampler import distributions
 from sweeper.search.space import Space
 from sweeper.search.trials import TPE_ARGUMENTS
 from tests.sweeper.fakes import quality
-from trainers.segment import Member
+from trainers.training.segment import Member
 
 METRIC = "miou"
 METHOD = "kd"

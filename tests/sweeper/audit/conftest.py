@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
+from sweeper.postgres.embedded import Embedded
 from sweeper.store.database import connect_engine
-from sweeper.store.embedded import Embedded
 from tests.conftest import new_database
 from tests.servers import execute_on, url_of
 from tests.sweeper.confirmed import confirm

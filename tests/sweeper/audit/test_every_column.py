@@ -33,10 +33,10 @@ from sweeper.audit.finding import State
 from sweeper.cli.renderings import document, verdict_sheet
 from sweeper.comparison.comparison import Comparison
 from sweeper.comparison.evidence import read_evidence
-from sweeper.errors import SweeperError
+from sweeper.core.errors import SweeperError
+from sweeper.postgres.embedded import Embedded
 from sweeper.store.columns import metadata
 from sweeper.store.database import connect_engine, open_store
-from sweeper.store.embedded import Embedded
 from tests.servers import new_database
 from tests.sweeper.driven import NAME, search_and_confirm
 

@@ -11,7 +11,7 @@ from sweeper.audit import Audit, require_sound, run_audit
 from sweeper.audit.finding import Finding, State
 from sweeper.audit.rules import RULES
 from sweeper.comparison.evidence import read_evidence
-from sweeper.errors import SweeperError
+from sweeper.core.errors import SweeperError
 from tests.sweeper.audit.remarks import SAID
 from tests.sweeper.audit.sabotage import ALONGSIDE, ALSO, BROKEN, UNNOTED
 from tests.sweeper.sealed import seal_all

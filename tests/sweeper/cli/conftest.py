@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from sweeper.cli.main import main
+from sweeper.postgres.embedded import Embedded
 from sweeper.store.database import connect_engine
-from sweeper.store.embedded import Embedded
 from tests.conftest import new_database
 from tests.sweeper.synthetic import fill
 

@@ -9,8 +9,8 @@ import optuna
 import pytest
 from sqlalchemy import Engine, text
 
+from sweeper.scheduler.lease import Lease, acquire
 from sweeper.store.database import Store
-from sweeper.store.lease import Lease, acquire
 from tests.sweeper.cli.conftest import Run
 from tests.sweeper.synthetic import METHODS
 

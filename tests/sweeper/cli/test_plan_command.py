@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from sweeper.confirming import Confirmation, Reported, declare_stage
+from sweeper.confirmation.stage import Confirmation, Reported, declare_stage
 from tests.sweeper.cli.conftest import Run
 from tests.sweeper.confirmed import confirm, declare_axes_of
 from tests.sweeper.driving import WHO

@@ -14,8 +14,8 @@ from sweeper.search.seeds import training_seed
 from tests.sweeper.cli.conftest import Run
 from tests.sweeper.synthetic import miou_of, space_of
 from trainers.__main__ import parse_settings
-from trainers.archives import write
-from trainers.checkpoints import read_ours, weights_hash
+from trainers.runtime.torch_files import write
+from trainers.training.checkpoints import read_ours, weights_hash
 
 WEIGHTS = {"head.weight": torch.arange(6.0).reshape(2, 3)}
 

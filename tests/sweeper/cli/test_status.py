@@ -6,7 +6,7 @@ import json
 
 from sqlalchemy import Engine, text
 
-from sweeper.store.lease import Lease, acquire
+from sweeper.scheduler.lease import Lease, acquire
 from tests.sweeper.cli.conftest import Run
 from tests.sweeper.synthetic import BEST, COMMAND, fill, leave_in_flight
 

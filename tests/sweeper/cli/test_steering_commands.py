@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from sweeper.store.lease import Lease, acquire
-from sweeper.store.reader import reader_engine
+from sweeper.postgres.read_only import reader_engine
+from sweeper.scheduler.lease import Lease, acquire
 from tests.sweeper.cli.conftest import Run
 from tests.sweeper.synthetic import COMMAND, fill, leave_in_flight
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sweeper.search.plan import Plan
+from sweeper.search.brackets import Plan
 from sweeper.search.space import Dimension, Space
 
 PLAN = Plan(bracket=8, rung_steps=(10, 30, 90), keep=(8, 4, 2), anchors=4)

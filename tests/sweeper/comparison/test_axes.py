@@ -9,19 +9,19 @@ import pytest
 from sqlalchemy import Engine, text
 
 from sweeper.audit import run_audit
-from sweeper.axes import check_code, find_axes
 from sweeper.cli.show_trial import repeat_command
 from sweeper.comparison.comparison import compare_sweep
 from sweeper.comparison.cuts import cut_searches
 from sweeper.comparison.evidence import read_evidence
-from sweeper.confirming import Confirmation, find_stage
-from sweeper.errors import PlanError, ProtocolMismatch, SweeperError
-from sweeper.queries import run_query
+from sweeper.confirmation.equal_cost import check_code, find_axes
+from sweeper.confirmation.stage import Confirmation, find_stage
+from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
+from sweeper.core.references import parse_target
+from sweeper.scheduler.overview import read_overviews
+from sweeper.scheduler.removal import plan_removal, remove
 from sweeper.store.database import Store
-from sweeper.store.dossier import read_dossier
-from sweeper.store.overview import read_overviews
-from sweeper.store.removal import plan_removal, remove
-from sweeper.target import parse_target
+from sweeper.store.named_queries import run_query
+from sweeper.store.trial_details import read_dossier
 from tests.sweeper.confirmed import confirm, declare_axes_of, train_axes
 from tests.sweeper.synthetic import BEST, DIVERGED, PRUNED, copy_search, fill, miou_of
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sweeper.comparison.bracket_replay import AXES, Floats
 from sweeper.comparison.curves import RESAMPLES, best_so_far, expected_maximum
-from sweeper.comparison.replay import AXES, Floats
-from sweeper.search.plan import Plan
+from sweeper.search.brackets import Plan
 from tests.sweeper.comparison.finished import PLAN, Finished, carry_out, noise, shuffled
 
 ENDED = {("kd", 1): ("diverged", 50), ("kd", 5): ("diverged", 4), ("kd", 9): ("failed", 20)}

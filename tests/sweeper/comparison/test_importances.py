@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sweeper.comparison.importances import importances, importances_of
-from sweeper.search.plan import Plan
+from sweeper.search.brackets import Plan
 from sweeper.search.space import Space
 from tests.sweeper.comparison.finished import PLAN, SPACE, carry_out, noise, shuffled
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweeper.comparison.replay import AXES, replay
-from sweeper.search.plan import Plan
+from sweeper.comparison.bracket_replay import AXES, replay
+from sweeper.search.brackets import Plan
 from tests.sweeper.comparison.finished import PLAN, carry_out, noise, shuffled
 
 ENDED = {

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from sweeper.comparison.rung_check import check_rungs, summarise_rungs
-from sweeper.search.plan import Plan
+from sweeper.search.brackets import Plan
 from tests.sweeper.comparison.finished import PLAN, SPACE, Finished, carry_out, noise, shuffled
 
 MANY = Plan(bracket=16, rung_steps=(10, 90), keep=(16, 4), anchors=16)

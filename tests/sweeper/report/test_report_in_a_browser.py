@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sweeper.audit import run_audit
 from sweeper.comparison.comparison import compare_sweep
 from sweeper.report.page import NAVIGATION
-from sweeper.report.writing import write_report
+from sweeper.report.writer import write_report
 from tests.sweeper.browser import CHROMIUM, Browser, browsing
 from tests.sweeper.confirmed import confirm
 from tests.sweeper.synthetic import fill

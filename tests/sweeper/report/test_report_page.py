@@ -18,7 +18,7 @@ from sweeper.cli.main import FAULT
 from sweeper.comparison.comparison import compare_sweep
 from sweeper.report.html import Cell, element, number, table
 from sweeper.report.page import NAVIGATION
-from sweeper.report.writing import write_report
+from sweeper.report.writer import write_report
 from sweeper.store.schema import rung, trial
 from tests.sweeper.cli.conftest import Run, runner_on
 from tests.sweeper.confirmed import confirm

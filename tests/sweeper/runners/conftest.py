@@ -8,27 +8,27 @@ from typing import Any
 
 import pytest
 
-from sweeper.config import quieten_ray
+from sweeper.core.config import quieten_ray
+from sweeper.postgres.embedded import Embedded
 from sweeper.runners.inline import InlineRunner
 from sweeper.runners.runner import Runner
-from sweeper.runners.staff import Premises, Staff
+from sweeper.runners.worker_options import Premises, Staff
 from sweeper.store.database import open_store
-from sweeper.store.embedded import Embedded
 from tests.servers import new_database
 from tests.sweeper.runners import workers as slow_workers
 from tests.sweeper.runners.tiny import FINGERPRINT, TASK, log_of, open_tiny, run_tiny
 from tests.sweeper.runners.workers import SlowTrainer, SlowWorker
-from trainers.cohort import Trainer
+from trainers.training.cohort import Trainer
 
 quieten_ray()
 
 import ray  # noqa: E402 - it reads what was set
 
-from sweeper.runners.cluster import Cluster, open_cluster  # noqa: E402
-from sweeper.runners.crew import RayCrew  # noqa: E402
-from sweeper.runners.crewed import CrewRunner, Hire  # noqa: E402
 from sweeper.runners.jobs import Habits  # noqa: E402
-from sweeper.runners.tune_crew import TuneCrew  # noqa: E402
+from sweeper.runners.pool_runner import CrewRunner, Hire  # noqa: E402
+from sweeper.runners.ray_cluster import Cluster, open_cluster  # noqa: E402
+from sweeper.runners.ray_pool import RayCrew  # noqa: E402
+from sweeper.runners.tune_pool import TuneCrew  # noqa: E402
 
 SECRETS = {"SWEEPER_DATABASE_URL": "postgresql://u:secret@h/d", "PGPASSWORD": "secret"}
 ATTENTIVE = Habits(listen_s=0.1, silence_s=2.0)

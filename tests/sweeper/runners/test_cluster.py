@@ -17,16 +17,16 @@ from typing import Any
 
 import pytest
 
-from sweeper.errors import ClusterError
-from sweeper.runners import cluster as clusters
-from sweeper.runners.cluster import Cluster, fault_of, open_cluster
-from sweeper.runners.staff import Premises, Staff
+from sweeper.core.errors import ClusterError
+from sweeper.runners import ray_cluster as clusters
+from sweeper.runners.ray_cluster import Cluster, fault_of, open_cluster
+from sweeper.runners.worker_options import Premises, Staff
 from sweeper.store.database import Store
 from tests.servers import free_port
 from tests.sweeper.driving import LEDGER, rows
 from tests.sweeper.runners.clones import INSTALLED, clone_in, clutter_in
 from tests.sweeper.runners.tiny import REQUEST, assert_complete, log_of
-from trainers.surroundings import surroundings
+from trainers.training.environment import surroundings
 
 INTERRUPTED = 130
 HERE = surroundings(clusters.PACKAGES)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sweeper.declaring import MethodPlan
-from sweeper.launching import check
-from sweeper.steering import pause
+from sweeper.scheduler.control import pause
+from sweeper.scheduler.declaration import MethodPlan
+from sweeper.scheduler.launch_request import check
 from sweeper.store.database import Store
 from tests.sweeper.driving import LEDGER, rows
 from tests.sweeper.runners.conftest import ALL, ONE_WORKER, RunnerOf
@@ -23,7 +23,7 @@ from tests.sweeper.runners.tiny import (
     run_tiny,
 )
 from tests.sweeper.test_steering import cancel_named
-from trainers.segment import Outcome
+from trainers.training.segment import Outcome
 
 STATES = "SELECT DISTINCT state FROM sweeper.study"
 

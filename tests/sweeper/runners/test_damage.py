@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from sweeper.runners.inline import InlineRunner
+from sweeper.scheduler.state_machine import Assignment
 from sweeper.store.database import Store
-from sweeper.sweep import Assignment
 from tests.sweeper.driving import LEDGER, rows
 from tests.sweeper.runners.conftest import RunnerOf
 from tests.sweeper.runners.tiny import (
@@ -23,8 +23,8 @@ from tests.sweeper.runners.tiny import (
     outfitter,
     run_tiny,
 )
-from trainers.cohort import Trainer
-from trainers.segment import Control, Ending, Outcome
+from trainers.training.cohort import Trainer
+from trainers.training.segment import Control, Ending, Outcome
 
 OPEN = """
     SELECT checkpoint, step FROM sweeper.trial

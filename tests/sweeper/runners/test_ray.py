@@ -14,9 +14,9 @@ import psutil
 import pytest
 import ray
 
-from sweeper.runners.cluster import Cluster
+from sweeper.runners.ray_cluster import Cluster
+from sweeper.scheduler.sweep_log import SweepLog
 from sweeper.store.database import Store
-from sweeper.sweep_log import SweepLog
 from tests.sweeper.driving import rows
 from tests.sweeper.runners.conftest import ON_RAY, SECRETS, RunnerOf
 from tests.sweeper.runners.tiny import assert_complete, open_tiny, run_tiny

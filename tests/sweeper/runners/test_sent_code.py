@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 
-from sweeper.errors import ClusterError
-from sweeper.runners.cluster import Cluster
-from sweeper.runners.crewed import Hire
+from sweeper.core.errors import ClusterError
 from sweeper.runners.jobs import HABITS
+from sweeper.runners.pool_runner import Hire
+from sweeper.runners.ray_cluster import Cluster
 from sweeper.runners.sent_code import sent_code
-from sweeper.runners.staff import Premises
+from sweeper.runners.worker_options import Premises
 from sweeper.store.database import Store
 from tests.sweeper.driving import rows
 from tests.sweeper.processes import TASK
 from tests.sweeper.runners.clones import INSTALLED, clutter_in
 from tests.sweeper.runners.conftest import CREWS
 from tests.sweeper.runners.tiny import REQUEST, log_of
-from trainers.code import code_files
 from trainers.contract.template import write_pair
-from trainers.methods.sources import VARIABLE
-from trainers.worker import Worker
+from trainers.method_api.sources import VARIABLE
+from trainers.training.imported_code import code_files
+from trainers.training.worker import Worker
 
 CODES = """SELECT DISTINCT code_hash FROM sweeper.segment
            UNION SELECT provenance ->> 'code_hash' FROM sweeper.launch"""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.errors import ConfigError
-from sweeper.runners.staff import Kind, Staff, choose_staff
+from sweeper.core.errors import ConfigError
+from sweeper.runners.worker_options import Kind, Staff, choose_staff
 
 ONE, TWO, CLUSTER = Staff(), Staff(workers=2), Staff(address="auto")
 FOLDER = Path("/shared")

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.errors import ClusterError
-from sweeper.runners import tune_crew
-from sweeper.runners.cluster import Cluster
-from sweeper.runners.crewed import Hire
+from sweeper.core.errors import ClusterError
+from sweeper.runners import tune_pool as tune_crew
 from sweeper.runners.jobs import HABITS
-from sweeper.runners.mailbox import Loss, News, Offer
-from sweeper.runners.staff import Premises
-from sweeper.runners.tune_crew import TuneCrew
+from sweeper.runners.pool_runner import Hire
+from sweeper.runners.ray_cluster import Cluster
+from sweeper.runners.tune_mailbox import Loss, News, Offer
+from sweeper.runners.tune_pool import TuneCrew
+from sweeper.runners.worker_options import Premises
 from tests.sweeper.runners.conftest import CREWS, SECRETS
 from tests.sweeper.runners.tiny import TASK
 from tests.sweeper.runners.workers import IdleWorker
-from trainers.segment import Member, Segment
-from trainers.worker import Worker
+from trainers.training.segment import Member, Segment
+from trainers.training.worker import Worker
 
 SEGMENTS = 5
 

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sweeper.declaring import MethodPlan, declare
-from sweeper.launching import Request, check, declaration
-from sweeper.readiness import Outfitter
+from sweeper.optuna_export.projection import Projection
+from sweeper.prerequisites.prerequisite_trainer import Outfitter
+from sweeper.prerequisites.teacher import School
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.runner import Runner
+from sweeper.scheduler.declaration import MethodPlan, declare
+from sweeper.scheduler.launch_request import Request, check, declaration
+from sweeper.scheduler.lease import Lease, acquire
+from sweeper.scheduler.state_machine import Sweep, Workplace
 from sweeper.store.database import Store
-from sweeper.store.lease import Lease, acquire
-from sweeper.store.projection import Projection
-from sweeper.sweep import Sweep, Workplace
-from sweeper.teachers import School
 from tests.sweeper.driving import LEDGER, RUNGS, TRIALS, WHO, rows
-from trainers.cohort import Trainer
-from trainers.segment import Outcome, Runs
 from trainers.tasks import load_task
+from trainers.training.cohort import Trainer
+from trainers.training.segment import Outcome, Runs
 
 TASK = load_task(Path(__file__).parents[1] / "tasks" / "tiny.toml")
 REQUEST = Request(task=TASK, sweep="s", methods=("baseline", "kd"), budget=8)

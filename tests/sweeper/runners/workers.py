@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from trainers.cohort import Trainer
-from trainers.segment import Control, Outcome, Segment
-from trainers.worker import Worker
+from trainers.training.cohort import Trainer
+from trainers.training.segment import Control, Outcome, Segment
+from trainers.training.worker import Worker
 
 STEP_S = 0.1
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from sweeper.store.owner import chosen_owner
+from sweeper.postgres.owner import chosen_owner
 from tests.servers import PASSWORD, QUOTED, execute, free_port
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from sweeper.errors import ConfigError, DatabaseError
+from sweeper.core.errors import ConfigError, DatabaseError
+from sweeper.postgres.embedded import Embedded
+from sweeper.postgres.engine import database_errors
 from sweeper.store.database import (
     chosen_url,
     connect_engine,
@@ -17,8 +19,6 @@ from sweeper.store.database import (
     optuna_url,
     resolve_url,
 )
-from sweeper.store.embedded import Embedded
-from sweeper.store.engine import database_errors
 from tests.servers import PASSWORD, QUOTED, free_port
 
 GIVEN = "postgresql+psycopg2://me@option/x"

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from sweeper.cli.db import command
-from sweeper.errors import DatabaseError
-from sweeper.store.embedded import Embedded
+from sweeper.core.errors import DatabaseError
+from sweeper.postgres.embedded import Embedded
 from sweeper.store.migrations import head
 
 REMOTE = "postgresql://me:hunter2@host/x"

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from sweeper.errors import DatabaseError
+from sweeper.core.errors import DatabaseError
+from sweeper.postgres.read_only import run_readonly
+from sweeper.scheduler.state_machine import Assignment
 from sweeper.store.database import Store, connect_engine, connect_storage, open_store
 from sweeper.store.dump import dump, psql_command, restore
 from sweeper.store.initialise import initialise
-from sweeper.store.reader import run_readonly
-from sweeper.sweep import Assignment
 from tests.sweeper.driving import LEDGER, declaration_of, open_sweep, results, rows, run_sweep
 from tests.sweeper.fakes import FakeTrainer
-from trainers.segment import Control
+from trainers.training.segment import Control
 
 ADD = """INSERT INTO sweeper.sweep (name, seed, protocol, protocol_hash, folder)
          VALUES (:n, 0, '{}', '', :n)"""

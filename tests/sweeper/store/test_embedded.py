@@ -16,10 +16,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from sweeper.errors import DatabaseError
-from sweeper.store.cluster import MAX_SOCKET_PATH, SOCKET_NAME, Layout
-from sweeper.store.embedded import Embedded
-from sweeper.store.locks import is_held, locked
+from sweeper.core.errors import DatabaseError
+from sweeper.postgres.cluster import MAX_SOCKET_PATH, SOCKET_NAME, Layout
+from sweeper.postgres.embedded import Embedded
+from sweeper.postgres.file_locks import is_held, locked
 from tests.servers import end, home_in
 
 CLIENT = "import psycopg2, sys; c = psycopg2.connect(sys.argv[1]); c.cursor().execute(sys.argv[2])"

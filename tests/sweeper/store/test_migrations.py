@@ -14,11 +14,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
-from sweeper.errors import DatabaseError
+from sweeper.core.errors import DatabaseError
+from sweeper.postgres.read_only import run_readonly
 from sweeper.store import migrations
 from sweeper.store.database import connect_engine
 from sweeper.store.initialise import ensure_schema, initialise
-from sweeper.store.reader import run_readonly
 from sweeper.store.schema import metadata
 from sweeper.store.views import VIEWS
 from tests.servers import execute

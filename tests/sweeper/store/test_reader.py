@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from sweeper.errors import DatabaseError
+from sweeper.core.errors import DatabaseError
+from sweeper.postgres.read_only import reader_url, run_readonly
 from sweeper.store.database import connect_engine
 from sweeper.store.initialise import initialise
-from sweeper.store.reader import reader_url, run_readonly
 
 FORBIDDEN = [
     "INSERT INTO sweeper.event (kind, sweep_id, detail) VALUES ('x', 1, '{}') RETURNING id",

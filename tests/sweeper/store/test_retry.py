@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from sweeper.store import retry
-from sweeper.store.retry import with_patience
+from sweeper.postgres import retry
+from sweeper.postgres.retry import with_patience
 
 
 class Flaky:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sweeper.errors import ConfigError
-from sweeper.store.url import libpq_uri, mask_passwords, masked, parse_url, with_settings
+from sweeper.core.errors import ConfigError
+from sweeper.postgres.url import libpq_uri, mask_passwords, masked, parse_url, with_settings
 
 SECRET = "postgresql://me:hunter2@db.example:5433/sweeps?sslmode=require"
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from trainers.data import IGNORE
-from trainers.data.sheet import GAP, LINE, VOID, WIDTH, Sheet
-from trainers.panels import columns_of
+from trainers.data.preview_columns import columns_of
+from trainers.data.preview_sheet import GAP, LINE, VOID, WIDTH, Sheet
 
 CLASSES = {"road": (128, 64, 128), "tree": (128, 128, 0)}
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.contract.stand import STUDENT, TEACHER, Scene, Stand, complete
-from trainers.methods.base import Method, Step
+from trainers.contract.sample_steps import STUDENT, TEACHER, Scene, Stand, complete
+from trainers.method_api.method import Method, Step
 
 REFERENCE = Path(__file__).parents[2] / "reference"
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from trainers.errors import MethodError
+from trainers.method_api.method import Method, Step
+from trainers.method_api.task_loss import cross_entropy
 from trainers.methods.aicsd import aicsd, divergences
-from trainers.methods.base import Method, Step
-from trainers.methods.pixel_kl import pixel_kl
-from trainers.methods.task_loss import cross_entropy
 from trainers.models.resampling import resize_bilinear
+from trainers.terms.pixel_kl import pixel_kl
 
 Reference = Callable[[str, str], dict[str, Tensor]]
 

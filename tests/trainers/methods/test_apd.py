@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainers.errors import MethodError
-from trainers.methods import resolve
+from trainers.method_api.method import Method, Step
+from trainers.method_api.registry import resolve
 from trainers.methods.apd import AdaptivePerspectiveDistillation
-from trainers.methods.base import Method, Step
-from trainers.methods.pixel_kl import pixel_kl
-from trainers.methods.prototypes import find_prototypes, prototype_align, prototype_kl
 from trainers.models.outputs import Outputs, Shape
 from trainers.models.resampling import resize_bilinear
+from trainers.terms.pixel_kl import pixel_kl
+from trainers.terms.prototypes import find_prototypes, prototype_align, prototype_kl
 
 MakeStep = Callable[..., Step]
 MakeMethod = Callable[..., Method]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
 from trainers.methods.bpkd import class_edges, edge_kl, part_kl
-from trainers.methods.map_labels import labels_on_map
+from trainers.terms.map_labels import labels_on_map
 
 MakeStep = Callable[..., Step]
 MakeMethod = Callable[..., Method]

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainers.contract.stand import STUDENT, TEACHER
+from trainers.contract.sample_steps import STUDENT, TEACHER
 from trainers.errors import MethodError
-from trainers.methods import load_method, resolve, similarity
-from trainers.methods.base import Method, Step
-from trainers.methods.cross_image import (
+from trainers.method_api.method import Method, Step
+from trainers.method_api.registry import load_method, resolve
+from trainers.models.outputs import Outputs
+from trainers.terms import similarity
+from trainers.terms.cross_image import (
     Projection,
     channel_mse,
     cross_image_channel,
@@ -22,9 +24,8 @@ from trainers.methods.cross_image import (
     memory_channel,
     memory_relation,
 )
-from trainers.methods.map_labels import labels_on_map
-from trainers.methods.relation_memory import Queue, RelationMemory, channel_vectors, pooled
-from trainers.models.outputs import Outputs
+from trainers.terms.map_labels import labels_on_map
+from trainers.terms.relation_memory import Queue, RelationMemory, channel_vectors, pooled
 
 Reference = Callable[[str, str], dict[str, Tensor]]
 MakeMethod = Callable[..., Method]

@@ -13,9 +13,9 @@ from torch.nn import functional
 from torch.optim import SGD, Adam
 
 from trainers.errors import MethodError
-from trainers.methods import resolve
-from trainers.methods.base import Method, Step
-from trainers.methods.critic import (
+from trainers.method_api.method import Method, Step
+from trainers.method_api.registry import resolve
+from trainers.terms.critic import (
     LEAST_SIZE,
     Critic,
     SelfAttention,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.errors import MethodError
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
 from trainers.methods.cwd import channel_kl
 from trainers.models.resampling import resize_bilinear
 

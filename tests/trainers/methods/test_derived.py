@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from trainers.errors import MethodError
-from trainers.methods import (
+from trainers.method_api.method import Method, Step
+from trainers.method_api.registry import (
     COMBINATIONS,
     all_names,
     all_terms,
@@ -19,8 +20,7 @@ from trainers.methods import (
     read_space,
     resolve,
 )
-from trainers.methods.base import Method, Step
-from trainers.methods.task_loss import cross_entropy
+from trainers.method_api.task_loss import cross_entropy
 
 MakeStep = Callable[..., Step]
 MakeMethod = Callable[..., Method]

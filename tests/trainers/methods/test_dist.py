@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
 from trainers.methods.dist import dist, pearson
 from trainers.models.outputs import Outputs
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
 from trainers.methods.dkd import dkd
-from trainers.methods.map_labels import labels_on_map
-from trainers.methods.pixel_kl import pixel_kl
+from trainers.terms.map_labels import labels_on_map
+from trainers.terms.pixel_kl import pixel_kl
 
 Reference = Callable[[str, str], dict[str, Tensor]]
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from trainers.errors import MethodError
+from trainers.method_api.method import Method, Step
 from trainers.methods.at import attention
-from trainers.methods.base import Method, Step
 from trainers.methods.fitnet import feature_mse
 from trainers.methods.nfd import normalised_feature
 from trainers.methods.sp import batch_similarity

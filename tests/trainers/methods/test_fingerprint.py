@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trainers.methods import code_hash, method_names
-from trainers.methods.fingerprint import file_hash
+from trainers.method_api.code_hash import file_hash
+from trainers.method_api.registry import code_hash, method_names
 
 METHOD = '''"""A method."""
 import math

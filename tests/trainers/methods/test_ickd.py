@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.errors import MethodError
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
 from trainers.methods.ickd import gram, icc
 
 Reference = Callable[[str, str], dict[str, Tensor]]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
 from trainers.methods.idd import class_distance, coordinates
 
 MakeStep = Callable[..., Step]

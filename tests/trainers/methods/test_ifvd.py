@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainers.methods import resolve
-from trainers.methods.base import Method
-from trainers.methods.class_means import class_means, members_on_map
+from trainers.method_api.method import Method
+from trainers.method_api.registry import resolve
 from trainers.methods.ifvd import intra_class_variation
 from trainers.models.resampling import resize_bilinear
+from trainers.terms.class_means import class_means, members_on_map
 
 Reference = Callable[[str, str], dict[str, Tensor]]
 MakeMethod = Callable[..., Method]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.methods.base import Method
+from trainers.method_api.method import Method
 from trainers.methods.lskd import logit_standardised_kl, standardised
-from trainers.methods.pixel_kl import pixel_kl
+from trainers.terms.pixel_kl import pixel_kl
 
 
 def by_loops(student: Tensor, teacher: Tensor, temperature: float, unbiased: bool) -> Tensor:

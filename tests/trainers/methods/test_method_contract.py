@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainers.cohort import Trainer
 from trainers.contract.checks import CHECKS
-from trainers.contract.stand import Scene, Stand
-from trainers.contract.training import COURSES, Course
-from trainers.methods import all_names, load_method
-from trainers.methods.base import Step
+from trainers.contract.sample_steps import Scene, Stand
+from trainers.contract.training_checks import COURSES, Course
+from trainers.method_api.method import Step
+from trainers.method_api.registry import all_names, load_method
 from trainers.models.outputs import Outputs
+from trainers.training.cohort import Trainer
 
 
 @pytest.mark.parametrize("check", CHECKS)

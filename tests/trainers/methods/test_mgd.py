@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.methods import read_space
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
+from trainers.method_api.registry import read_space
 from trainers.methods.mgd import Generator, masked_generation, random_mask
 from trainers.models.resampling import resize_bilinear
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainers.errors import MethodError
-from trainers.methods.base import Method
-from trainers.methods.pairwise import pairwise
+from trainers.method_api.method import Method
 from trainers.models.resampling import resize_bilinear
+from trainers.terms.pairwise import pairwise
 
 Reference = Callable[[str, str], dict[str, Tensor]]
 

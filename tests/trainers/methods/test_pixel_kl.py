@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.methods.pixel_kl import pixel_kl
 from trainers.models.resampling import resize_bilinear
+from trainers.terms.pixel_kl import pixel_kl
 
 Reference = Callable[[str, str], dict[str, Tensor]]
 

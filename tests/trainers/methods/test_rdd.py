@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.methods import resolve
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
+from trainers.method_api.registry import resolve
 from trainers.methods.rdd import RelativeDifficultyDistillation
 from trainers.models.outputs import Outputs, Shape
 

@@ -11,8 +11,8 @@ import pytest
 
 from search_spaces import space_names
 from trainers.errors import MethodError
-from trainers.methods import load_method, method_names
-from trainers.methods.base import Method
+from trainers.method_api.method import Method
+from trainers.method_api.registry import load_method, method_names
 
 FOLDER = Path(__file__).parents[3] / "trainers" / "methods"
 

@@ -8,13 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.methods.relative_difficulty import (
-    agreement_of_heads,
-    combine,
-    confidence,
-    hard_pixels,
-)
-from trainers.methods.task_loss import pixel_log_probabilities
+from trainers.method_api.task_loss import pixel_log_probabilities
+from trainers.terms.relative_difficulty import agreement_of_heads, combine, confidence, hard_pixels
 
 Reference = Callable[[str, str], dict[str, Tensor]]
 

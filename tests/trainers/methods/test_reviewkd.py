@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.methods import load_method, resolve
-from trainers.methods.base import Method, Step
+from trainers.method_api.method import Method, Step
+from trainers.method_api.registry import load_method, resolve
 from trainers.methods.reviewkd import Review, hierarchical_mse
 from trainers.models.resampling import resize_bilinear
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trainers.errors import MethodError
-from trainers.methods import MethodSpace, method_names, parse_space, read_space, resolve
+from trainers.method_api.registry import MethodSpace, method_names, parse_space, read_space, resolve
 from trainers.tasks.schema import Range
 
 SPACE = """

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.methods.base import Method
+from trainers.method_api.method import Method
 from trainers.methods.sstkd import statistical_texture, structural_texture
 from trainers.models.resampling import resize_bilinear
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainers.methods.task_loss import (
+from trainers.method_api.task_loss import (
     cross_entropy,
     pixel_log_probabilities,
     weighted_cross_entropy,

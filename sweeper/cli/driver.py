@@ -1,0 +1,231 @@
+"""Driving a sweep from a terminal: set-up, teacher, segments, live view, and a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Engine
+
+from sweeper.cli.live_view import live_view
+from sweeper.cli.training_options import Means
+from sweeper.core.config import quieten_ray
+from sweeper.core.limits import End, Limits
+from sweeper.optuna_export.projection import Projection
+from sweeper.postgres.retry import AWAY, with_patience
+from sweeper.prerequisites.prerequisite_trainer import Outfitter
+from sweeper.prerequisites.teacher import School
+from sweeper.runners.heartbeat import Heartbeat
+from sweeper.runners.inline import InlineRunner
+from sweeper.runners.runner import Announce, Runner
+from sweeper.runners.worker_options import Premises
+from sweeper.scheduler.control import read_wishes
+from sweeper.scheduler.launch_request import code_here
+from sweeper.scheduler.lease import Holder, Lease, acquire
+from sweeper.scheduler.progress import SweepProgress, read_progress
+from sweeper.scheduler.state_machine import Assignment, Sweep, Workplace
+from sweeper.scheduler.sweep_log import SweepLog
+from sweeper.search.protocol import plan_of
+from sweeper.store.database import Store
+from sweeper.store.log_files import last_fault
+from trainers.data import Dataset
+from trainers.runtime.devices import choose_device
+from trainers.runtime.terminal import stop_on_signal
+from trainers.training.cohort import Trainer
+from trainers.training.segment import Outcome, Runs
+
+# Exit codes: some method is halted or parked; paused, cancelled or at a limit; as after a SIGINT.
+BLOCKED, ENDED, INTERRUPTED = 1, 3, 130
+WATCH_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drive:
+    """A declared sweep, and with what it is run."""
+
+    store: Store
+    row: Any  # of the table `sweep`
+    means: Means
+    trainer: Trainer
+    dataset: Dataset
+    root: Path | None  # of the data
+    asked: Sequence[str]  # methods that this command is about
+    finish: Callable[[SweepProgress], Sequence[str]]  # what is said of a sweep that is done
+
+    @property
+    def workplace(self) -> Workplace:
+        """Where this driver trains."""
+        means = self.means
+        return Workplace(
+            checkpoints=means.checkpoints,
+            data_root=self.root,
+            device="cpu" if means.staff else choose_device(means.device),  # workers have their own
+            cohort=means.cohort,
+            code_of=code_here,
+        )
+
+    def run(self) -> int:
+        """Run it to its end, a limit or a signal; return the exit code."""
+        engine, row, limits = self.store.engine, self.row, self.means.limits
+        with stop_on_signal(say) as stop:
+            turn = _take_turn(engine, row, stop, limits)
+            end = turn if isinstance(turn, End) else None
+            if isinstance(turn, Lease):
+                projection = Projection(engine, self.store.storage)
+                sweep = Sweep(engine, row, turn, self.workplace, projection)
+                try:
+                    end = self._under_lease(sweep, stop)
+                finally:
+                    _release(turn, engine)
+        return self._farewell(end, is_stopped=stop.is_set())
+
+    def _under_lease(self, sweep: Sweep, stop: threading.Event) -> End | None:
+        """Run it; return why it ended, unless by itself or by a signal."""
+        # A cluster may take longer to open than a lease lives.
+        with Heartbeat(sweep, stop, limits=self.means.limits, say=say) as heartbeat:
+            with_patience(heartbeat.look)
+            if with_patience(lambda: read_progress(sweep.engine, sweep.id, sweep.plan)).is_done:
+                with_patience(sweep.recover)  # what an earlier driver left is tidied all the same
+            elif not stop.is_set():
+                with self._runner(sweep) as runner:
+                    _run(sweep, runner, heartbeat, self.dataset)
+        return heartbeat.end
+
+    @contextmanager
+    def _runner(self, sweep: Sweep) -> Iterator[Runner]:
+        """Yield what runs segments: this process, or workers on Ray."""
+        staff = self.means.staff
+        if staff is None:
+            yield InlineRunner(self.trainer, sweep.workplace.device)
+            return
+        quieten_ray()
+        if staff.kind == "tune":
+            from sweeper.runners.tune_pool import tune_runner as open_runner
+        else:
+            from sweeper.runners.ray import ray_runner as open_runner
+
+        premises = Premises(
+            data=sweep.task.data,
+            root=self.root,
+            fingerprint=self.dataset.fingerprint,
+            threads=sweep.task.threads,
+            checkpoints=self.means.checkpoints,
+        )
+        with open_runner(staff, premises) as runner:
+            yield runner
+
+    def _farewell(self, end: End | None, *, is_stopped: bool) -> int:
+        """Say how it ended and what goes on; return the exit code."""
+        engine, row = self.store.engine, self.row
+        progress = read_progress(engine, row.id, plan_of(row.protocol))
+        for study in progress.studies:
+            if study.state != "active":
+                with engine.connect() as connection:
+                    log = last_fault(connection, row.id, study.method, study.repeat)
+                where = f"; log: {log}" if log else ""
+                say(f"{study.name} is {study.state}: {study.reason}{where}")
+        if not progress.is_done and end is not None:
+            say(f"{end.why}; everything is saved: {end.then}")
+            return ENDED
+        if not progress.is_done and is_stopped:
+            say("stopped; everything is saved: the same command goes on")
+            return INTERRUPTED
+        *lines, last = self.finish(progress)
+        for line in lines:
+            say(line)
+        states = {study.state for study in progress.studies}
+        is_cancelled = any(
+            s.state == "cancelled" and s.method in self.asked for s in progress.studies
+        )
+        how = "ended by a cancellation" if is_cancelled else "done"
+        say(f"{how}: {last}")
+        return BLOCKED if states & {"halted", "parked"} else ENDED if is_cancelled else 0
+
+
+def say(line: str) -> None:
+    """Tell people, beside what a program may read."""
+    click.echo(line, err=True)
+
+
+def say_warnings(dataset: Dataset) -> None:
+    """Tell what looks wrong about the data, a line each; workers, who read it too, do not."""
+    for warning in dataset.warnings:
+        say(f"warning: {warning}")
+
+
+def _release(lease: Lease, engine: Engine) -> None:
+    with contextlib.suppress(*AWAY):  # it runs out by itself where the database is away
+        lease.release(engine)
+
+
+def _take_turn(
+    engine: Engine, row: Any, stop: threading.Event, limits: Limits
+) -> Lease | End | None:
+    """Return the lease; what ends the waiting for it; None when all is done, or on a stop."""
+    driver = acquire(engine, row.id)
+    if isinstance(driver, Lease):
+        return driver
+    say(f"{driver.name} drives sweep {row.name} and will run this as well; watching")
+    turn: Lease | Holder | End = driver
+    plan = plan_of(row.protocol)
+    with live_view(lambda: read_progress(engine, row.id, plan), f"sweep {row.name}"):
+        while isinstance(turn, Holder) and not stop.wait(WATCH_S):
+            if read_progress(engine, row.id, plan).is_done:
+                return None
+            turn = read_wishes(engine, row.id, limits).end or acquire(engine, row.id)
+    return None if isinstance(turn, Holder) else turn
+
+
+def _run(sweep: Sweep, runner: Runner, heartbeat: Heartbeat, dataset: Dataset) -> None:
+    """Recover what an earlier driver left, then run to the end or to a stop."""
+    title = f"sweep {sweep.name}, task {sweep.task.name}, {runner.where}"
+    lost = with_patience(sweep.recover)
+    if lost:
+        say(f"{lost} unfinished segments of an earlier run are repeated")
+    with (
+        SweepLog(sweep, runner.where, heartbeat.stop),
+        live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as tell,
+    ):
+
+        def make_ready(trainer: Runs) -> None:
+            _make_ready(sweep, trainer, dataset, heartbeat.stop, tell)
+
+        runner.run(sweep, heartbeat, make_ready, _reporter(tell))
+
+
+def _reporter(say: Callable[[str], None]) -> Announce:
+    def report(assignment: Assignment, outcome: Outcome) -> None:
+        for member in outcome.members:
+            if member.reason:
+                why = member.reason.splitlines()[0]
+                then = "; what is damaged is made again" if member.damaged else ""
+                say(f"{member.key} {member.ending}: {why}{then}; log: {assignment.segment.log}")
+        for note in outcome.notes:
+            say(note)
+
+    return report
+
+
+def _make_ready(
+    sweep: Sweep,
+    trainer: Runs,
+    dataset: Dataset,
+    stop: threading.Event,
+    say: Callable[[str], None],
+) -> None:
+    school = School(
+        engine=sweep.engine,
+        task=sweep.task,
+        fingerprint=dataset.fingerprint,
+        workplace=sweep.workplace,
+        stop=stop,
+        announce=say,
+        deterministic=sweep.protocol["numerics"]["deterministic"],
+    )
+    Outfitter(sweep=sweep, school=school, dataset=dataset).make_ready(trainer)

@@ -1,0 +1,1 @@
+"""Which configurations are trained again, with fresh seeds and at equal cost."""

@@ -1,0 +1,1 @@
+"""What every part may use: names, errors, settings, limits, provenance, constants."""

@@ -1,0 +1,1 @@
+"""Optuna's tables, notes and pictures as a copy of the log, and its dashboard."""

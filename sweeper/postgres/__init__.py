@@ -1,0 +1,1 @@
+"""PostgreSQL, with nothing of ours in it: the embedded server, URLs, connections, locks."""

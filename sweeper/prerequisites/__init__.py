@@ -1,0 +1,1 @@
+"""What trials wait for: the teacher, preparations, calibrations; found again by hash."""

@@ -1,0 +1,127 @@
+"""Where Tune's trials and the driver leave word for each other.
+
+Tune writes what it passes on to disk, and knows nothing of a running trial; here nothing is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainers.tasks.schema import Data
+from trainers.training.segment import Outcome, Segment
+from trainers.training.worker import Introduction, Pulse, Worker
+
+Waiting = asyncio.Future[tuple[int, Segment] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Welcome:
+    """What a new worker is told first."""
+
+    worker: type[Worker]
+    data: Data
+    root: Path | None
+    packages: tuple[str, ...]
+    marker: Path | None
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A trial that has its worker and waits for a segment."""
+
+    trial: str
+    actor: Any  # Ray's handle of the worker
+    introduction: Introduction | str  # the text says why there is none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A trial that has ended without an outcome."""
+
+    trial: str
+    reason: str
+
+
+@dataclass(kw_only=True)
+class News:
+    """What the driver has not heard yet."""
+
+    turns: list[Offer | Loss] = field(default_factory=list)  # as they came: a trial may have both
+    pulses: dict[int, Pulse] = field(default_factory=dict)  # by number of the job
+    outcomes: dict[int, Outcome] = field(default_factory=dict)  # by number of the job
+
+
+class Mailbox:
+    """A Ray actor, named, with many calls waiting in it at once."""
+
+    def __init__(self, welcome: Welcome, listen_s: float) -> None:
+        self._welcome, self._listen_s = welcome, listen_s
+        self._news, self._is_news = News(), asyncio.Event()
+        self._waiting: dict[str, Waiting] = {}  # by trial
+        self._stop, self._is_closed = asyncio.Event(), False
+
+    async def welcome(self) -> Welcome:
+        """Return what a new worker is told first."""
+        return self._welcome
+
+    async def take(self, offer: Offer) -> tuple[int, Segment] | None:
+        """Wait for a segment and its number; None when there will be no more."""
+        if self._is_closed:
+            return None
+        waiting: Waiting = asyncio.get_running_loop().create_future()
+        self._waiting[offer.trial] = waiting
+        self._news.turns.append(offer)
+        self._is_news.set()
+        return await waiting
+
+    async def give(self, trial: str, number: int, segment: Segment) -> None:
+        """Answer a trial's offer."""
+        self._waiting.pop(trial).set_result((number, segment))
+
+    async def tell(self, number: int, pulse: Pulse | None, has_stopped: bool) -> bool:
+        """Note how far a worker is; return, after a while or as soon as so, whether it must stop.
+
+        One that has stopped already is answered after the while.
+        """
+        if pulse is not None:
+            self._news.pulses[number] = pulse
+        if has_stopped:
+            await asyncio.sleep(self._listen_s)
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), self._listen_s)
+        return self._stop.is_set()
+
+    async def deliver(self, number: int, outcome: Outcome) -> None:
+        """Note what became of a segment."""
+        self._news.outcomes[number] = outcome
+        self._is_news.set()
+
+    async def lose(self, trial: str, reason: str) -> None:
+        """Note that a trial has ended without an outcome."""
+        self._news.turns.append(Loss(trial=trial, reason=reason))
+        self._is_news.set()
+
+    async def collect(self, timeout_s: float) -> News:
+        """Return the news, after `timeout_s` or as soon as there is more than pulses."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._is_news.wait(), timeout_s)
+        self._is_news.clear()
+        news, self._news = self._news, News()
+        return news
+
+    async def stop(self) -> None:
+        """Have every worker end its segment after the running step."""
+        self._stop.set()
+
+    async def close(self) -> None:
+        """Send home who waits, and who comes later."""
+        self._is_closed = True
+        for waiting in self._waiting.values():
+            waiting.set_result(None)
+        self._waiting.clear()

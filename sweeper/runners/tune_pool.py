@@ -1,0 +1,258 @@
+"""The runner `tune`: workers that Ray Tune starts, keeps and replaces; each segment a trial of its.
+
+Tune decides where workers run and notices when they die. It is no system of record: what is
+planned and what has come out is told by the state machine alone, and no run of Tune's is restored.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from sweeper.core.errors import ClusterError
+from sweeper.runners.jobs import HABITS, Habits, Job
+from sweeper.runners.lost_segments import MAX_DEATHS, lost, reason_of
+from sweeper.runners.pool_runner import CrewRunner
+from sweeper.runners.ray_cluster import PACKAGES, Cluster, fault_of_worker, open_cluster
+from sweeper.runners.tune_mailbox import Mailbox, News, Offer, Welcome
+from sweeper.runners.tune_trials import OVER, Tuning, fit
+from sweeper.runners.worker_options import Premises, Staff
+from trainers.training.segment import Outcome, Segment
+from trainers.training.worker import Introduction, Worker
+
+TRIALS = 1_000  # of one run of Tune's: its memory and its files grow with each
+TRIALS_A_WORKER = 20  # at least: when a run ends, the workers wait for the last of them
+CLOSE_S = 30.0
+CALLS = 10_000  # that may wait in the mailbox
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class _Seat:
+    """The worker of a trial that waits for a segment or has one."""
+
+    trial: str
+    actor: Any
+    job: Job | None = None
+    fault: str | None = None  # why it was given up
+
+
+class TuneCrew:
+    """The workers of one launch; use it in a `with` statement."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        premises: Premises,
+        *,
+        worker: type[Worker] = Worker,
+        habits: Habits = HABITS,
+    ) -> None:
+        self._cluster, self._premises, self.habits = cluster, premises, habits
+        self._seats: dict[str, _Seat] = {}  # by trial
+        self._dismissed: dict[str, str] = {}  # trials whose worker cannot be used, and why
+        self._jobs = self._runs = self._deaths = 0
+        self._last_death = ""
+        self._polled = time.monotonic()
+        self._name = f"sweeper-{uuid4().hex}"
+        self._mailbox = _open_mailbox(self._name, cluster, premises, worker, habits)
+        self._folder = Path(tempfile.mkdtemp(prefix="sweeper-tune-"))
+        self._thread = ThreadPoolExecutor(1, "tune")
+        self._run = self._begin_run()
+
+    def __enter__(self) -> TuneCrew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._mark.touch()
+        self._mailbox.close.remote()
+        for seat in self._seats.values():
+            if seat.job is not None:
+                ray.kill(seat.actor)
+        wait([self._run], CLOSE_S)
+        self._thread.shutdown(wait=False)
+        ray.kill(self._mailbox)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def free(self) -> int:
+        """How many workers could start at once."""
+        return sum(seat.job is None for seat in self._seats.values())
+
+    @property
+    def starting(self) -> int:
+        """How many workers are not there yet."""
+        return max(0, self._cluster.workers - len(self._seats) - len(self._dismissed))
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """What is being trained."""
+        return [seat.job for seat in self._seats.values() if seat.job is not None]
+
+    def start(self, segment: Segment) -> Job:
+        """Give a segment to a free worker; there must be one."""
+        seat = next(seat for seat in self._seats.values() if seat.job is None)
+        self._jobs += 1
+        seat.job = Job(number=self._jobs, segment=segment, step=segment.start)
+        self._mailbox.give.remote(seat.trial, seat.job.number, segment)
+        return seat.job
+
+    def poll(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
+        """Return the jobs that ended, after `timeout_s` or as soon as there is one.
+
+        Raises ClusterError where no worker is left.
+        """
+        self._check()
+        for job in self.jobs:  # the driver may have waited for its database
+            job.forgive(time.monotonic() - self._polled)
+        has_ended = self._run.done()  # asked first: all that it brought is then in the mailbox
+        news = self._collect(timeout_s)
+        ended = self._note(news)
+        if has_ended:
+            ended += self._renew()
+        for seat in self._seats.values():
+            self._give_up_if_silent(seat)
+        self._polled = time.monotonic()
+        return ended
+
+    def stop(self) -> None:
+        """Ask every worker, also one that comes later, to end its job after the running step."""
+        self._mailbox.stop.remote()
+
+    @property
+    def _mark(self) -> Path:
+        return self._folder / str(self._runs) / OVER
+
+    def _begin_run(self) -> Future[None]:
+        """Have Tune run beside us, in a folder of its own."""
+        self._runs += 1
+        folder = self._folder / str(self._runs)
+        folder.mkdir()
+        workers = self._cluster.workers
+        tuning = Tuning(
+            mailbox=self._name,
+            folder=folder,
+            workers=workers,
+            trials=max(TRIALS, TRIALS_A_WORKER * workers),
+            cpus=self._premises.threads,
+            gpus=self._cluster.gpus,
+        )
+        return self._thread.submit(fit, tuning)
+
+    def _check(self) -> None:
+        """Raise ClusterError where no worker can be had."""
+        if len(self._dismissed) >= self._cluster.workers:
+            raise ClusterError(f"no worker can be used: {next(iter(self._dismissed.values()))}")
+        if self._deaths >= MAX_DEATHS * self._cluster.workers:
+            raise ClusterError(f"no worker can be used: {self._last_death}")
+
+    def _collect(self, timeout_s: float) -> News:
+        try:
+            news: News = ray.get(self._mailbox.collect.remote(timeout_s))
+        except RayError as error:
+            raise ClusterError(f"Ray on this node has failed: {reason_of(error)}") from error
+        return news
+
+    def _note(self, news: News) -> list[tuple[Job, Outcome]]:
+        """Note what has happened; return the jobs that ended."""
+        for job in self.jobs:
+            if job.number in news.pulses:
+                job.hear(news.pulses[job.number])
+        ended = []
+        for seat in list(self._seats.values()):
+            if seat.job is not None and seat.job.number in news.outcomes:
+                del self._seats[seat.trial]
+                self._deaths = 0
+                ended.append((seat.job, news.outcomes[seat.job.number]))
+        for turn in news.turns:
+            if isinstance(turn, Offer):
+                self._welcome(turn)
+            else:
+                ended += self._lose(turn.trial, turn.reason)
+        return ended
+
+    def _welcome(self, offer: Offer) -> None:
+        """Take a worker in; one that cannot be used is left waiting: Tune would hire another."""
+        fault = self._fault_of(offer.introduction)
+        if fault is None:
+            self._seats[offer.trial] = _Seat(trial=offer.trial, actor=offer.actor)
+            return
+        self._dismissed[offer.trial] = fault
+        left = self._cluster.workers - len(self._dismissed)
+        logger.warning("one worker less, %d are left: %s", left, fault)
+
+    def _fault_of(self, introduction: Introduction | str) -> str | None:
+        if isinstance(introduction, str):
+            return introduction
+        return fault_of_worker(introduction, self._cluster, self._premises)
+
+    def _lose(self, trial: str, reason: str) -> list[tuple[Job, Outcome]]:
+        """Give up a trial that Tune has given up; return its job, if it had one."""
+        self._dismissed.pop(trial, None)
+        seat = self._seats.pop(trial, None)
+        reason = seat.fault if seat is not None and seat.fault is not None else reason
+        self._deaths, self._last_death = self._deaths + 1, reason.partition("\n")[0]
+        logger.warning("a worker is replaced: %s", self._last_death)
+        if seat is None or seat.job is None:
+            return []
+        return [(seat.job, lost(seat.job, reason))]
+
+    def _renew(self) -> list[tuple[Job, Outcome]]:
+        """Begin another run of Tune's after one that has ended; return what that one lost."""
+        error = self._run.exception()
+        why = "Tune ended its trial"
+        if error is not None:
+            text = str(error).strip() or type(error).__name__
+            why = f"Tune failed: {text.splitlines()[-1]}\n{text}"  # a traceback's last line first
+        trials = list(self._seats) or ([""] if error else [])
+        ended = [answer for trial in trials for answer in self._lose(trial, why)]
+        self._dismissed.clear()
+        shutil.rmtree(self._mark.parent, ignore_errors=True)
+        self._run = self._begin_run()
+        return ended
+
+    def _give_up_if_silent(self, seat: _Seat) -> None:
+        """End a worker that hangs; Tune then reports its trial as lost."""
+        job = seat.job
+        if job is not None and seat.fault is None and job.is_silent(self.habits):
+            seat.fault = f"no progress at step {job.step} for {time.monotonic() - job.alive:.0f} s"
+            ray.kill(seat.actor)
+
+
+@contextmanager
+def tune_runner(staff: Staff, premises: Premises) -> Iterator[CrewRunner]:
+    """Yield the runner on a cluster that is open as long as the block runs; see `open_cluster`."""
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what it would say, we say
+    with open_cluster(staff, premises) as cluster:
+        yield CrewRunner(TuneCrew, cluster, premises)
+
+
+def _open_mailbox(
+    name: str, cluster: Cluster, premises: Premises, worker: type[Worker], habits: Habits
+) -> Any:
+    """Return Ray's handle of a new mailbox, on this node: it must live as long as the driver."""
+    welcome = Welcome(
+        worker=worker,
+        data=premises.data,
+        root=premises.root,
+        packages=PACKAGES,
+        marker=cluster.marker,
+        folder=premises.folder,
+    )
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    options = {"name": name, "num_cpus": 0, "max_concurrency": CALLS, "scheduling_strategy": here}
+    return ray.remote(Mailbox).options(**options).remote(welcome, habits.listen_s)

@@ -1,0 +1,113 @@
+"""What a method is to the training loop: terms, their weights, a weighting of the task loss.
+
+What some methods need beside (critics, memories, preparations) is in `parts.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from trainers.errors import MethodError
+from trainers.method_api.parts import Companion, Memory, Preparation
+from trainers.method_api.task_loss import cross_entropy
+from trainers.models.outputs import Outputs, Shape
+
+Hyperparameters = Mapping[str, float | int | str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One training step as a method sees it."""
+
+    student: Outputs
+    teacher: Outputs | None  # takes no gradient; None where the method needs none
+    labels: Tensor  # (B, H, W) int64 at image size, 255 = ignore
+    progress: float  # share of the training behind us, in [0, 1)
+    memory: Memory | None = None  # what `Method.memory` asked for, up to date; not to be written to
+
+    @property
+    def teacher_outputs(self) -> Outputs:
+        """The teacher's outputs; MethodError where the step has none."""
+        if self.teacher is None:
+            raise MethodError("the method needs a teacher, but the step has none: give it one")
+        return self.teacher
+
+
+class Method(nn.Module, ABC):
+    """Distillation as a module: learnt projections are its parameters, trained with the student.
+
+    A term is a method (in Python's sense) of the same name: `def channel_kl(self, step) -> Tensor`
+    returns its unweighted scalar, differentiable with respect to the student alone.
+
+    `values` holds a value for every name of the method's space: weights of terms under the terms'
+    names, own hyperparameters under theirs. Weights already carry the multiplier.
+    """
+
+    needs_teacher: ClassVar[bool] = True
+    needs_teacher_aux: ClassVar[bool] = False
+    terms: ClassVar[tuple[str, ...]] = ()
+    vanishing: ClassVar[tuple[str, ...]] = ()  # terms that are 0 where student equals teacher
+    held: ClassVar[tuple[str, ...]] = ()  # terms that hold a part of themselves constant
+    least_batch: ClassVar[int] = 1  # images that a batch must have for all terms to have a meaning
+    preparation: ClassVar[type[Preparation] | None] = None
+
+    def __init__(self, values: Hyperparameters, student: Shape, teacher: Shape | None) -> None:
+        super().__init__()
+        self.values = dict(values)
+        self.student_shape = student
+        self.teacher_shape = teacher
+        self._prepared: tuple[Preparation, ...] = ()  # a tuple: not ours to train or to store
+
+    @classmethod
+    def last_switch(cls, values: Hyperparameters) -> float:  # noqa: ARG003
+        """Return the share of training after which the method no longer changes its ways."""
+        return 0.0
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """The terms whose weight is not 0: the others are not computed, nor what serves them."""
+        return tuple(name for name in self.terms if float(self.values[name]) != 0)
+
+    @property
+    def prepared(self) -> Preparation:
+        """The trained preparation, frozen; MethodError where the method was given none."""
+        if not self._prepared:
+            raise MethodError(f"{type(self).__name__} needs its preparation: call equip() first")
+        return self._prepared[0]
+
+    def equip(self, preparation: Preparation) -> None:
+        """Take the preparation that was trained for this teacher."""
+        self._prepared = (preparation.requires_grad_(requires_grad=False).eval(),)
+
+    def companions(self) -> Mapping[str, Companion]:
+        """Return the parts with an optimiser of their own, by name; called once, after placing."""
+        return {}
+
+    def companion_losses(self, step: Step) -> Mapping[str, Tensor]:
+        """Return each companion's loss; the student's outputs are to be detached in it."""
+        del step
+        return {}
+
+    def memory(self) -> Memory | None:
+        """Return a new, empty memory if a term needs one; `Step.memory` is then of this class."""
+        return None
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        """Return the unweighted scalar of each active term, by name."""
+        return {name: getattr(self, name)(step) for name in self.active}
+
+    def task_loss(self, step: Step, auxiliary_weight: float) -> Tensor:
+        """Return the loss against the labels; a method that weights pixels overrides it."""
+        return cross_entropy(step.student, step.labels, auxiliary_weight)
+
+    def total(self, step: Step, auxiliary_weight: float) -> Tensor:
+        """Return the task loss plus every active term times its weight."""
+        loss = self.task_loss(step, auxiliary_weight)
+        for name, value in self.losses(step).items():
+            loss = loss + float(self.values[name]) * value
+        return loss

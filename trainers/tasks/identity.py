@@ -1,0 +1,31 @@
+"""Which training run something belongs to, as hashes; without torch, for a driver's sake."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from trainers.runtime.numerics import NUMERICS_VERSION
+from trainers.tasks import Task
+
+NOT_TRAINING = {"name", "search", "shared"}  # what a task says of searching changes no step
+
+
+def task_hash(task: Task) -> str:
+    """Return the sha256 of everything in the task that can change a training run."""
+    content = {key: value for key, value in task.identity().items() if key not in NOT_TRAINING}
+    return digest(content)
+
+
+def teacher_identity(task: Task, fingerprint: str, seed: int) -> str:
+    """Return the hash that names the teacher of `task`, for a data set and a seed.
+
+    Tasks that differ in the student or the search alone have one teacher. TaskError where the task
+    has none.
+    """
+    return digest([task_hash(task.teacher_task()), fingerprint, seed, NUMERICS_VERSION])
+
+
+def digest(content: object) -> str:
+    """Return the sha256 of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Losses and parts that several methods share."""

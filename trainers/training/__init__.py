@@ -1,0 +1,1 @@
+"""Training students: cohorts, members, checkpoints, evaluation, teachers."""

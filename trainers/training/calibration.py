@@ -1,0 +1,175 @@
+"""How strongly a method's terms pull at the student, against the task loss: one ratio a batch.
+
+Ranges of weights around published values are no equal treatment, since published gradient shares
+run over ten orders of magnitude. So the range of a method's multiplier is set by its effect: the
+share is |gradient of all terms at published weights| / |gradient of the task loss|, both with
+respect to the student's head features, and a multiplier of 1 / share makes them equal. Where no
+term reaches the head's features, the deepest feature that one reaches takes their place.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from trainers.errors import CODE_ERRORS, CheckpointError, UnusableFile, UserError
+from trainers.method_api.method import Method, Step
+from trainers.method_api.parts import Memory
+from trainers.method_api.registry import load_method, resolve
+from trainers.method_api.task_loss import cross_entropy
+from trainers.models.outputs import Outputs
+from trainers.runtime.numerics import derive_seed, seed_generators
+from trainers.runtime.out_of_memory import release_memory
+from trainers.training.member import Classroom, Learner, forward_raw, in_float32
+from trainers.training.memory_banks import Memories
+from trainers.training.preparation import equip
+from trainers.training.resources import LoadedTeacher, Resources
+from trainers.training.segment import Control, Ending, Member, MemberOutcome
+from trainers.training.shared_step import Shared, share
+
+BASELINE = "baseline"
+BATCHES = 16  # image batches; the median over them counts
+FEATURES = ("head", "stage4", "stage3", "stage2", "stage1")  # from the deepest up
+
+
+def calibrate(room: Classroom, resources: Resources, control: Control) -> list[MemberOutcome]:
+    """Return each member's gradient shares; its checkpoint is a baseline's at the segment's start.
+
+    A method that raises, or that memory does not suffice for, ends that member alone, as FAILED.
+    Nothing is trained or written. UnusableFile where a file of student, teacher or a preparation is
+    gone, damaged or another's.
+    """
+    segment, teacher = room.segment, resources.lend_teacher()
+    student = _student(room)
+    subjects = [_Subject(member, room) for member in segment.members]
+    for subject in subjects:
+        subject.attempt(lambda: subject.build(student, teacher))  # noqa: B023 - called at once
+    for step in range(segment.start, segment.start + BATCHES):
+        active = [subject for subject in subjects if subject.failure is None]
+        if not active or control.should_stop():
+            break
+        shared = share(resources, teacher, active, step)
+        seed_generators(derive_seed(segment.seed, "step", step))
+        raw = forward_raw(student.net, shared.images, auxiliary=True)
+        task = _Pull(raw, cross_entropy(in_float32(raw), shared.labels, 0.0))
+        for subject in active:
+            subject.attempt(lambda: subject.measure(raw, task, shared, step))  # noqa: B023
+        control.on_progress(segment.start)
+    return [subject.outcome() for subject in subjects]
+
+
+class _Pull:
+    """The norms of a loss' gradients with respect to the student's features."""
+
+    def __init__(self, raw: Outputs, loss: Tensor) -> None:
+        features = [raw.features[name] for name in FEATURES]
+        given = torch.autograd.grad(loss, features, retain_graph=True, allow_unused=True)
+        self._norms = {
+            name: None if gradient is None else gradient.float().norm()
+            for name, gradient in zip(FEATURES, given, strict=True)
+        }
+
+    def at(self, feature: str) -> Tensor:
+        """Return the norm at that feature; 0 where the loss does not reach it."""
+        norm = self._norms[feature]
+        return torch.zeros(()) if norm is None else norm
+
+    @property
+    def deepest(self) -> str:
+        """The deepest feature that the loss reaches."""
+        return next((name for name in FEATURES if self._norms[name] is not None), FEATURES[0])
+
+
+class _Subject:
+    """One method under measurement."""
+
+    needs_teacher: bool = True
+    needs_teacher_aux: bool = False
+
+    def __init__(self, member: Member, room: Classroom) -> None:
+        self._member, self._room = member, room
+        self._memories = Memories(room.segment.seed, room.device)
+        self._memory: Memory | None = None
+        self._method: Method | None = None
+        self._shares: list[float] = []
+        self._feature: str | None = None
+        self.failure: str | None = None
+
+    def attempt(self, action: Callable[[], None]) -> None:
+        """Do a part of the measurement; an error of the method's ends this member alone."""
+        if self.failure is not None:
+            return
+        try:
+            action()
+        except (torch.AcceleratorError, UnusableFile):
+            raise
+        except (UserError, MemoryError, *CODE_ERRORS) as error:
+            last = traceback.format_exception_only(error)[-1].strip()
+            self.failure = "\n".join([last, *traceback.format_exception(error)])
+        if self.failure is not None:  # after the handler, in which its traceback held tensors
+            self._method = self._memory = None
+            release_memory()  # where it did not suffice, the others need it
+
+    def build(self, student: Learner, teacher: LoadedTeacher | None) -> None:
+        """Build the method as a trial at its start would."""
+        kind = load_method(self._member.method)
+        self.needs_teacher, self.needs_teacher_aux = kind.needs_teacher, kind.needs_teacher_aux
+        values = resolve(self._member.method, dict(self._member.params))
+        seed_generators(derive_seed(self._room.segment.seed, "method"))
+        taught = teacher if kind.needs_teacher else None
+        method = kind(values, student.net.shape, None if taught is None else taught.net.shape)
+        if taught is not None:
+            equip(method, self._room.segment, taught)
+        self._method = method.to(self._room.device).train()
+        memory = self._method.memory()
+        if memory is not None:
+            self._memory = self._memories.hold(memory, None, {})
+
+    def measure(self, raw: Outputs, task: _Pull, shared: Shared, step: int) -> None:
+        """Note the share of the terms' gradient on one image batch."""
+        teacher, segment = shared.teacher_for(self), self._room.segment
+        if self._method is None:
+            raise ValueError(f"{self._member.key} was not built before it was measured")
+        if teacher is not None:
+            self._memories.update(teacher, shared.labels, step)
+        seen = Step(
+            student=in_float32(raw),
+            teacher=teacher,
+            labels=shared.labels,
+            progress=min(step / segment.task.schedule.steps, 1.0),
+            memory=self._memory,
+        )
+        seed_generators(derive_seed(segment.seed, "step", step))
+        losses = self._method.losses(seen)
+        weighted = [float(self._method.values[name]) * loss for name, loss in losses.items()]
+        pull = _Pull(raw, torch.stack(weighted).sum())
+        self._feature = self._feature or pull.deepest
+        share_ = pull.at(self._feature) / task.at(self._feature)
+        self._shares.append(float(share_))
+
+    def outcome(self) -> MemberOutcome:
+        """Return what was measured, or why nothing was."""
+        ending = Ending.REACHED if self.failure is None else Ending.FAILED
+        return MemberOutcome(
+            key=self._member.key,
+            ending=ending,
+            step=self._room.segment.start,
+            seconds=0.0,
+            shares=tuple(self._shares),
+            feature=self._feature,
+            reason=self.failure,
+        )
+
+
+def _student(room: Classroom) -> Learner:
+    """Return the baseline whose checkpoint the members name: one for all of them."""
+    files = {member.checkpoint for member in room.segment.members}
+    if len(files) != 1:
+        raise CheckpointError(
+            f"a calibration measures at one student's checkpoint, got {sorted(map(str, files))}"
+        )
+    baseline = Member(key="baseline", method=BASELINE, params={}, checkpoint=files.pop())
+    return Learner(baseline, room, None, Memories(room.segment.seed, room.device))

@@ -1,0 +1,242 @@
+"""One member's net, method and optimiser, and what a training step does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainers.errors import CheckpointError, MethodError
+from trainers.method_api.method import Method, Step
+from trainers.method_api.parts import Memory
+from trainers.method_api.registry import load_method, resolve
+from trainers.models import SegmentationNet, build_net
+from trainers.models.outputs import Outputs
+from trainers.runtime.numerics import derive_seed, seed_generators
+from trainers.tasks import Net
+from trainers.training.auxiliary_modules import Companions
+from trainers.training.checkpoints import Owner, State, load, save
+from trainers.training.memory_banks import Memories
+from trainers.training.optimizer import build_optimizer, clip, learning_rate, rate_left, with_params
+from trainers.training.preparation import equip
+from trainers.training.resources import LoadedTeacher
+from trainers.training.segment import Member, Segment
+
+
+class Float32(Mapping[str, Tensor]):
+    """Features as float32, each converted when it is first asked for: most methods look at few."""
+
+    def __init__(self, features: Mapping[str, Tensor]) -> None:
+        self._features = features
+        self._seen: dict[str, tuple[Tensor, int]] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._seen:
+            feature = self._features[name].float()
+            self._seen[name] = (feature, feature._version)
+        return self._seen[name][0]
+
+    def versions(self) -> list[tuple[Tensor, int]]:
+        """Return each feature asked for so far, with its count of writes when it was made."""
+        return list(self._seen.values())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._features)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+
+def forward(net: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
+    """Return the net's outputs as float32, computed in bfloat16 on a GPU.
+
+    Losses are left outside of autocast: a method's sums over positions need the full mantissa.
+    """
+    return in_float32(forward_raw(net, images, auxiliary))
+
+
+def forward_raw(net: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
+    """Return the net's outputs as they were computed: in bfloat16 on a GPU."""
+    with torch.autocast("cuda", torch.bfloat16, enabled=images.is_cuda):
+        outputs: Outputs = net(images, auxiliary=auxiliary)
+    return outputs
+
+
+def in_float32(outputs: Outputs) -> Outputs:
+    """Return the outputs as float32; gradients flow back to those given."""
+    return Outputs(
+        logits=outputs.logits.float(),
+        aux_logits=None if outputs.aux_logits is None else outputs.aux_logits.float(),
+        features=Float32(outputs.features),
+    )
+
+
+def needs_teacher(member: Member) -> bool:
+    """Whether the member's method needs a teacher; MethodError where there is no such method."""
+    return load_method(member.method).needs_teacher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classroom:
+    """What the members of a cohort have in common for the length of a segment."""
+
+    segment: Segment
+    device: torch.device
+    num_classes: int
+    data: str  # the data set's fingerprint
+
+
+class Learner:
+    """One member in training; all that a step changes lies in here, only a memory is the cohort's.
+
+    Random numbers, a method's too, are drawn from torch's global generator, seeded anew at every
+    step from (seed, step) alone: neither the rest of a cohort nor an interruption can shift them,
+    and no state of a generator has to be stored.
+    """
+
+    def __init__(
+        self,
+        member: Member,
+        room: Classroom,
+        teacher: LoadedTeacher | None,
+        memories: Memories,
+    ) -> None:
+        """Build the member's state at the segment's start.
+
+        MethodError where the method wants a teacher and there is none; CheckpointError where the
+        segment's step and the member's checkpoint do not go together; UnusableFile where that is
+        gone, damaged or not its own.
+        """
+        self._member, self._segment = member, room.segment
+        self._schedule = with_params(room.segment.task.schedule, member.params)
+        kind = load_method(member.method)
+        if kind.needs_teacher and teacher is None:
+            raise MethodError(f"method {member.method} needs a teacher, and there is none")
+        taught = teacher if kind.needs_teacher else None
+        self._hashes = {"teacher": None if taught is None else taught.weights_hash}
+        self._data = room.data
+        self._check_start()
+        self._seed("student")  # apart from the method's: all students begin with equal weights
+        self.net = build_net(self._net_to_build(), room.num_classes)
+        self._seed("method")
+        values = resolve(member.method, dict(member.params))
+        shape = None if taught is None else taught.net.shape
+        self.method: Method = kind(values, self.net.shape, shape)
+        if taught is not None:
+            self._hashes["preparation"] = equip(self.method, room.segment, taught)
+        self._place(room.device)
+        self._memories, self.memory = memories, self._remember(memories)
+        if member.checkpoint is not None:
+            self._restore(member.checkpoint)
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether it learns from a teacher."""
+        return self.method.needs_teacher
+
+    @property
+    def needs_teacher_aux(self) -> bool:
+        """Whether it looks at the teacher's auxiliary logits."""
+        return self.method.needs_teacher_aux
+
+    def _remember(self, memories: Memories) -> Memory | None:
+        self._seed("memory")
+        memory = self.method.memory()
+        if memory is None:
+            return None
+        start = self._segment.start
+        return memories.hold(memory, self._member.checkpoint, self._what_is_remembered(start))
+
+    def _what_is_remembered(self, step: int) -> dict[str, Any]:
+        """Return all that a memory at `step` depends on."""
+        owner = asdict(self._owner(step))
+        return {name: owner[name] for name in ("task", "seed", "step", "data", "teacher")}
+
+    def _check_start(self) -> None:
+        start, file = self._segment.start, self._member.checkpoint
+        if (start == 0) != (file is None):
+            raise CheckpointError(
+                f"{self._member.key}: a segment from step {start} must have "
+                f"{'no checkpoint' if start == 0 else 'the checkpoint of that step'}, got {file}"
+            )
+
+    def _net_to_build(self) -> Net:
+        """Return the student; weights from outside are not read where a checkpoint has them all."""
+        net = self._segment.task.student
+        if self._member.checkpoint is None:
+            return net
+        return net.model_copy(update={"weights": "none"})
+
+    def _place(self, device: torch.device) -> None:
+        self.net = self.net.to(device).train()
+        self.method = self.method.to(device).train()
+        self._companions = Companions(self.method)
+        learnt = self._companions.others(list(self.method.parameters()))
+        self._optimizer = build_optimizer([*self.net.parameters(), *learnt], self._schedule)
+
+    def _seed(self, *purpose: object) -> None:
+        seed_generators(derive_seed(self._segment.seed, *purpose))
+
+    def learn(self, images: Tensor, labels: Tensor, teacher: Outputs | None, step: int) -> Tensor:
+        """Do step `step` (counted from 0) and return its loss, detached, still on the device."""
+        self._seed("step", step)
+        student = forward(self.net, images, auxiliary=True)
+        progress = step / self._schedule.steps
+        seen = Step(
+            student=student,
+            teacher=teacher,
+            labels=labels,
+            progress=progress,
+            memory=self.memory,
+        )
+        loss = self.method.total(seen, self._schedule.auxiliary_weight)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(self._schedule, step)
+        clip(self._optimizer, self._schedule)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._companions.learn(seen, rate_left(self._schedule, step))
+        return loss.detach().reshape(())
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the student's logits (B, K, h, w) in evaluation mode; nothing of it changes.
+
+        To be called under inference mode.
+        """
+        self.net.eval()
+        logits = forward(self.net, images, auxiliary=False).logits
+        self.net.train()
+        return logits
+
+    def is_finite(self) -> bool:
+        """Whether the student's weights and buffers are all finite."""
+        return all(bool(tensor.isfinite().all()) for tensor in self.net.state_dict().values())
+
+    def save(self, file: Path, step: int) -> str:
+        """Write the state at `step` to `file` and return the hash of the student's weights."""
+        last = step == self._schedule.steps
+        state = State(
+            student=self.net.state_dict(),
+            method=self.method.state_dict(),
+            optimizer=None if last else self._optimizer.state_dict(),
+            companions={} if last else self._companions.state(),
+        )
+        if self.memory is not None and not last:
+            self._memories.save(self.memory, file, self._what_is_remembered(step))
+        return save(file, self._owner(step), state)
+
+    def _owner(self, step: int) -> Owner:
+        return Owner.of(self._segment, self._member, step=step, data=self._data, **self._hashes)
+
+    def _restore(self, file: Path) -> None:
+        state = load(file, self._owner(self._segment.start))
+        self.net.load_state_dict(state.student)
+        self.method.load_state_dict(state.method)
+        if state.optimizer is not None:
+            self._optimizer.load_state_dict(state.optimizer)
+        self._companions.restore(state.companions)

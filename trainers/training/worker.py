@@ -1,0 +1,89 @@
+"""A trainer that can be asked from outside, while it trains, how far it is, and to stop.
+
+Its methods are called from several threads at once: `run` by one, the others by another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainers.tasks.schema import Data
+from trainers.training.cohort import Trainer
+from trainers.training.environment import Surroundings, surroundings
+from trainers.training.segment import Control, Outcome, Segment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Introduction:
+    """What a new worker says of itself."""
+
+    surroundings: Surroundings
+    fingerprint: str  # of the data set as it lies there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulse:
+    """How far a worker is with a job."""
+
+    step: int
+    signs: int  # of life since the job began: they rise while the step may stand still
+
+
+class Worker:
+    """Runs jobs, one at a time; each is a segment under a number that the driver gives."""
+
+    def __init__(self) -> None:
+        self._trainer = Trainer()
+        self._stop = threading.Event()
+        self._at: tuple[int, Pulse] | None = None  # job and pulse: changed together
+
+    def introduce(
+        self,
+        data: Data,
+        root: Path | None,
+        packages: Sequence[str],
+        marker: Path | None,
+        folder: Path,
+    ) -> Introduction:
+        """Return what the worker has to work with; the data set stays loaded.
+
+        Goes to `folder`, from which relative paths are meant, where there is one of that name.
+        Raises DataError where the data cannot be had.
+        """
+        here = surroundings(packages, marker)  # first: the code was sent to the folder we begin in
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
+        return Introduction(
+            surroundings=here,
+            fingerprint=self._trainer.dataset(data, root).fingerprint,
+        )
+
+    def run(self, job: int, segment: Segment) -> Outcome:
+        """Train a segment; what `Trainer.run` raises is raised here."""
+        pulse = Pulse(step=segment.start, signs=0)
+
+        def note(step: int | None = None) -> None:
+            nonlocal pulse
+            pulse = Pulse(step=pulse.step if step is None else step, signs=pulse.signs + 1)
+            self._at = (job, pulse)
+
+        self._at = (job, pulse)
+        control = Control(on_progress=note, on_sign=note, should_stop=self._stop.is_set)
+        try:
+            return self._trainer.run(segment, control)
+        finally:
+            self._at = None
+
+    def pulse(self, job: int) -> Pulse | None:
+        """Return how far the job is; None where it is not the one that runs."""
+        at = self._at
+        return at[1] if at is not None and at[0] == job else None
+
+    def stop(self) -> None:
+        """End the running job after its step, and every later one after its first."""
+        self._stop.set()
