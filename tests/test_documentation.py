@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from sweeper.cli import methods_markdown as catalogue
+from sweeper.cli import methods_markdown
 from sweeper.cli.main import main
 from trainers.contract.template import write_pair
 from trainers.method_api.registry import all_names
@@ -140,7 +140,9 @@ def test_the_method_that_the_readme_adds_is_the_templates(tmp_path: Path) -> Non
 
 
 def test_the_page_of_methods_is_up_to_date() -> None:
-    assert text_of(ROOT / "METHODS.md") == "".join(catalogue.markdown()), "run `make methods`"
+    assert text_of(ROOT / "METHODS.md") == "".join(methods_markdown.markdown()), (
+        "run `make methods`"
+    )
 
 
 def test_the_page_of_methods_holds_what_a_comparison_must_hold() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sweeper.audit.finding import Look
 from sweeper.audit.scope import counted, of_runs, rows_of, unconfirmed
-from sweeper.comparison import evidence_queries as audited
+from sweeper.comparison import evidence_queries
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.evidence_queries import SAME
 from sweeper.core.names import trial_name
@@ -22,7 +22,7 @@ Matrices = NDArray[np.int64]
 
 def look_at_values(evidence: Evidence) -> Look:
     """A value is that of its last rung, of its class IoUs, of its stored confusion matrices."""
-    faults = [*_faults(evidence, audited.VALUES), *_confusion_faults(evidence)]
+    faults = [*_faults(evidence, evidence_queries.VALUES), *_confusion_faults(evidence)]
     complete = int((evidence.confirmations["state"] == "COMPLETE").sum())
     seen = f"{counted(len(evidence.rungs), 'evaluation')} from their classes, "
     seen += f"{counted(complete, 'confirmation')} from their confusion matrices"
@@ -34,7 +34,7 @@ def look_at_values(evidence: Evidence) -> Look:
 
 def look_at_segments(evidence: Evidence) -> Look:
     """Every trial is what its segments made of it, in the order of time."""
-    faults = _faults(evidence, audited.SEGMENTS)
+    faults = _faults(evidence, evidence_queries.SEGMENTS)
     trials = len(evidence.trials) + len(evidence.confirmations)
     return Look(
         seen=f"{counted(trials, 'trial')} in {counted(len(evidence.parts), 'part')} of segments",
@@ -45,7 +45,7 @@ def look_at_segments(evidence: Evidence) -> Look:
 
 def look_at_terms(evidence: Evidence) -> Look:
     """The terms of search and confirmation are those of every launch, and of the declaration."""
-    rows = evidence.found(audited.DECLARED)
+    rows = evidence.found(evidence_queries.DECLARED)
     stages = counted(len(evidence.stages), "confirmation")
     seen = f"terms of the sweep and {stages} beside {counted(len(evidence.launches), 'launch')}"
     return Look(seen=seen, faults=[f"{row.name}: {row.fault}" for row in rows])
@@ -65,7 +65,9 @@ def look_at_log(evidence: Evidence) -> Look:
 
 def look_elsewhere(evidence: Evidence) -> Look:
     """No other sweep in this database has read the same reported split."""
-    rows = evidence.found(audited.ELSEWHERE, fingerprint=evidence.protocol["data_fingerprint"])
+    rows = evidence.found(
+        evidence_queries.ELSEWHERE, fingerprint=evidence.protocol["data_fingerprint"]
+    )
     listed = ", ".join(f"{r.name} {r.readings} (first {r.first:%Y-%m-%d})" for r in rows)
     total = sum(row.readings for row in rows)
     fault = f"the reported split was read {counted(total, 'time')} for other sweeps: {listed}"

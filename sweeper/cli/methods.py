@@ -51,9 +51,9 @@ def command(context: click.Context, markdown: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     if markdown:
-        from sweeper.cli import methods_markdown as catalogue
+        from sweeper.cli import methods_markdown
 
-        click.echo("".join(catalogue.markdown()), nl=False)
+        click.echo("".join(methods_markdown.markdown()), nl=False)
         return
     _list()
 

@@ -18,7 +18,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from sweeper.comparison import curves, rung_check, shared_points
-from sweeper.comparison import equal_cost as axes
+from sweeper.comparison import equal_cost
 from sweeper.comparison.classes import class_differences
 from sweeper.comparison.cost import search_costs
 from sweeper.comparison.evidence import Evidence, read_evidence
@@ -246,27 +246,27 @@ class Comparison:
     def costs(self) -> pd.DataFrame:
         """What the searches cost, a row a method: `cost.search_costs`."""
         trials = self.evidence.compared_trials
-        known = axes.step_seconds(self.evidence)
+        known = equal_cost.step_seconds(self.evidence)
         return search_costs(trials[trials["number"] < self.evidence.budget], known)
 
     @cached_property
     def tuning_matched(self) -> pd.DataFrame:
-        """What each search had found at equal cost, confirmed: `axes.tuning_matched`."""
-        return self._in_order(axes.tuning_matched(self.evidence, self.confirmed))
+        """What each search had found at equal cost, confirmed: `equal_cost.tuning_matched`."""
+        return self._in_order(equal_cost.tuning_matched(self.evidence, self.confirmed))
 
     @cached_property
     def training_matched(self) -> pd.DataFrame:
-        """Each method beside rivals trained for as much: `axes.training_matched`."""
-        return self._in_order(axes.training_matched(self.evidence, self.confirmed))
+        """Each method beside rivals trained for as much: `equal_cost.training_matched`."""
+        return self._in_order(equal_cost.training_matched(self.evidence, self.confirmed))
 
     @cached_property
     def training_points(self) -> pd.DataFrame:
-        """Those rivals, by the length of their schedule: `axes.training_points`."""
-        return axes.training_points(self.evidence, self.confirmed)
+        """Those rivals, by the length of their schedule: `equal_cost.training_points`."""
+        return equal_cost.training_points(self.evidence, self.confirmed)
 
     def axis_notes(self, axis: str) -> list[str]:
         """Return what must be read with the table of an axis, `tuning` or `training`."""
-        return axes.notes(self.evidence, axis, self.training_points)
+        return equal_cost.notes(self.evidence, axis, self.training_points)
 
     def _in_order(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return rows in the order of the verdicts."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, select, text, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeper.comparison import evidence_queries as audited
+from sweeper.comparison import evidence_queries
 from sweeper.comparison.copied import copied_rungs, copied_trials
 from sweeper.core.errors import SweeperError
 from sweeper.core.names import search_name
@@ -156,7 +156,7 @@ class Evidence:
     @cached_property
     def launches(self) -> pd.DataFrame:
         """Who launched what of the sweep, its stages or axes, when, with which software."""
-        return self._frame(text(audited.LAUNCHES))
+        return self._frame(text(evidence_queries.LAUNCHES))
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -166,32 +166,32 @@ class Evidence:
     @cached_property
     def frozen(self) -> pd.DataFrame:
         """Seed, protocol, its hash and the teacher's: of the sweep, then of its stages."""
-        return self._frame(text(audited.FROZEN))
+        return self._frame(text(evidence_queries.FROZEN))
 
     @cached_property
     def copies(self) -> pd.DataFrame:
         """The searches as the stages have copied them: one row a stage and search."""
-        return self._frame(text(audited.COPIES))
+        return self._frame(text(evidence_queries.COPIES))
 
     @cached_property
     def allowances(self) -> pd.DataFrame:
         """The steps that each bracket of each search may train, whatever its values."""
-        return self._frame(text(audited.ALLOWANCES))
+        return self._frame(text(evidence_queries.ALLOWANCES))
 
     @cached_property
     def parts(self) -> pd.DataFrame:
         """Each trial's and each confirmation's parts in segments: seed, device, how it ended."""
-        return self._frame(text(audited.PARTS))
+        return self._frame(text(evidence_queries.PARTS))
 
     @cached_property
     def codes(self) -> pd.DataFrame:
         """How many segments were trained by which code: one row a sweep or stage and hash."""
-        return self._frame(text(audited.CODES))
+        return self._frame(text(evidence_queries.CODES))
 
     @cached_property
     def readings(self) -> pd.DataFrame:
         """When the reported split was read, and for which trial."""
-        return self._frame(text(audited.READINGS))
+        return self._frame(text(evidence_queries.READINGS))
 
     @property
     def changed(self) -> list[Row[Any]]:
@@ -200,7 +200,7 @@ class Evidence:
             return broken_seals(connection, self.sweep_id)
 
     def found(self, statement: str, **values: Any) -> list[Row[Any]]:
-        """Return what a statement of `audited` finds amiss, a row each."""
+        """Return what a statement of `evidence_queries` finds amiss, a row each."""
         with self.engine.connect() as connection:
             connection.execute(text("SET LOCAL enable_nestloop = off"))  # it knows no sizes here
             return list(connection.execute(text(statement), {"sweep": self.sweep_id, **values}))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweeper.comparison import equal_cost_figures as axis_figures
+from sweeper.comparison import equal_cost_figures
 from sweeper.comparison import search_figures
 from sweeper.comparison.theme import (
     BASELINE_MARK,
@@ -51,9 +51,9 @@ def figures_of(comparison: Comparison) -> dict[str, go.Figure]:
     if len(comparison.class_differences):
         drawn["classes"] = draw_classes(comparison.class_differences, order)
     if len(comparison.tuning_matched):
-        drawn["equal_tuning"] = axis_figures.draw_tuning(comparison.tuning_matched)
+        drawn["equal_tuning"] = equal_cost_figures.draw_tuning(comparison.tuning_matched)
     if len(comparison.training_matched):
-        drawn["equal_training"] = axis_figures.draw_training(comparison.training_matched)
+        drawn["equal_training"] = equal_cost_figures.draw_training(comparison.training_matched)
     return drawn | search_figures.draw_searches(comparison, order)
 
 

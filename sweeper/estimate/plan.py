@@ -17,7 +17,7 @@ from sweeper.scheduler.launch_request import Request, check
 from sweeper.search.brackets import Plan
 from sweeper.search.protocol import plan_of, task_of
 from sweeper.store import log
-from sweeper.store import past_costs as spending
+from sweeper.store import past_costs
 from sweeper.store.lookup import find_children
 from trainers.tasks import Task
 
@@ -36,7 +36,7 @@ class Prospect:
     searches: Sequence[Search]
     confirmations: Sequence[Search]
     unprepared: Sequence[str]  # methods whose preparation is not counted
-    noise: spending.Noise | None
+    noise: past_costs.Noise | None
     checkpoint_bytes: float | None  # of a finished trial
     trial_bytes: float | None  # in the database
 

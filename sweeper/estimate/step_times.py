@@ -18,7 +18,7 @@ from sweeper.estimate.forecast import Forecast, Pace, one_after_another
 from sweeper.estimate.pacing import USUAL, Spent, complete, fit
 from sweeper.prerequisites.artifact_cache import is_stored
 from sweeper.scheduler.declaration import BASELINE
-from sweeper.store import past_costs as spending
+from sweeper.store import past_costs
 from trainers.tasks import Task
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Survey:
         """
         if self.place.device is None:
             with self.place.engine.connect() as connection:
-                last = spending.last_device(connection, self.task, sweep)
+                last = past_costs.last_device(connection, self.task, sweep)
             if last is not None:
                 return last
         from trainers.runtime.devices import model_of
@@ -68,7 +68,7 @@ class Survey:
     def paces(self, methods: Sequence[str], device: str) -> dict[str, Pace]:
         """Return how long the methods' steps take on such a device, by the log or as measured."""
         with self.place.engine.connect() as connection:
-            known = fit(spending.read_spent(connection, self.task, device), f"log, {device}")
+            known = fit(past_costs.read_spent(connection, self.task, device), f"log, {device}")
         return complete(known or self._measured(methods), methods)
 
     def recipe(self) -> str | None:
@@ -96,13 +96,13 @@ class Survey:
     def stored(self) -> Mapping[str, Any]:
         """Return what the store says besides: noise of seeds, sizes of trials."""
         with self.place.engine.connect() as connection:
-            kept = spending.checkpoint_bytes(connection, self.task)
+            kept = past_costs.checkpoint_bytes(connection, self.task)
             if kept is None and "_probe" in vars(self):
                 kept = self._probe.weights_bytes()
             return {
-                "noise": spending.read_noise(connection, self.task),
+                "noise": past_costs.read_noise(connection, self.task),
                 "checkpoint_bytes": kept,
-                "trial_bytes": spending.trial_bytes(connection),
+                "trial_bytes": past_costs.trial_bytes(connection),
             }
 
     @cached_property

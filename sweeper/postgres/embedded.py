@@ -228,7 +228,7 @@ class Embedded:
         """Start the process that stops an idle server; a shell between makes it nobody's child."""
         detached = '"$@" </dev/null >>"$0" 2>&1 &'
         log = self.layout.folder / "watcher.log"
-        module = [sys.executable, "-m", "sweeper.store.idle"]
+        module = [sys.executable, "-m", "sweeper.postgres.idle_shutdown"]
         places = [str(self.layout.home), str(self.layout.runtime)]
         subprocess.run(
             ["/bin/sh", "-c", detached, str(log), *module, *places],

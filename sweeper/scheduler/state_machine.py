@@ -30,7 +30,7 @@ from sweeper.search.protocol import plan_of, task_of
 from sweeper.search.sampler import plan_bracket
 from sweeper.search.seeds import training_seed
 from sweeper.store import log, segments
-from sweeper.store import log_files as logfiles
+from sweeper.store import log_files
 from trainers.runtime.json_log import detail
 from trainers.training.segment import Judges, Member, Outcome, Segment
 
@@ -115,7 +115,7 @@ class Sweep:
     @property
     def log_file(self) -> Path:
         """The log of the sweep, if somebody writes it."""
-        return logfiles.sweep_file(self.root)
+        return log_files.sweep_file(self.root)
 
     def recover(self, running: Collection[int] = ()) -> int:
         """Give up what is in flight, mend the projection, remove what nothing needs.
@@ -309,7 +309,7 @@ class Sweep:
             device=self.workplace.device,
             deterministic=self.protocol["numerics"]["deterministic"],
             max_seconds=self.workplace.max_seconds,
-            log=logfiles.segment_file(self.root, identifier),
+            log=log_files.segment_file(self.root, identifier),
             judged_on=self.judged_on,
         )
         return Assignment(id=identifier, segment=segment)

@@ -339,7 +339,7 @@ def test_a_disk_that_damages_everything_ends_the_training_in_one_line(
                     member.checkpoint.write_bytes(b"")
             return outcome
 
-    monkeypatch.setattr("trainers.single.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("trainers.training.single_run.CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(CheckpointError, match=f"the {MAX_DAMAGES + 1}th checkpoint") as raised:
         train(configuration(tmp_path), Damaging(), Control())
     assert str(tmp_path) in str(raised.value)

@@ -55,7 +55,7 @@ def test_only_the_last_step_is_pictured(trainer: Trainer, tmp_path: Path) -> Non
 def test_a_picture_that_cannot_be_drawn_is_a_note_and_nothing_else(
     outcome: Outcome, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainers.gallery.NUM_IMAGES", 0)
+    monkeypatch.setattr("trainers.training.previews.NUM_IMAGES", 0)
     bare = Trainer().run(segment(tmp_path, members("baseline", "kd"), teacher=teacher))
     assert [digits(member) for member in bare.members] == [digits(m) for m in outcome.members]
     assert [member.picture for member in bare.members] == [None, None]

@@ -106,7 +106,9 @@ def test_a_teacher_belongs_to_its_data_and_its_seed() -> None:
     assert len(identities) == 4
 
 
-@pytest.mark.parametrize("module", ["trainers.teacher", "trainers.numerics", "trainers.identity"])
+@pytest.mark.parametrize(
+    "module", ["trainers.training.teacher", "trainers.runtime.numerics", "trainers.tasks.identity"]
+)
 def test_what_a_driver_imports_needs_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,23 +7,27 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = "trainers.methods"
-FOLDER = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
+NAME = "trainers"  # of the package at ROOT
+FOLLOWED = ("methods", "terms", "method_api")  # what decides on a method's losses
 
 
-def file_hash(file: Path, package: Path = FOLDER) -> str:
-    """Return the sha256 of the syntax of a method's file and the method files it imports.
+def file_hash(file: Path, root: Path = ROOT) -> str:
+    """Return the sha256 of the syntax of a method's file and of the files it imports.
 
     Comments, docstrings and layout do not count, nor does the Python version. Followed are the
-    modules of this package, which lie directly in `package`, and those beside the file.
+    modules of methods, terms and the methods' interface below `root`, and those beside the file.
     """
+    trees = _reachable(file, root)
+    # Not by their whole paths: the hash must not depend on where the folders lie.
+    named = {".".join([*_package_of(path, root), path.stem]): tree for path, tree in trees.items()}
     digest = hashlib.sha256()
-    for path, tree in sorted(_reachable(file, package).items()):
-        digest.update(f"{path.stem}\n{_canonical(tree)}\n".encode())
+    for name, tree in sorted(named.items()):
+        digest.update(f"{name}\n{_canonical(tree)}\n".encode())
     return digest.hexdigest()
 
 
-def _reachable(file: Path, package: Path) -> dict[Path, ast.Module]:
+def _reachable(file: Path, root: Path) -> dict[Path, ast.Module]:
     """Return the syntax trees of a file and of all files that it imports and that are followed."""
     trees: dict[Path, ast.Module] = {}
     waiting = [file]
@@ -31,36 +35,35 @@ def _reachable(file: Path, package: Path) -> dict[Path, ast.Module]:
         path = waiting.pop()
         if path not in trees:
             trees[path] = ast.parse(path.read_text(encoding="utf-8"))
-            named = set(_imported(trees[path]))
-            inside = {package / f"{_stem(module)}.py" for module in named if _stem(module)}
+            named = set(_imported(trees[path], _package_of(path, root)))
+            inside = {found for module in named for found in _files_of(module, root)}
             beside = {file.parent / f"{module.partition('.')[0]}.py" for module in named if module}
             waiting += [other for other in sorted(inside | beside) if other.is_file()]
     return trees
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def _package_of(file: Path, root: Path) -> list[str]:
+    """Return the package that a file lies in; nothing for a user's file."""
+    return [NAME, *file.relative_to(root).parts[:-1]] if file.is_relative_to(root) else []
+
+
+def _imported(tree: ast.Module, package: list[str]) -> Iterator[str]:
     """Yield the names of the modules that a tree may import."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            source = _absolute(node)
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
             yield source
             yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
-def _absolute(node: ast.ImportFrom) -> str:
-    """Return the module an import names; the files lie directly in the package."""
-    if node.level == 0:
-        return node.module or ""
-    above = PACKAGE.split(".")[: 3 - node.level]
-    return ".".join([*above, *([node.module] if node.module else [])])
-
-
-def _stem(module: str) -> str:
-    """Return `x` of `trainers.methods.x` or of anything below it, else nothing."""
-    inside = module.startswith(f"{PACKAGE}.")
-    return module.removeprefix(f"{PACKAGE}.").split(".")[0] if inside else ""
+def _files_of(module: str, root: Path) -> Iterator[Path]:
+    """Yield the file of a followed module, or of the one that a dotted name is an attribute of."""
+    first, *rest = module.split(".")
+    if first == NAME and len(rest) > 1 and rest[0] in FOLLOWED:
+        yield root / rest[0] / f"{rest[1]}.py"
 
 
 def _canonical(node: object) -> str:

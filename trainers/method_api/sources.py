@@ -18,7 +18,8 @@ from types import MappingProxyType
 from search_spaces import space_file, space_names
 from trainers.errors import MethodError
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1] / "methods"
+PACKAGE = "trainers.methods"
 GROUP = "sweeper.methods"  # of entry points: NAME = "package.module", beside it module.toml
 BUILT_IN = "sweeper"  # the origin of the methods of this package
 PREFIX = "sweeper_method_"  # of the modules that are imported from a user's folder
@@ -77,7 +78,7 @@ def _built_in() -> Iterator[Pair]:
     for name in space_names():
         code = FOLDER / f"{name}.py"
         if code.is_file():
-            module = f"{__package__}.{name}"
+            module = f"{PACKAGE}.{name}"
             yield Pair(name=name, code=code, space=space_file(name), module=module, origin=BUILT_IN)
 
 

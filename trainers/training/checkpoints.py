@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from trainers.errors import CheckpointError, UnusableFile
-from trainers.runtime import torch_files as archives
+from trainers.runtime import torch_files
 from trainers.runtime.numerics import NUMERICS_VERSION
 from trainers.tasks.identity import task_hash
 from trainers.training.segment import Member, Segment
@@ -97,7 +97,7 @@ def latest(folder: Path, key: str) -> tuple[int, Path | None]:
     """
     for file in reversed(stored(folder, key)):
         try:
-            archives.check(file)
+            torch_files.check(file)
         except UnusableFile as error:
             if file.is_file():  # else another process has gone on from it
                 _warn(str(error), file.stat().st_mtime_ns)
@@ -116,7 +116,7 @@ def save(file: Path, owner: Owner, state: State) -> str:
     """Write a checkpoint so that a reader sees all of it or nothing; return its weights' hash."""
     digest = weights_hash(state.student)
     content = {"format": FORMAT, "owner": asdict(owner), "weights_hash": digest, **vars(state)}
-    archives.write(file, content)
+    torch_files.write(file, content)
     return digest
 
 
@@ -134,7 +134,7 @@ def read(file: Path) -> dict[str, Any]:
 
     Anybody's file will do; one of ours has to match its digest.
     """
-    content = archives.load(file, is_ours=False)
+    content = torch_files.load(file, is_ours=False)
     if not isinstance(content, dict):
         raise CheckpointError(f"{file}: holds a {type(content).__name__}, must hold a dict")
     return content
@@ -145,7 +145,7 @@ def read_ours(file: Path, weights: str | None = None) -> dict[str, Any]:
 
     UnusableFile where it is gone, damaged, or holds weights of another hash than `weights`.
     """
-    content = archives.load(file, is_ours=True)
+    content = torch_files.load(file, is_ours=True)
     found = content.get("weights_hash") if isinstance(content, dict) else None
     if not isinstance(content, dict) or (weights is not None and found != weights):
         held = f"weights of hash {str(found)[:12]}" if found else f"a {type(content).__name__}"

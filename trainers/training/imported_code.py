@@ -16,7 +16,7 @@ from trainers.method_api.sources import BUILT_IN, VARIABLE, method_folders, pair
 from trainers.runtime.numerics import NUMERICS_VERSION
 from trainers.tasks.identity import digest
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1]
 SUFFIXES = (".py", ".toml")
 MOST_NAMED = 3  # parts that a difference names
 

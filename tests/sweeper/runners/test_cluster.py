@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from sweeper.core.errors import ClusterError
-from sweeper.runners import ray_cluster as clusters
+from sweeper.runners import ray_cluster
 from sweeper.runners.ray_cluster import Cluster, fault_of, open_cluster
 from sweeper.runners.worker_options import Premises, Staff
 from sweeper.store.database import Store
@@ -29,7 +29,7 @@ from tests.sweeper.runners.tiny import REQUEST, assert_complete, log_of
 from trainers.training.environment import surroundings
 
 INTERRUPTED = 130
-HERE = surroundings(clusters.PACKAGES)
+HERE = surroundings(ray_cluster.PACKAGES)
 KEEPER = """
 import json, sys
 from ray.cluster_utils import Cluster
@@ -218,7 +218,7 @@ def test_a_node_that_imports_other_code_all_the_same_is_refused(
     keeper.add(env_vars={"PYTHONPATH": str(other)})
     keeper.wait()
     said = f"has imported {other}/trainers, which is not the code here ({HERE.host}, "
-    said += f"{HERE.code.folder}): trainers/optimisation.py: trials"
+    said += f"{HERE.code.folder}): trainers/training/optimizer.py: trials"
     assert_one_line(launch(store, keeper, "--workers", "1"), said)
 
 
@@ -244,7 +244,7 @@ def test_an_address_without_a_cluster_is_refused(
 def test_an_address_where_something_else_listens_is_refused_soon(
     premises: Premises, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clusters, "ANSWER_S", 3.0)
+    monkeypatch.setattr(ray_cluster, "ANSWER_S", 3.0)
     began = time.monotonic()
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         staff = Staff(address=f"127.0.0.1:{server.getsockname()[1]}")

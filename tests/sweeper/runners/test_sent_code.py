@@ -45,7 +45,11 @@ def test_all_code_and_no_other_file_is_sent(
         own = sent / environment["env_vars"][VARIABLE]
         assert [path.name for path in code_files(own)] == ["beside.py", "mine.py", "mine.toml"]
         assert not list(own.glob("*.pt"))
-    needed = {"trainers/tasks/shapes.toml", "search_spaces/shared.toml", "sweeper/runners/tune.py"}
+    needed = {
+        "trainers/tasks/shapes.toml",
+        "search_spaces/shared.toml",
+        "sweeper/runners/tune_trials.py",
+    }
     assert needed <= files
     assert not sent.exists()
 
@@ -84,7 +88,9 @@ def test_a_worker_with_other_code_is_refused_in_one_line(
 ) -> None:
     hire: Hire = CREWS[crew]
     here = cluster.here
-    other = replace(here.code, parts=dict(here.code.parts) | {"trainers/optimisation.py": "other"})
+    other = replace(
+        here.code, parts=dict(here.code.parts) | {"trainers/training/optimizer.py": "other"}
+    )
     place = replace(cluster, workers=1, here=replace(here, code=other))
     with (
         hire(place, premises, worker=Worker, habits=HABITS) as hired,
@@ -94,5 +100,5 @@ def test_a_worker_with_other_code_is_refused_in_one_line(
             hired.poll(0.5)
     said = str(refused.value)
     assert "\n" not in said
-    assert f"{here.host}, {here.code.folder}): trainers/optimisation.py: trials" in said
+    assert f"{here.host}, {here.code.folder}): trainers/training/optimizer.py: trials" in said
     assert said.count("/trainers") > 1  # the other place as well

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.core.errors import ClusterError
-from sweeper.runners import tune_pool as tune_crew
+from sweeper.runners import tune_pool
 from sweeper.runners.jobs import HABITS
 from sweeper.runners.pool_runner import Hire
 from sweeper.runners.ray_cluster import Cluster
@@ -39,8 +39,8 @@ def test_a_run_of_tune_that_is_used_up_is_followed_by_another_and_leaves_nothing
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(tune_crew, "TRIALS", 3)
-    monkeypatch.setattr(tune_crew, "TRIALS_A_WORKER", 1)
+    monkeypatch.setattr(tune_pool, "TRIALS", 3)
+    monkeypatch.setattr(tune_pool, "TRIALS_A_WORKER", 1)
     ended: list[int] = []
     with TuneCrew(replace(cluster, workers=1), premises, worker=IdleWorker) as crew:
         while len(ended) < SEGMENTS:

@@ -12,7 +12,7 @@ from trainers.method_api.registry import code_hash, method_names
 METHOD = '''"""A method."""
 import math
 
-from trainers.methods.terms import term
+from trainers.terms.distances import term
 
 
 class Some:
@@ -28,11 +28,15 @@ TERM = "from .deeper import constant\n\n\ndef term(x: float) -> float:\n    retu
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "some.py").write_text(METHOD)
-    (tmp_path / "terms.py").write_text(TERM)
-    (tmp_path / "deeper.py").write_text("constant = 3\n")
-    (tmp_path / "other.py").write_text("unrelated = 1\n")
-    return tmp_path
+    """Return what stands for the folder of the package `trainers`."""
+    root = tmp_path / "package"
+    for package in ("methods", "terms"):
+        (root / package).mkdir(parents=True)
+    (root / "methods" / "some.py").write_text(METHOD)
+    (root / "methods" / "other.py").write_text("unrelated = 1\n")
+    (root / "terms" / "distances.py").write_text(TERM)
+    (root / "terms" / "deeper.py").write_text("constant = 3\n")
+    return root
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -43,62 +47,72 @@ def edit(file: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("some", "# the factor is 2", "# twice"),
-        ("some", "Return twice the term.", "Double it."),
-        ("some", '        """Return twice the term."""\n', ""),
-        ("some", "2.0 * term", "(2.0 * term"[1:]),
-        ("some", "    # the factor is 2\n", "\n\n"),
-        ("other", "1", "2"),
+        ("methods/some", "# the factor is 2", "# twice"),
+        ("methods/some", "Return twice the term.", "Double it."),
+        ("methods/some", '        """Return twice the term."""\n', ""),
+        ("methods/some", "2.0 * term", "(2.0 * term"[1:]),
+        ("methods/some", "    # the factor is 2\n", "\n\n"),
+        ("methods/other", "1", "2"),
     ],
 )
 def test_comments_docstrings_layout_and_other_files_do_not_count(
     file: str, old: str, new: str, folder: Path
 ) -> None:
-    before = file_hash(folder / "some.py", folder)
+    before = file_hash(folder / "methods" / "some.py", folder)
     edit(folder / f"{file}.py", old, new)
-    assert file_hash(folder / "some.py", folder) == before
+    assert file_hash(folder / "methods" / "some.py", folder) == before
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("some", "2.0", "2"),
-        ("some", "2.0", "2.5"),
-        ("some", "!r:>{4}", "!s:>{4}"),
-        ("some", "class Some", "class Other"),
-        ("terms", "x * constant", "constant * x"),
-        ("deeper", "3", "4"),
+        ("methods/some", "2.0", "2"),
+        ("methods/some", "2.0", "2.5"),
+        ("methods/some", "!r:>{4}", "!s:>{4}"),
+        ("methods/some", "class Some", "class Other"),
+        ("terms/distances", "x * constant", "constant * x"),
+        ("terms/deeper", "3", "4"),
     ],
 )
 def test_code_counts_that_of_imported_files_as_well(
     file: str, old: str, new: str, folder: Path
 ) -> None:
-    before = file_hash(folder / "some.py", folder)
+    before = file_hash(folder / "methods" / "some.py", folder)
     edit(folder / f"{file}.py", old, new)
-    assert file_hash(folder / "some.py", folder) != before
+    assert file_hash(folder / "methods" / "some.py", folder) != before
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "from trainers.methods.terms import term",
-        "from trainers.methods import terms",
-        "import trainers.methods.terms",
-        "from . import terms",
-        "from .terms import term",
-        "from ..methods.terms import term",
+        "from trainers.terms.distances import term",
+        "from trainers.terms import distances",
+        "import trainers.terms.distances",
+        "from ..terms import distances",
+        "from ..terms.distances import term",
     ],
 )
 def test_every_form_of_import_is_followed(statement: str, folder: Path) -> None:
-    edit(folder / "some.py", "from trainers.methods.terms import term", statement)
-    before = file_hash(folder / "some.py", folder)
-    edit(folder / "deeper.py", "3", "4")
-    assert file_hash(folder / "some.py", folder) != before
+    edit(folder / "methods" / "some.py", "from trainers.terms.distances import term", statement)
+    before = file_hash(folder / "methods" / "some.py", folder)
+    edit(folder / "terms" / "deeper.py", "3", "4")
+    assert file_hash(folder / "methods" / "some.py", folder) != before
 
 
 def test_the_hash_does_not_depend_on_the_version_of_python(folder: Path) -> None:
-    known = "7bbdb7433cd4ec017512f82780232a27ef5593103c8184c32eb1c23df7433686"
-    assert file_hash(folder / "some.py", folder) == known
+    known = "20c1e1526a0a1005d2a69750df98af4fc86c6f57317c3d3e8680ed74ebef25cc"
+    assert file_hash(folder / "methods" / "some.py", folder) == known
+
+
+def test_the_hash_does_not_depend_on_where_the_folders_lie(folder: Path, tmp_path: Path) -> None:
+    hashes = set()
+    for name in ("a", "z"):  # before and after the folder of the package, in the order of paths
+        own = tmp_path / name
+        own.mkdir()
+        (own / "mine.py").write_text("import parts\nfrom trainers.methods import some\n")
+        (own / "parts.py").write_text("factor = 1\n")
+        hashes.add(file_hash(own / "mine.py", folder))
+    assert len(hashes) == 1
 
 
 def test_every_method_has_a_hash_of_its_own() -> None:
@@ -110,11 +124,11 @@ def test_every_method_has_a_hash_of_its_own() -> None:
 def test_what_lies_beside_a_users_method_counts_as_well(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
-    (own / "mine.py").write_text("import parts\nfrom trainers.methods.terms import term\n")
+    (own / "mine.py").write_text("import parts\nfrom trainers.terms.distances import term\n")
     (own / "parts.py").write_text("factor = 1\n")
     hashes = {file_hash(own / "mine.py", folder)}
     edit(own / "parts.py", "1", "2")
     hashes.add(file_hash(own / "mine.py", folder))
-    edit(folder / "deeper.py", "3", "4")
+    edit(folder / "terms" / "deeper.py", "3", "4")
     hashes.add(file_hash(own / "mine.py", folder))
     assert len(hashes) == 3
