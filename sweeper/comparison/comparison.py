@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Engine
 
-from sweeper.comparison import curves, rung_check, shared_points
-from sweeper.comparison import equal_cost
+from sweeper.comparison import curves, equal_cost, rung_check, shared_points
 from sweeper.comparison.classes import class_differences
 from sweeper.comparison.cost import search_costs
 from sweeper.comparison.evidence import Evidence, read_evidence

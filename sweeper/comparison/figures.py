@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweeper.comparison import equal_cost_figures
-from sweeper.comparison import search_figures
+from sweeper.comparison import equal_cost_figures, search_figures
 from sweeper.comparison.theme import (
     BASELINE_MARK,
     GREY,

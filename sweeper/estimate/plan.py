@@ -16,8 +16,7 @@ from sweeper.scheduler.declaration import BASELINE, num_searches
 from sweeper.scheduler.launch_request import Request, check
 from sweeper.search.brackets import Plan
 from sweeper.search.protocol import plan_of, task_of
-from sweeper.store import log
-from sweeper.store import past_costs
+from sweeper.store import log, past_costs
 from sweeper.store.lookup import find_children
 from trainers.tasks import Task
 

@@ -29,8 +29,7 @@ from sweeper.scheduler.packing import choose_cohort
 from sweeper.search.protocol import plan_of, task_of
 from sweeper.search.sampler import plan_bracket
 from sweeper.search.seeds import training_seed
-from sweeper.store import log, segments
-from sweeper.store import log_files
+from sweeper.store import log, log_files, segments
 from trainers.runtime.json_log import detail
 from trainers.training.segment import Judges, Member, Outcome, Segment
 
