@@ -27,7 +27,7 @@ def test_the_code_and_the_data_of_both_packages_count_and_the_versions() -> None
         "trainers/tasks/shapes.toml",
     )
     assert {*named, "search_spaces/kd.toml", "numerics", "torch"} <= HERE.parts.keys()
-    assert (HERE.folder / "optimisation.py").is_file()
+    assert (HERE.folder / "training" / "optimizer.py").is_file()
     assert without_label("2.14.0+cpu") == without_label("2.14.0") == "2.14.0"
 
 
