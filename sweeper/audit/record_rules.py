@@ -12,8 +12,8 @@ from sweeper.audit.scope import counted, rows_of, shortened, unconfirmed
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.samples import confirmed_runs
 from sweeper.comparison.verdicts import is_teacher_weak
+from sweeper.core.constants import BASELINE
 from sweeper.core.names import search_name
-from sweeper.scheduler.declaration import BASELINE
 from sweeper.search.space import Space
 from trainers.tasks.identity import digest
 

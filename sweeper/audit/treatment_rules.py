@@ -22,8 +22,8 @@ from sweeper.audit.scope import (
 )
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.searches import spaces_of
+from sweeper.core.constants import BASELINE, num_searches
 from sweeper.core.names import search_name
-from sweeper.scheduler.declaration import BASELINE, num_searches
 from sweeper.search.space import EFFECT, Dimension, Space
 
 MULTIPLIER = "multiplier"

@@ -7,8 +7,7 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.cli.delete import confirm
 from sweeper.cli.store_access import opened
-from sweeper.core.names import this_user
-from sweeper.core.references import parse_target
+from sweeper.core.names import parse_target, this_user
 from sweeper.scheduler.checkpoint_gc import remove
 from sweeper.scheduler.control import Cancellation, cancel, plan_cancellation
 from sweeper.store.database import Store

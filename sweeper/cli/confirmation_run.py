@@ -12,12 +12,11 @@ from sweeper.cli.driver import Drive, say, say_warnings
 from sweeper.cli.training_options import Means, inputs_of
 from sweeper.confirmation.stage import Confirmation, Reported, declare_stage, refuse_numerics
 from sweeper.core.names import search_name
-from sweeper.core.provenance import this_launch
+from sweeper.core.provenance import Launch, this_launch
 from sweeper.scheduler.launch_request import code_here
 from sweeper.scheduler.progress import SweepProgress, read_progress
 from sweeper.search.protocol import plan_of, task_of
 from sweeper.store.database import Store
-from sweeper.store.launches import Launch
 from sweeper.store.lookup import find_sweep, last_inputs
 from trainers.data import Dataset
 from trainers.training.cohort import Trainer

@@ -9,8 +9,9 @@ from sweeper.cli.confirmation_run import Again
 from sweeper.cli.driver import say
 from sweeper.comparison.cuts import cut_searches
 from sweeper.comparison.evidence import Evidence, read_evidence
-from sweeper.confirmation.equal_cost import StepCosts, check_code, declare_axes, find_axes
+from sweeper.confirmation.equal_cost import check_code, declare_axes, find_axes
 from sweeper.confirmation.stage import go_on
+from sweeper.core.equal_cost import StepCosts
 from sweeper.scheduler.launch_request import code_here
 from sweeper.search.protocol import task_of
 from trainers.runtime.devices import choose_device, model_of

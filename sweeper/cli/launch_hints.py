@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from sweeper.scheduler.declaration import BASELINE, read_targets
+from sweeper.core.constants import BASELINE
+from sweeper.scheduler.declaration import read_targets
 
 
 def unequal_targets(engine: Engine, sweep_id: int) -> list[str]:

@@ -9,8 +9,9 @@ from sweeper.cli.driver import Drive, say, say_warnings
 from sweeper.cli.launch import Options
 from sweeper.cli.launch_hints import baseline_command, unequal_targets
 from sweeper.cli.training_options import inputs_of
+from sweeper.core.constants import BASELINE
 from sweeper.core.provenance import this_launch
-from sweeper.scheduler.declaration import BASELINE, declare
+from sweeper.scheduler.declaration import declare
 from sweeper.scheduler.launch_request import check, declaration
 from sweeper.scheduler.progress import SweepProgress
 from sweeper.store.database import open_store

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import click
 
 from sweeper.cli.tables import byte_size, decimals, duration, echo_table
+from sweeper.core.constants import BASELINE
 from sweeper.estimate.forecast import Forecast, Search, finished, width
 from sweeper.estimate.plan import Prospect
 from sweeper.estimate.simulation import forecast
-from sweeper.scheduler.declaration import BASELINE
 from sweeper.search.brackets import Plan
 
 SEED_SD = 0.4  # mIoU between seeds, where none was measured

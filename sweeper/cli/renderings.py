@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sweeper.cli.tables import duration, plain
 from sweeper.comparison.comparison import Comparison
 from sweeper.comparison.samples import num_searches
+from sweeper.core.constants import BASELINE
 from sweeper.core.errors import SweeperError
-from sweeper.scheduler.declaration import BASELINE
 from sweeper.store.named_queries import as_csv, as_json
 
 if TYPE_CHECKING:

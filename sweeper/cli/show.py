@@ -14,8 +14,7 @@ from sweeper.cli.show_trial import echo_trial
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table, short_number
 from sweeper.core.errors import SweeperError
-from sweeper.core.names import trial_name
-from sweeper.core.references import Target, parse_target
+from sweeper.core.names import Target, parse_target, trial_name
 from sweeper.search.space import known_space
 from sweeper.store.lookup import find_study, find_sweep
 from sweeper.store.named_queries import select_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sweeper.comparison.evidence import Evidence
-from sweeper.scheduler.declaration import BASELINE
+from sweeper.core.constants import BASELINE
 
 COLUMNS = ["method", "class", "baseline", "miou", "difference"]
 

@@ -34,9 +34,9 @@ from sweeper.comparison.samples import (
 from sweeper.comparison.slices import slices
 from sweeper.comparison.testset_intervals import testset_intervals
 from sweeper.comparison.verdicts import is_teacher_weak, verdict_table
+from sweeper.core.constants import BASELINE
 from sweeper.core.errors import SweeperError
 from sweeper.core.names import family_name
-from sweeper.scheduler.declaration import BASELINE
 from sweeper.statistics.contrasts import Comparisons
 from sweeper.statistics.stages import across_stages
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sweeper.comparison.bracket_replay import Brackets, replay
 from sweeper.comparison.evidence import Evidence
-from sweeper.confirmation.equal_cost import Cut, Cuts
+from sweeper.core.equal_cost import Cut, Cuts
 from sweeper.core.names import search_name
 
 EQUAL = 1 + 1e-9  # costs summed in another order differ in the last digit

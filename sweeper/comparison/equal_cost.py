@@ -11,9 +11,9 @@ import pandas as pd
 from sweeper.comparison.bracket_replay import Floats
 from sweeper.comparison.cuts import search_seconds
 from sweeper.comparison.evidence import Evidence
-from sweeper.confirmation.equal_cost import LENGTHS, PLAIN, TUNING
+from sweeper.core.constants import BASELINE
+from sweeper.core.equal_cost import LENGTHS, PLAIN, TUNING
 from sweeper.core.names import search_of
-from sweeper.scheduler.declaration import BASELINE
 from sweeper.search.seeds import confirmation_seeds
 from sweeper.store.stages import PUBLISHED, TUNED
 

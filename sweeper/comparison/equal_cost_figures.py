@@ -19,7 +19,7 @@ from sweeper.comparison.theme import (
     rounded,
     upright,
 )
-from sweeper.scheduler.declaration import BASELINE
+from sweeper.core.constants import BASELINE
 
 ORANGE = "#c27c0e"
 AXIS = {"title": {"text": "mIoU, reported split, percent"}}

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sweeper.comparison.evidence import Evidence, Stage
+from sweeper.core.constants import BASELINE
 from sweeper.core.names import search_name, search_of
-from sweeper.scheduler.declaration import BASELINE
 
 Values = NDArray[np.float64]
 USUAL_SD = 0.4  # mIoU: what seeds usually differ by, where no confirmation says it

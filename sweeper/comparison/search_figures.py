@@ -26,7 +26,7 @@ from sweeper.comparison.theme import (
     table_axes,
     upright,
 )
-from sweeper.scheduler.declaration import BASELINE
+from sweeper.core.constants import BASELINE
 
 if TYPE_CHECKING:
     from sweeper.comparison.comparison import Comparison

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sweeper.comparison.searches import SEARCH
-from sweeper.scheduler.declaration import BASELINE
+from sweeper.core.constants import BASELINE
 from sweeper.search.brackets import Plan
 from sweeper.statistics.student import critical_t
 

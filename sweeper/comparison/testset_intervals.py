@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from sweeper.comparison.evidence import Evidence
-from sweeper.scheduler.declaration import BASELINE
+from sweeper.core.constants import BASELINE
 from sweeper.statistics.testset import BlockCounts, Resampling, count_blocks
 
 COLUMNS = ["method", "testset_difference", "testset_low", "testset_high", "testset_flips"]

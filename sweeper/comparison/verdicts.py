@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sweeper.comparison.evidence import Evidence
-from sweeper.scheduler.declaration import BASELINE
+from sweeper.core.constants import BASELINE
 from sweeper.search.space import known_space
 from sweeper.statistics.contrasts import Comparisons
 from sweeper.statistics.verdicts import Verdict

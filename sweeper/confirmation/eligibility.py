@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from sweeper.core.constants import BASELINE, num_searches
 from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
 from sweeper.core.names import search_name
-from sweeper.scheduler.declaration import BASELINE, num_searches
 from sweeper.search.protocol import plan_of
 from sweeper.store import log, stages
 from trainers.errors import near_miss

@@ -7,49 +7,20 @@ is a sweep of its own beside the first stage, and is trained with that stage's f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from types import MappingProxyType
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row
 
 from sweeper.confirmation.eligibility import chosen_before, refuse_other_code
 from sweeper.confirmation.stage import CodeOf, refuse_child
+from sweeper.core.constants import BASELINE
+from sweeper.core.equal_cost import LENGTHS, PLAIN, TUNING, Cuts, StepCosts
 from sweeper.core.errors import PlanError
 from sweeper.core.names import search_name
-from sweeper.scheduler.declaration import BASELINE
 from sweeper.search.seeds import confirmation_seeds
 from sweeper.store import log, stages
 from sweeper.store.lookup import find_children, find_sweep, lock_sweep
-
-PLAIN = "kd"  # with the baseline the rivals that longer training makes as dear as the others
-TUNING = "tuning"
-LENGTHS: Mapping[str, float] = MappingProxyType({"training-1.5x": 1.5, "training-2x": 2.0})
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepCosts:
-    """Seconds of a method's training step alone, all measured on one device after another."""
-
-    device: str
-    seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cut:
-    """The best trial that a search had brought to its end at the common cost."""
-
-    number: int
-    seconds: float  # what the search had cost when that trial ended
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cuts:
-    """Every search cut at one cost; one that had no trial at its end by then is absent."""
-
-    common: float  # seconds
-    chosen: Mapping[str, Cut]  # by the search's name
 
 
 def find_axes(connection: Connection, name: str) -> list[Row[Any]]:

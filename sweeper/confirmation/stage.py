@@ -21,13 +21,14 @@ from sweeper.confirmation.eligibility import (
     incumbents,
     refuse_other_code,
 )
+from sweeper.core.constants import BASELINE
 from sweeper.core.errors import PlanError, ProtocolMismatch
 from sweeper.core.names import family_name, search_name
+from sweeper.core.provenance import Launch
 from sweeper.scheduler.control import resume
-from sweeper.scheduler.declaration import BASELINE
 from sweeper.search.seeds import confirmation_seeds
 from sweeper.store import log, stages
-from sweeper.store.launches import Launch, add_launch
+from sweeper.store.launches import add_launch
 from sweeper.store.lookup import find_children, find_sweep, lock_sweep
 from trainers.runtime.numerics import NUMERICS_VERSION
 

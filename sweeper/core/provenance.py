@@ -7,18 +7,27 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from sweeper.core.names import this_user
-from sweeper.postgres.url import mask_passwords
-from sweeper.store.launches import Launch
+from sweeper.core.passwords import mask_passwords
 from trainers.training.environment import processor
 from trainers.training.imported_code import imported_code
 
 PACKAGES = ("sweeper", "torch", "torchvision", "optuna", "ray", "sqlalchemy", "numpy", "scipy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """Who launched what, with which software."""
+
+    who: str
+    command: str
+    provenance: Mapping[str, Any]
 
 
 def this_launch(arguments: Sequence[str], **inputs: str | None) -> Launch:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sweeper.confirmation.stage import SEEDS_OF_A_SEARCH, Seeds
-from sweeper.scheduler.declaration import BASELINE, num_searches
+from sweeper.core.constants import BASELINE, num_searches
 from sweeper.search.brackets import Plan
 
 

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 import search_spaces
+from sweeper.core.constants import BASELINE
 from sweeper.core.errors import SweeperError
 from sweeper.estimate.forecast import Pace
-from sweeper.scheduler.declaration import BASELINE
+from sweeper.store.past_costs import Spent
 
 USUAL = "kd"  # of the methods with a teacher the plainest: the others are measured against it
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spent:
-    """What the students of a method took, in cohorts of one size."""
-
-    method: str
-    cohort: int
-    steps: int  # of single students
-    seconds: float  # their own, and their equal shares of what was common
-
-    @property
-    def a_step(self) -> float:
-        """Seconds of one step of one student."""
-        return self.seconds / self.steps
 
 
 def fit(spent: Iterable[Spent], source: str) -> dict[str, Pace]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.confirmation.stage import refuse_child
+from sweeper.core.constants import BASELINE, num_searches
 from sweeper.core.errors import PlanError
 from sweeper.estimate.forecast import Forecast, Pace, Repetition, Search, Standing
 from sweeper.estimate.step_times import Place, Survey
-from sweeper.scheduler.declaration import BASELINE, num_searches
 from sweeper.scheduler.launch_request import Request, check
 from sweeper.search.brackets import Plan
 from sweeper.search.protocol import plan_of, task_of

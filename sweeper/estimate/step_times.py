@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
+from sweeper.core.constants import BASELINE
 from sweeper.estimate.forecast import Forecast, Pace, one_after_another
-from sweeper.estimate.pacing import USUAL, Spent, complete, fit
+from sweeper.estimate.pacing import USUAL, complete, fit
 from sweeper.prerequisites.artifact_cache import is_stored
-from sweeper.scheduler.declaration import BASELINE
 from sweeper.store import past_costs
+from sweeper.store.past_costs import Spent
 from trainers.tasks import Task
 
 if TYPE_CHECKING:

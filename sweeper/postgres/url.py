@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
@@ -14,8 +13,6 @@ from sweeper.core.errors import ConfigError
 DRIVER = "postgresql+psycopg2"  # named, since SQLAlchemy's own default is another driver
 ACCEPTED = ("postgresql", "postgres", DRIVER)
 FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-IN_PLACE = re.compile(r"(://[^\s:/@]*:).*@")
-IN_QUERY = re.compile(r"(password=)[^\s&'\"]+")
 SECRETS = ("password", "sslpassword")
 CLIENT_DEFAULTS = {
     "connect_timeout": "10",
@@ -58,11 +55,6 @@ def masked(url: URL | str) -> str:
     parsed = parse_url(url) if isinstance(url, str) else url
     hidden = {key: "***" for key in SECRETS if key in parsed.query}
     return _shown(parsed.update_query_dict(hidden).render_as_string(hide_password=True))
-
-
-def mask_passwords(text: str) -> str:
-    """Return any text, for example a command line, with the password of every URL as `***`."""
-    return IN_QUERY.sub(r"\1***", IN_PLACE.sub(r"\1***@", text))
 
 
 def _shown(rendered: str) -> str:

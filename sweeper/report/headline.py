@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sweeper.comparison.theme import MARKS, kind_of
+from sweeper.core.constants import BASELINE
 from sweeper.report.content import Material
 from sweeper.report.html import Html, element, paragraph
-from sweeper.scheduler.declaration import BASELINE
 
 COUNTED = {"better": "better", "worse": "worse", "no gain": "no gain", "undecided": "undecided"}
 Row = dict[Any, Any]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sweeper.comparison.comparison import Comparison
+from sweeper.core.constants import BASELINE
 from sweeper.report.content import Material
 from sweeper.report.html import Html, element, missing, paragraph, picture
-from sweeper.scheduler.declaration import BASELINE
 from trainers.data.preview_columns import columns_of
 
 TITLE = "What the students see"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sweeper.comparison.theme import BASELINE_MARK, MARKS, kind_of
+from sweeper.core.constants import BASELINE
 from sweeper.report.content import Material
 from sweeper.report.html import Cell, Html, missing, number, paragraph, table
 from sweeper.report.plots import data_links
-from sweeper.scheduler.declaration import BASELINE
 
 Row = dict[Any, Any]
 HEADERS = (

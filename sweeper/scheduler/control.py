@@ -17,8 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from sweeper.core.errors import SweeperError
 from sweeper.core.limits import End, Limits
-from sweeper.core.names import search_name, study_name
-from sweeper.core.references import Target
+from sweeper.core.names import Target, search_name, study_name
 from sweeper.scheduler.lease import holder_of
 from sweeper.store import log, segments
 from sweeper.store.lookup import find_studies, find_sweep

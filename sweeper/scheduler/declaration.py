@@ -15,20 +15,20 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from sweeper.core.constants import num_searches
 from sweeper.core.errors import ConfigError, PlanError, SweeperError
 from sweeper.core.names import search_name, study_name
+from sweeper.core.provenance import Launch
 from sweeper.scheduler.control import resume
 from sweeper.search.protocol import check_equal, plan_of
 from sweeper.search.space import Space
 from sweeper.store import log
-from sweeper.store.launches import Launch, add_launch
+from sweeper.store.launches import add_launch
 from sweeper.store.row_digests import seal
 from sweeper.store.schema import study, sweep
 from trainers.tasks.identity import digest
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
-BASELINE = "baseline"
-BASELINE_SEARCHES = 3  # per repeat of the others: its searches are shared by all comparisons
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,13 +184,6 @@ def _calibration(sweep_id: int, method: str) -> Any:
 
 def _by_name(space: Mapping[str, Any]) -> dict[str, Any]:
     return {dimension["name"]: dimension for dimension in space["dimensions"]}
-
-
-def num_searches(method: str, repeats: int) -> int:
-    """Return how many searches a method gets; PlanError for none."""
-    if repeats < 1:
-        raise PlanError(f"repeats {repeats}: at least one search is needed")
-    return repeats * BASELINE_SEARCHES if method == BASELINE and repeats > 1 else repeats
 
 
 def _check_switch(declaration: Declaration, method: MethodPlan) -> None:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
+from sweeper.core.provenance import Launch
 from sweeper.store.row_digests import seal
 from sweeper.store.schema import launch
-
-
-@dataclass(frozen=True, kw_only=True)
-class Launch:
-    """Who launched what, with which software."""
-
-    who: str
-    command: str
-    provenance: Mapping[str, Any]
 
 
 def add_launch(connection: Connection, owner: Row[Any], who: Launch) -> None:

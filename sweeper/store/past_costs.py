@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from sweeper.estimate.pacing import Spent
 from trainers.tasks import Task
 from trainers.tasks.identity import NOT_TRAINING
 
@@ -52,6 +51,21 @@ TRIAL_BYTES = text("""
     SELECT CASE WHEN n >= :enough THEN pg_database_size(current_database()) / n END
     FROM (SELECT count(*) AS n FROM sweeper.trial) a
 """)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What the students of a method took, in cohorts of one size."""
+
+    method: str
+    cohort: int
+    steps: int  # of single students
+    seconds: float  # their own, and their equal shares of what was common
+
+    @property
+    def a_step(self) -> float:
+        """Seconds of one step of one student."""
+        return self.seconds / self.steps
 
 
 @dataclass(frozen=True, kw_only=True)

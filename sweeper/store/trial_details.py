@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from sweeper.core.references import Target
+from sweeper.core.names import Target
 from sweeper.search.seeds import training_seed
 from sweeper.store.log_files import segment_file_beside
 from sweeper.store.lookup import find_study, find_sweep, find_trial

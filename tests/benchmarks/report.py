@@ -19,8 +19,8 @@ from pathlib import Path
 import click
 import numpy as np
 
+from sweeper.core.constants import BASELINE
 from sweeper.postgres.embedded import Embedded
-from sweeper.scheduler.declaration import BASELINE
 from sweeper.store.database import connect_engine
 from sweeper.store.initialise import initialise
 from tests.servers import end, home_in, new_database

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from sweeper.comparison.cuts import cut_searches
 from sweeper.comparison.evidence import read_evidence
-from sweeper.confirmation.equal_cost import StepCosts, declare_axes
+from sweeper.confirmation.equal_cost import declare_axes
 from sweeper.confirmation.stage import Confirmation, Reported, declare_stage
-from sweeper.store.launches import Launch
+from sweeper.core.equal_cost import StepCosts
+from sweeper.core.provenance import Launch
 from sweeper.store.schema import confusion, rung, segment, segment_member, study
 from sweeper.store.schema import trial as trials
 from tests.sweeper.recorded import CODE, DEVICE, PROVENANCE

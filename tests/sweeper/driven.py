@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from sweeper.confirmation.stage import Confirmation, Reported, declare_stage
+from sweeper.core.provenance import Launch
 from sweeper.optuna_export.projection import Projection
 from sweeper.prerequisites.artifact_cache import store_artifact
 from sweeper.prerequisites.teacher import Teacher, freeze_teacher
@@ -20,7 +21,6 @@ from sweeper.scheduler.declaration import declare
 from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.state_machine import Sweep, Workplace
 from sweeper.store.database import Store
-from sweeper.store.launches import Launch
 from tests.sweeper.confirmed import class_iou_of, confusions_of
 from tests.sweeper.driving import declaration_of, no_teacher
 from tests.sweeper.fakes import FakeTrainer, Killed

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from sweeper.core.provenance import Launch
 from sweeper.optuna_export.projection import Projection
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
@@ -18,7 +19,6 @@ from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.state_machine import Sweep, Workplace
 from sweeper.search.space import build_space
 from sweeper.store.database import Store
-from sweeper.store.launches import Launch
 from tests.sweeper.fakes import FakeTrainer
 from trainers.tasks import load_task
 from trainers.training.segment import Ending, Runs

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, func, insert
 
-from sweeper.scheduler.declaration import BASELINE
+from sweeper.core.constants import BASELINE
 from sweeper.search.brackets import Plan
 from sweeper.search.protocol import build_protocol
 from sweeper.search.space import Space, build_space

@@ -16,13 +16,14 @@ from sqlalchemy import Connection, Engine, func, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.core.names import trial_name
+from sweeper.core.provenance import Launch
 from sweeper.search.brackets import Plan
 from sweeper.search.protocol import build_protocol
 from sweeper.search.sampler import plan_bracket
 from sweeper.search.seeds import training_seed
 from sweeper.search.space import Space, build_space
 from sweeper.search.trials import PastTrial, PlannedTrial
-from sweeper.store.launches import Launch, add_launch
+from sweeper.store.launches import add_launch
 from sweeper.store.schema import (
     artifact,
     bracket,

@@ -11,7 +11,8 @@ from sqlalchemy import text
 from sweeper.comparison.evidence import read_evidence
 from sweeper.confirmation.stage import Confirmation, Reported, declare_stage
 from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
-from sweeper.core.references import parse_target
+from sweeper.core.names import parse_target
+from sweeper.core.provenance import Launch
 from sweeper.optuna_export.projection import Projection
 from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.progress import read_progress
@@ -19,7 +20,6 @@ from sweeper.scheduler.removal import plan_removal, remove
 from sweeper.scheduler.state_machine import Sweep, Workplace
 from sweeper.search.protocol import plan_of
 from sweeper.store.database import Store
-from sweeper.store.launches import Launch
 from sweeper.store.named_queries import run_query
 from sweeper.store.trial_details import read_dossier
 from tests.sweeper.confirmed import confirm

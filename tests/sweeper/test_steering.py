@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from sweeper.core.errors import SweeperError
 from sweeper.core.limits import NO_LIMITS, Limits
-from sweeper.core.references import parse_target
+from sweeper.core.names import parse_target
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.scheduler.checkpoint_gc import remove
 from sweeper.scheduler.control import cancel, pause, plan_cancellation, read_wishes

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.core.config import quieten_ray
+from sweeper.core.provenance import Launch
 from sweeper.optuna_export.projection import Projection
 from sweeper.runners.dispatch import Crew
 from sweeper.runners.heartbeat import Heartbeat
@@ -29,7 +30,6 @@ from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.state_machine import Assignment, Idle, Sweep, Workplace
 from sweeper.scheduler.sweep_log import SweepLog
 from sweeper.store.database import Store
-from sweeper.store.launches import Launch
 from tests.sweeper import fakes
 from tests.sweeper.fakes import FakeTrainer
 from trainers.tasks import Task, load_task

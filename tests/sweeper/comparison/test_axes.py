@@ -16,7 +16,7 @@ from sweeper.comparison.evidence import read_evidence
 from sweeper.confirmation.equal_cost import check_code, find_axes
 from sweeper.confirmation.stage import Confirmation, find_stage
 from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
-from sweeper.core.references import parse_target
+from sweeper.core.names import parse_target
 from sweeper.scheduler.overview import read_overviews
 from sweeper.scheduler.removal import plan_removal, remove
 from sweeper.store.database import Store

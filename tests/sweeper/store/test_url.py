@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sweeper.core.errors import ConfigError
-from sweeper.postgres.url import libpq_uri, mask_passwords, masked, parse_url, with_settings
+from sweeper.core.passwords import mask_passwords
+from sweeper.postgres.url import libpq_uri, masked, parse_url, with_settings
 
 SECRET = "postgresql://me:hunter2@db.example:5433/sweeps?sslmode=require"
 

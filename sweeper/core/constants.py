@@ -1,0 +1,15 @@
+"""What every part agrees on: the baseline's name, and how many searches a method gets."""
+
+from __future__ import annotations
+
+from sweeper.core.errors import PlanError
+
+BASELINE = "baseline"
+BASELINE_SEARCHES = 3  # per repeat of the others: its searches are shared by all comparisons
+
+
+def num_searches(method: str, repeats: int) -> int:
+    """Return how many searches a method gets; PlanError for none."""
+    if repeats < 1:
+        raise PlanError(f"repeats {repeats}: at least one search is needed")
+    return repeats * BASELINE_SEARCHES if method == BASELINE and repeats > 1 else repeats
