@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sweeper.core.constants import VERSION as __version__
+
 if TYPE_CHECKING:
     from sweeper.api import Store
 
 __all__ = ["__version__", "connect"]
-
-__version__ = "0.1.0"
 
 
 def connect(url: str | None = None) -> Store:

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from sweeper.cli.training_options import Means, log_to_console, means_options, read_means
+from sweeper.cli.training_options import log_to_console, means_options, read_means
 from sweeper.confirmation.stage import MOST_STAGES, Confirmation, find_stage
 from sweeper.core.config import load_config
+from sweeper.driver.options import Means
 from sweeper.search.protocol import task_of
 from sweeper.store.database import Store, open_store
 from sweeper.store.lookup import find_sweep, last_inputs
@@ -85,13 +86,13 @@ def command(**given: Any) -> None:
         more=given["more"],
     )
     means, root = _prepare(store, wanted, given)
-    from sweeper.cli.confirmation_run import Again
+    from sweeper.driver.confirmation_run import Again
 
     again = Again.of(store, wanted.sweep, means, root)
     stage = again.declare(wanted)
     code = again.drive(stage)
     if given["axes"] and again.is_done(stage):
-        from sweeper.cli.equal_cost_run import start_axes
+        from sweeper.driver.confirmation_run import start_axes
 
         code = start_axes(again) or code
     sys.exit(code)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import click
 
-from sweeper.cli.launch import Options
 from sweeper.cli.plan_view import echo_prospect
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table
+from sweeper.driver.options import LaunchOptions
 from sweeper.estimate.forecast import Repetition
 from sweeper.estimate.plan import of_request
 from sweeper.estimate.step_times import Place
@@ -17,7 +17,7 @@ from sweeper.scheduler.declaration import MethodPlan
 from sweeper.scheduler.launch_request import check
 
 
-def show_plan(options: Options) -> None:
+def show_plan(options: LaunchOptions) -> None:
     """Print what a launch would do; no sweep is stored."""
     request = options.request
     _echo_spaces(check(request))

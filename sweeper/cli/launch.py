@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sweeper.cli.training_options import Means, log_to_console, means_options, read_means
+from sweeper.cli.training_options import log_to_console, means_options, read_means
 from sweeper.core.config import Config, load_config
 from sweeper.core.errors import PlanError
+from sweeper.driver.options import LaunchOptions
 from sweeper.scheduler.launch_request import Request
 from trainers.method_api.registry import read_space
 from trainers.tasks import Task, load_task
@@ -37,14 +37,6 @@ Exit codes:
 """
 
 DEFAULT_TASK = "shapes"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Means):
-    """What the command line said, with the configuration's defaults filled in."""
-
-    request: Request
-    task_file: Path | None = None  # of a task that does not come with the package
 
 
 @click.command(name="launch", epilog=EXAMPLES)
@@ -86,12 +78,12 @@ def command(**given: Any) -> None:
 
         show_plan(options)
         return
-    from sweeper.cli.launch_run import start_launch
+    from sweeper.driver.launch_run import start_launch
 
     sys.exit(start_launch(options))
 
 
-def _options(given: dict[str, Any]) -> Options:
+def _options(given: dict[str, Any]) -> LaunchOptions:
     config = load_config()
     task_name = choose_task(given["task"], config)
     task = load_task(task_name)
@@ -107,7 +99,7 @@ def _options(given: dict[str, Any]) -> Options:
         deterministic=given["deterministic"],
         data_root=config.find_data(given["data_root"]),
     )
-    return Options(
+    return LaunchOptions(
         **read_means(given, config, cohort=task.search.cohort),
         request=request,
         task_file=Path(task_name) if task_name.endswith(".toml") else None,

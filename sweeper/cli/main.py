@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from sweeper import __version__
+from sweeper.core.constants import VERSION
 from trainers.errors import UserError, near_miss
 
 INTERRUPTED = 130
@@ -147,7 +147,7 @@ class SweeperGroup(click.Group):
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, prog_name="sweeper")
+@click.version_option(VERSION, prog_name="sweeper")
 def main() -> None:
     """Compare distillation methods fairly: every method, and the baseline, tuned alike."""
 

@@ -10,7 +10,7 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import cell_text, duration, echo_table
-from sweeper.scheduler.overview import Flight, StudyOverview, SweepOverview, read_overviews
+from sweeper.scheduler.progress import Flight, StudyOverview, SweepOverview, read_overviews
 
 EXAMPLES = """\b
 Examples:
@@ -83,7 +83,7 @@ def driver_line(overview: SweepOverview) -> str:
 def _row(study: StudyOverview) -> tuple[object, ...]:
     return (
         study.name,
-        study.budget,
+        study.target,
         study.planned,
         study.complete,
         study.pruned,

@@ -58,9 +58,9 @@ def command(**given: Any) -> None:
 
 
 def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> School:
-    from sweeper.cli.driver import say_warnings
+    from sweeper.driver.driver import say_warnings
     from sweeper.prerequisites.teacher import School
-    from sweeper.scheduler.state_machine import Workplace
+    from sweeper.scheduler.driver_config import Workplace
     from sweeper.store.database import open_store
     from trainers.runtime.devices import choose_device
 

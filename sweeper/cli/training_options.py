@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,23 +13,10 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.cli.method_path import method_path_option
 from sweeper.core.config import Config
-from sweeper.core.limits import NO_LIMITS, Limits, parse_limits
+from sweeper.core.limits import parse_limits
 from sweeper.runners.worker_options import Staff, choose_staff
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Means:
-    """What the command line said of them, with the configuration's defaults filled in."""
-
-    config: Config
-    database: str | None
-    checkpoints: Path
-    device: str | None  # None: a GPU if there is one
-    cohort: int
-    staff: Staff | None = None  # workers on Ray; None: this process trains
-    limits: Limits = NO_LIMITS
 
 
 def read_means(given: dict[str, Any], config: Config, *, cohort: int) -> dict[str, Any]:
@@ -56,18 +42,6 @@ def read_means(given: dict[str, Any], config: Config, *, cohort: int) -> dict[st
             given["runner"], asked, database=given["database"], checkpoints=folder
         ),
         "limits": parse_limits(given["max_device_hours"], given["deadline"], datetime.now(UTC)),
-    }
-
-
-def inputs_of(
-    means: Means, root: Path | None, note: str, task_file: Path | None
-) -> dict[str, str | None]:
-    """Return what a launch was given, for its record: the next one goes on with it."""
-    return {
-        "data_root": str(root.absolute()) if root else None,
-        "task_file": str(task_file.absolute()) if task_file else None,
-        "data_note": note,
-        "checkpoints": str(means.checkpoints),
     }
 
 

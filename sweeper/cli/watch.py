@@ -8,13 +8,12 @@ import click
 from sqlalchemy import Engine
 
 from sweeper.cli.db import database_option
-from sweeper.cli.live_view import live_view
 from sweeper.cli.status import driver_line, flight_line
 from sweeper.cli.store_access import opened
+from sweeper.driver.live_view import live_view
 from sweeper.postgres.read_only import reader_engine
 from sweeper.postgres.retry import with_patience
-from sweeper.scheduler.overview import SweepOverview, read_overviews
-from sweeper.scheduler.progress import read_progress
+from sweeper.scheduler.progress import SweepOverview, read_overviews, read_progress
 from sweeper.search.protocol import plan_of
 from sweeper.store.lookup import find_sweep
 from trainers.runtime.terminal import stop_on_signal

@@ -18,8 +18,6 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from sweeper.comparison import curves, equal_cost, rung_check, shared_points
-from sweeper.comparison.classes import class_differences
-from sweeper.comparison.cost import search_costs
 from sweeper.comparison.evidence import Evidence, read_evidence
 from sweeper.comparison.flags import edges, improvements
 from sweeper.comparison.samples import (
@@ -31,7 +29,7 @@ from sweeper.comparison.samples import (
     samples,
     seed_sds,
 )
-from sweeper.comparison.slices import slices
+from sweeper.comparison.search_tables import class_differences, search_costs, slices
 from sweeper.comparison.testset_intervals import testset_intervals
 from sweeper.comparison.verdicts import is_teacher_weak, verdict_table
 from sweeper.core.constants import BASELINE
@@ -280,7 +278,7 @@ class Comparison:
         """Return every plot of the report by name."""
         from sweeper.comparison.figures import figures_of
 
-        return figures_of(self)
+        return figures_of(self.tables(), self.delta)
 
 
 TABLES = (

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Row, select, text, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.comparison import evidence_queries
-from sweeper.comparison.copied import copied_rungs, copied_trials
+from sweeper.comparison.evidence_queries import copied_rungs, copied_trials
 from sweeper.core.errors import SweeperError
 from sweeper.core.names import search_name
 from sweeper.search.brackets import Plan

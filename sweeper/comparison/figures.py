@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,33 +28,31 @@ from sweeper.comparison.theme import (
 )
 from sweeper.core.constants import BASELINE
 
-if TYPE_CHECKING:
-    from sweeper.comparison.comparison import Comparison
-
 RUN_OPACITY = 0.4
 TEXT_ROWS = 60  # methods up to which a heat map also prints its numbers
 
 
-def figures_of(comparison: Comparison) -> dict[str, go.Figure]:
+def figures_of(tables: Mapping[str, pd.DataFrame], delta: float) -> dict[str, go.Figure]:
     """Return every figure that there is data for, by name, in the order in which to look at them.
 
+    `tables` are a comparison's, by name; gains below `delta`, in mIoU, do not matter.
     `slices/METHOD/HYPERPARAMETER` are one a method and hyperparameter. Each figure says in
     `layout.meta["summary"]` what it shows.
     """
-    verdicts = comparison.verdicts
+    verdicts = tables["verdicts"]
     order = list(verdicts["method"])
     drawn: dict[str, go.Figure] = {}
     if verdicts["difference"].notna().any():
-        drawn["verdicts"] = draw_verdicts(verdicts, comparison.delta)
-    if len(comparison.confirmed):
-        drawn["published"] = draw_published(verdicts, comparison.confirmed)
-    if len(comparison.class_differences):
-        drawn["classes"] = draw_classes(comparison.class_differences, order)
-    if len(comparison.tuning_matched):
-        drawn["equal_tuning"] = equal_cost_figures.draw_tuning(comparison.tuning_matched)
-    if len(comparison.training_matched):
-        drawn["equal_training"] = equal_cost_figures.draw_training(comparison.training_matched)
-    return drawn | search_figures.draw_searches(comparison, order)
+        drawn["verdicts"] = draw_verdicts(verdicts, delta)
+    if len(tables["confirmed"]):
+        drawn["published"] = draw_published(verdicts, tables["confirmed"])
+    if len(tables["class_differences"]):
+        drawn["classes"] = draw_classes(tables["class_differences"], order)
+    if len(tables["tuning_matched"]):
+        drawn["equal_tuning"] = equal_cost_figures.draw_tuning(tables["tuning_matched"])
+    if len(tables["training_matched"]):
+        drawn["equal_training"] = equal_cost_figures.draw_training(tables["training_matched"])
+    return drawn | search_figures.draw_searches(tables, order)
 
 
 def draw_verdicts(verdicts: pd.DataFrame, delta: float) -> go.Figure:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -28,28 +28,26 @@ from sweeper.comparison.theme import (
 )
 from sweeper.core.constants import BASELINE
 
-if TYPE_CHECKING:
-    from sweeper.comparison.comparison import Comparison
-
 MOST_CURVES = 20  # the baseline and the first of the others; the table has them all
 SHOWN = 4  # methods whose curves are shown at first, beside the baseline: more is a thicket
 OWN = "own hyperparameters"
 
 
-def draw_searches(comparison: Comparison, order: Sequence[str]) -> dict[str, go.Figure]:
+def draw_searches(tables: Mapping[str, pd.DataFrame], order: Sequence[str]) -> dict[str, go.Figure]:
     """Return the figures of the searches by name; methods stand in the order given."""
+    curves = tables["curves"]
     drawn = {
         f"curves_{axis}": draw_curves(rows, axis, order)
         for axis in ("trials", "seconds")
-        if len(rows := comparison.curves[comparison.curves["axis"] == axis])
+        if len(rows := curves[curves["axis"] == axis])
     }
-    if len(comparison.shared):
-        drawn["shared"] = draw_shared(comparison.shared, comparison.shared_points)
-    if comparison.importances["importance"].notna().any():
-        drawn["importances"] = draw_importances(comparison.importances, order)
-    if comparison.rung_checks["tau"].notna().any():
-        drawn["rungs"] = draw_rungs(comparison.rung_checks, comparison.rung_summary)
-    return drawn | draw_slices(comparison.slices, order)
+    if len(tables["shared"]):
+        drawn["shared"] = draw_shared(tables["shared"], tables["shared_points"])
+    if tables["importances"]["importance"].notna().any():
+        drawn["importances"] = draw_importances(tables["importances"], order)
+    if tables["rung_checks"]["tau"].notna().any():
+        drawn["rungs"] = draw_rungs(tables["rung_checks"], tables["rung_summary"])
+    return drawn | draw_slices(tables["slices"], order)
 
 
 def draw_curves(curves: pd.DataFrame, axis: str, order: Sequence[str]) -> go.Figure:

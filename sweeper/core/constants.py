@@ -1,9 +1,10 @@
-"""What every part agrees on: the baseline's name, and how many searches a method gets."""
+"""What every part agrees on: the version, the baseline's name, how many searches a method gets."""
 
 from __future__ import annotations
 
 from sweeper.core.errors import PlanError
 
+VERSION = "0.1.0"  # of this package; pyproject.toml says the same
 BASELINE = "baseline"
 BASELINE_SEARCHES = 3  # per repeat of the others: its searches are shared by all comparisons
 

@@ -18,7 +18,7 @@ from sweeper.prerequisites.artifact_cache import (
     store_artifact,
     stored_artifact,
 )
-from sweeper.scheduler.state_machine import Workplace
+from sweeper.scheduler.driver_config import Workplace
 from sweeper.store.row_digests import seal
 from sweeper.store.schema import sweep
 from trainers.runtime.json_log import detail

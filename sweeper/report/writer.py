@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sweeper import __version__
 from sweeper.audit import Audit
 from sweeper.comparison.comparison import Comparison
+from sweeper.core.constants import VERSION
 from sweeper.core.errors import SweeperError
 from sweeper.report.content import Material
 from sweeper.report.page import render_page
@@ -31,7 +31,7 @@ def write_report(comparison: Comparison, audit: Audit, folder: Path) -> Path:
         comparison=comparison,
         figures=comparison.figures(),
         audit=audit,
-        version=__version__,
+        version=VERSION,
     )
     contents = {Path(PAGE): render_page(material)}
     contents |= {

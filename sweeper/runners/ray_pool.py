@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,10 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from sweeper.core.errors import ClusterError
-from sweeper.runners.jobs import HABITS, Habits, Job
-from sweeper.runners.lost_segments import MAX_DEATHS, lost, reason_of
-from sweeper.runners.ray_cluster import PACKAGES, Cluster, fault_of_worker
-from sweeper.runners.worker_options import Premises
+from sweeper.runners.dispatch import CrewRunner
+from sweeper.runners.jobs import HABITS, MAX_DEATHS, Habits, Job, lost, reason_of
+from sweeper.runners.ray_cluster import PACKAGES, Cluster, fault_of_worker, open_cluster
+from sweeper.runners.worker_options import Premises, Staff
 from trainers.training.segment import Outcome, Segment
 from trainers.training.worker import Introduction, Pulse, Worker
 
@@ -211,3 +212,10 @@ class RayCrew:
         reason = f"no progress at step {job.step} for {time.monotonic() - job.alive:.0f} s"
         self._replace(seat, reason)
         return job, lost(job, reason)
+
+
+@contextmanager
+def ray_runner(staff: Staff, premises: Premises) -> Iterator[CrewRunner]:
+    """Yield the runner on a cluster that is open as long as the block runs; see `open_cluster`."""
+    with open_cluster(staff, premises) as cluster:
+        yield CrewRunner(RayCrew, cluster, premises)

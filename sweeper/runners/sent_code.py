@@ -13,13 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import search_spaces
-import sweeper
-import trainers
 from trainers.method_api.sources import VARIABLE, own_folders
 from trainers.training.imported_code import code_files
 
-PACKAGES = (sweeper, trainers, search_spaces)
+ROOT = Path(__file__).parents[2]  # where the packages lie side by side
+PACKAGES = ("sweeper", "trainers", "search_spaces")
 METHODS = "method_path"  # folders of users' own methods lie in it, numbered
 
 
@@ -33,7 +31,7 @@ def sent_code() -> Iterator[dict[str, Any]]:
     with TemporaryDirectory(prefix="sweeper-code-") as name:
         folder = Path(name)
         for package in PACKAGES:
-            _copy(Path(str(package.__file__)).parent, folder / package.__name__)
+            _copy(ROOT / package, folder / package)
         places = []
         for number, own in enumerate(own_folders()):
             places.append(f"{METHODS}/{number}")  # workers begin in the folder that is sent

@@ -23,9 +23,8 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeper.core.errors import ClusterError
-from sweeper.runners.jobs import HABITS, Habits, Job
-from sweeper.runners.lost_segments import MAX_DEATHS, lost, reason_of
-from sweeper.runners.pool_runner import CrewRunner
+from sweeper.runners.dispatch import CrewRunner
+from sweeper.runners.jobs import HABITS, MAX_DEATHS, Habits, Job, lost, reason_of
 from sweeper.runners.ray_cluster import PACKAGES, Cluster, fault_of_worker, open_cluster
 from sweeper.runners.tune_mailbox import Mailbox, News, Offer, Welcome
 from sweeper.runners.tune_trials import OVER, Tuning, fit

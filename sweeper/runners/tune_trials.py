@@ -18,7 +18,7 @@ import ray
 from ray import tune
 from ray.exceptions import RayError
 
-from sweeper.runners.lost_segments import reason_of
+from sweeper.runners.jobs import reason_of
 from sweeper.runners.tune_mailbox import Offer, Welcome
 from trainers.errors import UserError
 from trainers.training.worker import Introduction

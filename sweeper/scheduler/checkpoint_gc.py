@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from sweeper.store.segments import folder_name
+from sweeper.store.log_files import folder_name
 from trainers.training.segment import memory_file
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeper.core.errors import SweeperError
+from sweeper.scheduler.driver_config import Workplace
 from trainers.training.segment import MAX_DAMAGES, Outcome
-
-if TYPE_CHECKING:
-    from sweeper.scheduler.state_machine import Workplace
 
 
 class Damages:

@@ -1,15 +1,27 @@
-"""Repeating a sweep's events in its driver's log, each once, when they are committed."""
+"""The log of a driver: `logs/sweep.jsonl`, beside the logs of the sweep's segments.
+
+It repeats the events that the database holds, each once, when they are committed, and adds who
+drove, and what went wrong around.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import threading
 from collections.abc import Iterable
-from typing import Any
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 from sqlalchemy import Connection, Row, text
 
-from sweeper.core.names import search_name
-from trainers.runtime.json_log import detail
+from sweeper.core.names import search_name, this_user
+from sweeper.core.provenance import versions
+from trainers.errors import UserError
+from trainers.runtime.json_log import detail, journal
 
 LAST = text("SELECT coalesce(max(id), 0) FROM sweeper.event WHERE sweep_id = :sweep_id")
 LATER = text("""
@@ -49,3 +61,53 @@ class Chronicle:
             about = {"method": study, "trial": event.number}
             known = {name: value for name, value in about.items() if value is not None}
             logger.info("%s", event.kind, extra=detail(**(event.detail | known)))
+
+
+LEVELS = {"sweeper": logging.INFO, "trainers": logging.WARNING}
+
+
+class SweepLog:
+    """The log of a sweep for as long as the block runs; an error in it is told there as well."""
+
+    def __init__(
+        self, file: Path, *, sweep: str, epoch: int, where: str, stop: threading.Event
+    ) -> None:
+        """`where` it trains, for people; `stop` tells a stop from the sweep's end."""
+        self.file = file
+        self._sweep, self._epoch, self._where, self._stop = sweep, epoch, where, stop
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(journal(self.file, LEVELS))
+        said = detail(
+            sweep=self._sweep,
+            who=this_user(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            epoch=self._epoch,
+            trains_on=self._where,
+            versions=versions(),
+        )
+        logger.info("driver started", extra=said)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._open:
+            self._say_end(error)
+
+    def _say_end(self, error: BaseException | None) -> None:
+        if error is None:
+            how = "stopped" if self._stop.is_set() else "done"
+            logger.info("driver ended", extra=detail(how=how))
+        elif isinstance(error, UserError | KeyboardInterrupt):
+            how = str(error) or type(error).__name__
+            logger.info("driver ended", extra=detail(how=how))
+        else:
+            # Not logged as an error: the console shows the traceback anyway.
+            logger.info("driver ended", exc_info=error, extra=detail(how="crashed"))
+            error.add_note(f"log of the sweep: {self.file}")

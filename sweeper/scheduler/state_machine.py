@@ -8,7 +8,8 @@ the very same code. A decision is stored, in one fenced transaction, before anyb
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -22,7 +23,8 @@ from sweeper.optuna_export.projection import Projection
 from sweeper.scheduler.checkpoint_gc import remove, tidy
 from sweeper.scheduler.code_check import park_changed, restart_without_checkpoint
 from sweeper.scheduler.damaged_files import Damages, damaged_files, without
-from sweeper.scheduler.event_log import Chronicle
+from sweeper.scheduler.driver_config import Workplace
+from sweeper.scheduler.event_log import Chronicle, SweepLog
 from sweeper.scheduler.lease import Lease
 from sweeper.scheduler.outcomes import Settlement
 from sweeper.scheduler.packing import choose_cohort
@@ -69,21 +71,6 @@ class Lack:
         return bool(self.teacher or self.preparations or self.calibrations)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workplace:
-    """Where and how this driver trains; nothing here changes a number."""
-
-    checkpoints: Path
-    data_root: Path | None = None
-    teacher: Path | None = None
-    preparations: Mapping[str, Path] = field(default_factory=dict)  # trained ones, by method
-    hashes: Mapping[Path, str] = field(default_factory=dict)  # weights that those files must hold
-    device: str = "cpu"
-    cohort: int = 8  # most members of a segment
-    max_seconds: float = 300.0  # of a segment: checkpoints are this far apart at most
-    code_of: Callable[[str], str] | None = None  # hash of a method's code here; None: not checked
-
-
 class Sweep:
     """One sweep, driven under a lease."""
 
@@ -115,6 +102,12 @@ class Sweep:
     def log_file(self) -> Path:
         """The log of the sweep, if somebody writes it."""
         return log_files.sweep_file(self.root)
+
+    def open_log(self, where: str, stop: threading.Event) -> SweepLog:
+        """Return the sweep's log, to be entered for as long as it is driven."""
+        return SweepLog(
+            self.log_file, sweep=self.name, epoch=self.lease.epoch, where=where, stop=stop
+        )
 
     def recover(self, running: Collection[int] = ()) -> int:
         """Give up what is in flight, mend the projection, remove what nothing needs.

@@ -1,4 +1,4 @@
-"""Where the log files of a sweep lie."""
+"""Where the folders of a sweep's segments and its log files lie."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
-
-from sweeper.store.segments import folder_name
 
 FOLDER = "logs"
 ROOTS = text("""
@@ -24,6 +22,11 @@ WHERE s.sweep_id = :sweep_id AND y.method = :method AND y.repeat = :repeat
       AND m.ending IN ('failed', 'lost')
 ORDER BY s.id DESC LIMIT 1
 """)
+
+
+def folder_name(identifier: int) -> str:
+    """Return the name of a segment's folder: no other attempt has it."""
+    return f"segment-{identifier}"
 
 
 def sweep_file(root: Path) -> Path:

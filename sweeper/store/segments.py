@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.store.log import TrialKey, change_trial
+from sweeper.store.log_files import folder_name
 from sweeper.store.schema import (
     PREDICTION,
     confusion,
@@ -21,11 +22,6 @@ from sweeper.store.schema import (
     trial,
 )
 from trainers.training.segment import MemberOutcome, Outcome
-
-
-def folder_name(identifier: int) -> str:
-    """Return the name of a segment's folder: no other attempt has it."""
-    return f"segment-{identifier}"
 
 
 def add_segment(

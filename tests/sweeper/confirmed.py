@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
-from sweeper.comparison.cuts import cut_searches
+from sweeper.comparison.equal_cost import cut_searches
 from sweeper.comparison.evidence import read_evidence
 from sweeper.confirmation.equal_cost import declare_axes
 from sweeper.confirmation.stage import Confirmation, Reported, declare_stage

@@ -18,8 +18,9 @@ from sweeper.prerequisites.teacher import Teacher, freeze_teacher
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
 from sweeper.scheduler.declaration import declare
+from sweeper.scheduler.driver_config import Workplace
 from sweeper.scheduler.lease import Lease, acquire
-from sweeper.scheduler.state_machine import Sweep, Workplace
+from sweeper.scheduler.state_machine import Sweep
 from sweeper.store.database import Store
 from tests.sweeper.confirmed import class_iou_of, confusions_of
 from tests.sweeper.driving import declaration_of, no_teacher

@@ -14,9 +14,10 @@ from sweeper.optuna_export.projection import Projection
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
 from sweeper.scheduler.declaration import Declaration, MethodPlan, declare
+from sweeper.scheduler.driver_config import Workplace
 from sweeper.scheduler.launch_request import Request, declaration
 from sweeper.scheduler.lease import Lease, acquire
-from sweeper.scheduler.state_machine import Sweep, Workplace
+from sweeper.scheduler.state_machine import Sweep
 from sweeper.search.space import build_space
 from sweeper.store.database import Store
 from tests.sweeper.fakes import FakeTrainer

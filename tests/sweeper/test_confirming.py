@@ -14,10 +14,11 @@ from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
 from sweeper.core.names import parse_target
 from sweeper.core.provenance import Launch
 from sweeper.optuna_export.projection import Projection
+from sweeper.scheduler.driver_config import Workplace
 from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.progress import read_progress
 from sweeper.scheduler.removal import plan_removal, remove
-from sweeper.scheduler.state_machine import Sweep, Workplace
+from sweeper.scheduler.state_machine import Sweep
 from sweeper.search.protocol import plan_of
 from sweeper.store.database import Store
 from sweeper.store.named_queries import run_query

@@ -13,8 +13,8 @@ import pytest
 
 from sweeper.core import provenance
 from sweeper.runners.inline import InlineRunner
+from sweeper.scheduler.event_log import SweepLog
 from sweeper.scheduler.state_machine import Sweep
-from sweeper.scheduler.sweep_log import SweepLog
 from sweeper.store.database import Store
 from tests.sweeper.driving import failing, open_sweep, run_sweep
 from tests.sweeper.fakes import FakeTrainer, Killed
@@ -35,7 +35,7 @@ def named(lines: list[Line], event: str) -> list[Line]:
 
 
 def logged(sweep: Sweep) -> SweepLog:
-    return SweepLog(sweep, "cpu", threading.Event())
+    return sweep.open_log("cpu", threading.Event())
 
 
 def test_a_sweep_and_its_segments_tell_what_they_did(store: Store, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sweeper.core.errors import ProtocolMismatch, SweeperError
 from sweeper.prerequisites.artifact_cache import Interrupted, find_artifact
 from sweeper.prerequisites.teacher import School, adopt_teacher, ensure_teacher, freeze_teacher
-from sweeper.scheduler.state_machine import Workplace
+from sweeper.scheduler.driver_config import Workplace
 from sweeper.store.database import Store
 from tests.sweeper.driving import open_sweep
 from trainers.errors import CheckpointError

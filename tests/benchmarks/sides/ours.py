@@ -25,10 +25,10 @@ from sweeper.runners.inline import InlineRunner
 from sweeper.runners.runner import Announce, Runner
 from sweeper.runners.worker_options import Premises, Staff
 from sweeper.scheduler.declaration import declare
+from sweeper.scheduler.driver_config import Workplace
 from sweeper.scheduler.launch_request import Request, check, code_here, declaration
 from sweeper.scheduler.lease import Lease, acquire
-from sweeper.scheduler.state_machine import Assignment, Idle, Sweep, Workplace
-from sweeper.scheduler.sweep_log import SweepLog
+from sweeper.scheduler.state_machine import Assignment, Idle, Sweep
 from sweeper.store.database import Store
 from tests.sweeper import fakes
 from tests.sweeper.fakes import FakeTrainer
@@ -41,7 +41,7 @@ quieten_ray()
 
 import ray  # noqa: E402 - it reads what was set
 
-from sweeper.runners.pool_runner import CrewRunner  # noqa: E402
+from sweeper.runners.dispatch import CrewRunner  # noqa: E402
 from sweeper.runners.ray_cluster import open_cluster  # noqa: E402
 from sweeper.runners.ray_pool import RayCrew  # noqa: E402
 
@@ -201,7 +201,7 @@ def run_timed(sweep: Sweep, runner: Runner, announce: Announce | None = None) ->
         raise ValueError("a teacher is there")
 
     try:
-        with Heartbeat(sweep, stop) as heartbeat, SweepLog(sweep, runner.where, stop):
+        with Heartbeat(sweep, stop) as heartbeat, sweep.open_log(runner.where, stop):
             return runner.run(sweep, heartbeat, no_teacher, announce)
     finally:
         sweep.lease.release(sweep.engine)

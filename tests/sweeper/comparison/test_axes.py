@@ -11,13 +11,13 @@ from sqlalchemy import Engine, text
 from sweeper.audit import run_audit
 from sweeper.cli.show_trial import repeat_command
 from sweeper.comparison.comparison import compare_sweep
-from sweeper.comparison.cuts import cut_searches
+from sweeper.comparison.equal_cost import cut_searches
 from sweeper.comparison.evidence import read_evidence
 from sweeper.confirmation.equal_cost import check_code, find_axes
 from sweeper.confirmation.stage import Confirmation, find_stage
 from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
 from sweeper.core.names import parse_target
-from sweeper.scheduler.overview import read_overviews
+from sweeper.scheduler.progress import read_overviews
 from sweeper.scheduler.removal import plan_removal, remove
 from sweeper.store.database import Store
 from sweeper.store.named_queries import run_query

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweeper.comparison.cost import search_costs
+from sweeper.comparison.search_tables import search_costs
 from tests.sweeper.comparison.finished import carry_out, noise, shuffled
 
 ENDED = {("kd", 1): ("diverged", 50), ("kd", 9): ("failed", 5)}

@@ -7,13 +7,12 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from sweeper.comparison.cost import search_costs
 from sweeper.comparison.curves import best_so_far, expected_maximum
 from sweeper.comparison.flags import edges, improvements
 from sweeper.comparison.importances import importances
 from sweeper.comparison.rung_check import check_rungs, summarise_rungs
+from sweeper.comparison.search_tables import search_costs, slices
 from sweeper.comparison.shared_points import shared_differences, shared_pairs
-from sweeper.comparison.slices import slices
 from tests.sweeper.comparison.finished import PLAN, RUNGS, TRIALS, Finished, carry_out, noise
 
 Ask = Callable[[Finished], pd.DataFrame]

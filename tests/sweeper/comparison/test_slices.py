@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweeper.comparison.slices import COLUMNS, slices
+from sweeper.comparison.search_tables import COLUMNS, slices
 from tests.sweeper.comparison.finished import SPACE, carry_out, noise, shuffled
 
 ENDED = {("kd", 1): ("diverged", 50), ("kd", 9): ("failed", 5), ("kd", 12): ("undecided", 0)}

@@ -24,8 +24,8 @@ quieten_ray()
 
 import ray  # noqa: E402 - it reads what was set
 
+from sweeper.runners.dispatch import CrewRunner, Hire  # noqa: E402
 from sweeper.runners.jobs import Habits  # noqa: E402
-from sweeper.runners.pool_runner import CrewRunner, Hire  # noqa: E402
 from sweeper.runners.ray_cluster import Cluster, open_cluster  # noqa: E402
 from sweeper.runners.ray_pool import RayCrew  # noqa: E402
 from sweeper.runners.tune_pool import TuneCrew  # noqa: E402

@@ -15,7 +15,6 @@ import pytest
 import ray
 
 from sweeper.runners.ray_cluster import Cluster
-from sweeper.scheduler.sweep_log import SweepLog
 from sweeper.store.database import Store
 from tests.sweeper.driving import rows
 from tests.sweeper.runners.conftest import ON_RAY, SECRETS, RunnerOf
@@ -57,7 +56,7 @@ def test_a_worker_that_dies_or_falls_silent_is_replaced_and_nothing_is_lost(
     thread = threading.Thread(target=disturb, args=(store, number, seen))
     thread.start()
     runner = runner_of(True)
-    with SweepLog(sweep, runner.where, threading.Event()):
+    with sweep.open_log(runner.where, threading.Event()):
         assert run_tiny(sweep, runner)
     thread.join()
     assert seen

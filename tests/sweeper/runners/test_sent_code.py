@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sweeper.core.errors import ClusterError
+from sweeper.runners.dispatch import Hire
 from sweeper.runners.jobs import HABITS
-from sweeper.runners.pool_runner import Hire
 from sweeper.runners.ray_cluster import Cluster
 from sweeper.runners.sent_code import sent_code
 from sweeper.runners.worker_options import Premises

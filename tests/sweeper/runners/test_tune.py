@@ -10,8 +10,8 @@ import pytest
 
 from sweeper.core.errors import ClusterError
 from sweeper.runners import tune_pool
+from sweeper.runners.dispatch import Hire
 from sweeper.runners.jobs import HABITS
-from sweeper.runners.pool_runner import Hire
 from sweeper.runners.ray_cluster import Cluster
 from sweeper.runners.tune_mailbox import Loss, News, Offer
 from sweeper.runners.tune_pool import TuneCrew

@@ -13,9 +13,10 @@ from sweeper.prerequisites.teacher import School
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.runner import Runner
 from sweeper.scheduler.declaration import MethodPlan, declare
+from sweeper.scheduler.driver_config import Workplace
 from sweeper.scheduler.launch_request import Request, check, declaration
 from sweeper.scheduler.lease import Lease, acquire
-from sweeper.scheduler.state_machine import Sweep, Workplace
+from sweeper.scheduler.state_machine import Sweep
 from sweeper.store.database import Store
 from tests.sweeper.driving import LEDGER, RUNGS, TRIALS, WHO, rows
 from trainers.tasks import load_task

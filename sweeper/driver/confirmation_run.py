@@ -1,25 +1,32 @@
-"""Training a sweep's choices again, from a terminal: a stage of confirmation, an axis beside it."""
+"""Training a sweep's choices again: a confirmation, and what equal cost would have bought beside it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeper.cli.driver import Drive, say, say_warnings
-from sweeper.cli.training_options import Means, inputs_of
-from sweeper.confirmation.stage import Confirmation, Reported, declare_stage, refuse_numerics
+from sweeper.comparison.equal_cost import cut_searches
+from sweeper.comparison.evidence import Evidence, read_evidence
+from sweeper.confirmation.equal_cost import check_code, declare_axes, find_axes
+from sweeper.confirmation.stage import Confirmation, Reported, declare_stage, go_on, refuse_numerics
+from sweeper.core.equal_cost import StepCosts
 from sweeper.core.names import search_name
 from sweeper.core.provenance import Launch, this_launch
+from sweeper.driver.driver import Drive, say, say_warnings
+from sweeper.driver.options import Means, inputs_of
 from sweeper.scheduler.launch_request import code_here
 from sweeper.scheduler.progress import SweepProgress, read_progress
 from sweeper.search.protocol import plan_of, task_of
 from sweeper.store.database import Store
 from sweeper.store.lookup import find_sweep, last_inputs
 from trainers.data import Dataset
+from trainers.runtime.devices import choose_device, model_of
 from trainers.training.cohort import Trainer
+from trainers.training.probe import Probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,3 +100,47 @@ class Again:
             asked=row.protocol["confirmation"]["methods"],
             finish=finish,
         ).run()
+
+
+REFERENCE_STEPS = 50  # of a method alone, whose median its cost is reckoned with
+
+
+def start_axes(again: Again) -> int:
+    """Declare the axes beside a sweep's confirmation, or go on with them; return the exit code.
+
+    Where an axis lacks a method that is parked or cancelled the others are trained all the same.
+    """
+    rows, worst = _declared(again), 0
+    with again.store.engine.begin() as connection:
+        for row in rows:
+            go_on(connection, row, again.who)
+    for row in rows:
+        code = again.drive(row)
+        worst = worst or code
+        if not again.is_done(row):
+            return code
+    return worst
+
+
+def _declared(again: Again) -> list[Any]:
+    """Return the rows of the axes, declared now unless they were before."""
+    engine, name = again.store.engine, again.sweep
+    with engine.connect() as connection:
+        rows = find_axes(connection, name)
+        if rows:
+            return rows
+        check_code(connection, name, code_here)
+    evidence = read_evidence(engine, name)
+    costs = _step_costs(evidence, again)
+    return declare_axes(engine, name, costs, cut_searches(evidence, costs.seconds))
+
+
+def _step_costs(evidence: Evidence, again: Again) -> StepCosts:
+    """Measure a step of every method alone, here and now, one after the other."""
+    device = choose_device(again.means.device)
+    found = {}
+    with closing(Probe(task_of(evidence.protocol), again.root, device)) as probe:
+        for method in evidence.methods:
+            found[method] = probe.step_seconds(method, 1, REFERENCE_STEPS)
+            say(f"a step of {method} alone takes {found[method]:.3g} s")
+    return StepCosts(device=model_of(device), seconds=found)

@@ -13,10 +13,10 @@ from typing import Any
 import click
 from sqlalchemy import Engine
 
-from sweeper.cli.live_view import live_view
-from sweeper.cli.training_options import Means
 from sweeper.core.config import quieten_ray
 from sweeper.core.limits import End, Limits
+from sweeper.driver.live_view import live_view
+from sweeper.driver.options import Means
 from sweeper.optuna_export.projection import Projection
 from sweeper.postgres.retry import AWAY, with_patience
 from sweeper.prerequisites.prerequisite_trainer import Outfitter
@@ -26,11 +26,11 @@ from sweeper.runners.inline import InlineRunner
 from sweeper.runners.runner import Announce, Runner
 from sweeper.runners.worker_options import Premises
 from sweeper.scheduler.control import read_wishes
+from sweeper.scheduler.driver_config import Workplace
 from sweeper.scheduler.launch_request import code_here
 from sweeper.scheduler.lease import Holder, Lease, acquire
 from sweeper.scheduler.progress import SweepProgress, read_progress
-from sweeper.scheduler.state_machine import Assignment, Sweep, Workplace
-from sweeper.scheduler.sweep_log import SweepLog
+from sweeper.scheduler.state_machine import Assignment, Sweep
 from sweeper.search.protocol import plan_of
 from sweeper.store.database import Store
 from sweeper.store.log_files import last_fault
@@ -108,7 +108,7 @@ class Drive:
         if staff.kind == "tune":
             from sweeper.runners.tune_pool import tune_runner as open_runner
         else:
-            from sweeper.runners.ray import ray_runner as open_runner
+            from sweeper.runners.ray_pool import ray_runner as open_runner
 
         premises = Premises(
             data=sweep.task.data,
@@ -189,7 +189,7 @@ def _run(sweep: Sweep, runner: Runner, heartbeat: Heartbeat, dataset: Dataset) -
     if lost:
         say(f"{lost} unfinished segments of an earlier run are repeated")
     with (
-        SweepLog(sweep, runner.where, heartbeat.stop),
+        sweep.open_log(runner.where, heartbeat.stop),
         live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as tell,
     ):
 

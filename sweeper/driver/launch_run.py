@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from sweeper.cli.driver import Drive, say, say_warnings
-from sweeper.cli.launch import Options
-from sweeper.cli.launch_hints import baseline_command, unequal_targets
-from sweeper.cli.training_options import inputs_of
+from sqlalchemy import Engine
+
 from sweeper.core.constants import BASELINE
 from sweeper.core.provenance import this_launch
-from sweeper.scheduler.declaration import declare
+from sweeper.driver.driver import Drive, say, say_warnings
+from sweeper.driver.options import LaunchOptions, inputs_of
+from sweeper.scheduler.declaration import declare, read_targets
 from sweeper.scheduler.launch_request import check, declaration
 from sweeper.scheduler.progress import SweepProgress
 from sweeper.store.database import open_store
 from trainers.training.cohort import Trainer
 
 
-def start_launch(options: Options) -> int:
+def start_launch(options: LaunchOptions) -> int:
     """Declare a launch and run it; return the exit code."""
     request = options.request
     plans = check(request)
@@ -54,3 +56,29 @@ def start_launch(options: Options) -> int:
         asked=request.methods,
         finish=finish,
     ).run()
+
+
+def unequal_targets(engine: Engine, sweep_id: int) -> list[str]:
+    """Return a line for a sweep whose methods are to have unequal budgets, or no baseline."""
+    targets = read_targets(engine, sweep_id)
+    lines = []
+    if len(set(targets.values())) > 1:
+        budgets = ", ".join(f"{name} {target}" for name, target in targets.items())
+        lines.append(f"budgets differ ({budgets}): not comparable until they are raised alike")
+    if BASELINE not in targets:
+        lines.append("no baseline in this sweep yet: nothing to compare its methods with")
+    return lines
+
+
+def baseline_command(arguments: Sequence[str]) -> str:
+    """Return the launch of these arguments with the baseline in place of its methods."""
+    kept: list[str] = []
+    skip = False
+    for argument in arguments[1:]:
+        if skip or argument == "--all" or argument.startswith("--method="):
+            skip = False
+        elif argument == "--method":
+            skip = True
+        else:
+            kept.append(argument)
+    return shlex.join([Path(arguments[0]).name, *kept, "--method", BASELINE])

@@ -1,0 +1,22 @@
+"""Where and how a driver trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where and how this driver trains; nothing here changes a number."""
+
+    checkpoints: Path
+    data_root: Path | None = None
+    teacher: Path | None = None
+    preparations: Mapping[str, Path] = field(default_factory=dict)  # trained ones, by method
+    hashes: Mapping[Path, str] = field(default_factory=dict)  # weights that those files must hold
+    device: str = "cpu"
+    cohort: int = 8  # most members of a segment
+    max_seconds: float = 300.0  # of a segment: checkpoints are this far apart at most
+    code_of: Callable[[str], str] | None = None  # hash of a method's code here; None: not checked
