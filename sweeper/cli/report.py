@@ -32,7 +32,7 @@ def command(sweep: str, output: Path, allow_unequal: bool, database: str | None)
 
     Verdicts, figures, predictions, costs and provenance; what is not there yet says why.
     """
-    from sweeper.audit import require_sound, run_audit
+    from sweeper.audit.run import require_sound, run_audit
     from sweeper.comparison.comparison import compare_sweep
     from sweeper.report.writer import write_report
 

@@ -26,29 +26,13 @@ from sweeper.core.errors import PlanError, ProtocolMismatch
 from sweeper.core.names import family_name, search_name
 from sweeper.core.provenance import Launch
 from sweeper.scheduler.control import resume
-from sweeper.search.seeds import confirmation_seeds
+from sweeper.search.seeds import MOST_STAGES, SEEDS_OF_A_SEARCH, Seeds, confirmation_seeds
 from sweeper.store import log, stages
 from sweeper.store.launches import add_launch
 from sweeper.store.lookup import find_children, find_sweep, lock_sweep
 from trainers.runtime.numerics import NUMERICS_VERSION
 
 CodeOf = Callable[[str], str]
-MOST_STAGES = 2  # alpha is split equally among them
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seeds:
-    """How many fresh seeds each configuration is trained with."""
-
-    method: int = 10
-    baseline: int = 30  # every comparison has the baseline in it: the cheapest power there is
-
-    def of(self, name: str) -> int:
-        """Return the number for a method's configurations."""
-        return self.baseline if name == BASELINE else self.method
-
-
-SEEDS_OF_A_SEARCH = Seeds(method=3, baseline=3)  # where there are several: they are the units then
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Training a sweep's choices again: a confirmation, and what equal cost would have bought beside it."""
+"""Training a sweep's choices again: a confirmation, and beside it comparisons at equal cost."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sweeper.confirmation.stage import SEEDS_OF_A_SEARCH, Seeds
 from sweeper.core.constants import BASELINE, num_searches
 from sweeper.search.brackets import Plan
+from sweeper.search.seeds import SEEDS_OF_A_SEARCH, Seeds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from plotly.graph_objects import Figure
 
-from sweeper.audit import Audit
+from sweeper.audit.run import Audit
 from sweeper.comparison.comparison import Comparison
 from sweeper.report.html import Html, element, missing, section
 from sweeper.report.plots import plot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sweeper.audit import Audit
+from sweeper.audit.run import Audit
 from sweeper.comparison.comparison import Comparison
 from sweeper.core.constants import VERSION
 from sweeper.core.errors import SweeperError

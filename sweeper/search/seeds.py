@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from sweeper.core.constants import BASELINE
 from trainers.runtime.numerics import derive_seed
+
+MOST_STAGES = 2  # of a confirmation: alpha is split equally among them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """How many fresh seeds each configuration is trained with."""
+
+    method: int = 10
+    baseline: int = 30  # every comparison has the baseline in it: the cheapest power there is
+
+    def of(self, name: str) -> int:
+        """Return the number for a method's configurations."""
+        return self.baseline if name == BASELINE else self.method
+
+
+SEEDS_OF_A_SEARCH = Seeds(method=3, baseline=3)  # where there are several: they are the units then
 
 
 def training_seed(sweep_seed: int, repeat: int) -> int:

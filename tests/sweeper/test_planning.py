@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sweeper.confirmation.stage import Seeds
 from sweeper.core.errors import SweeperError
 from sweeper.estimate.forecast import Pace, Repetition, finished
 from sweeper.estimate.simulation import forecast
 from sweeper.estimate.step_times import complete, fit
+from sweeper.search.seeds import Seeds
 from sweeper.store.past_costs import Spent
 
 PACES = {"baseline": Pace(own=1.0), "kd": Pace(own=1.0)}

@@ -28,8 +28,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DataError, IntegrityError, InternalError
 from sqlalchemy.pool import StaticPool
 
-from sweeper.audit import run_audit
 from sweeper.audit.finding import State
+from sweeper.audit.run import run_audit
 from sweeper.cli.renderings import document, verdict_sheet
 from sweeper.comparison.comparison import Comparison
 from sweeper.comparison.evidence import read_evidence

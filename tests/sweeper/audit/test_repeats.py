@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, text
 
-from sweeper.audit import Audit, run_audit
 from sweeper.audit.finding import State
+from sweeper.audit.run import Audit, run_audit
 from sweeper.comparison.evidence import read_evidence
 from tests.sweeper.confirmed import confirm
 from tests.sweeper.sealed import seal_all

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.audit import run_audit
+from sweeper.audit.run import run_audit
 from sweeper.cli.renderings import document, verdict_sheet
 from sweeper.comparison.comparison import Comparison
 from sweeper.comparison.evidence import read_evidence

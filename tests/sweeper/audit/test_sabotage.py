@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from sweeper.audit import Audit, require_sound, run_audit
 from sweeper.audit.finding import Finding, State
 from sweeper.audit.rules import RULES
+from sweeper.audit.run import Audit, require_sound, run_audit
 from sweeper.comparison.evidence import read_evidence
 from sweeper.core.errors import SweeperError
 from tests.sweeper.audit.remarks import SAID

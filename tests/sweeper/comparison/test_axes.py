@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
-from sweeper.audit import run_audit
+from sweeper.audit.run import run_audit
 from sweeper.cli.show_trial import repeat_command
 from sweeper.comparison.comparison import compare_sweep
 from sweeper.comparison.equal_cost import cut_searches

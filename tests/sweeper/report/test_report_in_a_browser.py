@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from sweeper.audit import run_audit
+from sweeper.audit.run import run_audit
 from sweeper.comparison.comparison import compare_sweep
 from sweeper.report.page import NAVIGATION
 from sweeper.report.writer import write_report

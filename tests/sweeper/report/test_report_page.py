@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, delete, update
 
-from sweeper.audit import run_audit
+from sweeper.audit.run import run_audit
 from sweeper.cli.main import FAULT
 from sweeper.comparison.comparison import compare_sweep
 from sweeper.report.html import Cell, element, number, table
