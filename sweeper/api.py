@@ -52,7 +52,7 @@ class Store:
 
     def compare(self, sweep: str) -> Comparison:
         """Return the verdict on a sweep's methods, and every table and figure behind it."""
-        from sweeper.comparison.comparison import compare_sweep
+        from sweeper.comparison.comparison import compare_sweep  # loads pandas
 
         return compare_sweep(self._opened.engine, sweep)
 

@@ -89,6 +89,12 @@ QUICK = [
 ]
 
 
+def source_of(module: str) -> str:
+    base = ROOT.joinpath(*module.split("."))
+    file = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+    return file.read_text(encoding="utf-8")
+
+
 def name_of(file: Path) -> str:
     parts = file.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -224,3 +230,45 @@ def test_what_answers_at_once_imports_nothing_slow(statement: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert answer.returncode == 0, answer.stderr
+
+
+DEFERRED = {"torch", "ray", "optuna", "optuna_dashboard", "plotly", "pandas", "alembic", "scipy"}
+
+
+def at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes that run when a module is imported."""
+    for node in ast.iter_child_nodes(tree):
+        is_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if not is_for_types and not isinstance(node, ast.FunctionDef | ast.Lambda):
+            yield node
+            yield from at_import(node)
+
+
+@cache
+def loaded_by(dotted: str) -> frozenset[str]:
+    """Return the libraries that importing a module of ours, or another library, loads."""
+    if not lies_in(dotted, set(PACKAGES)):
+        return frozenset({dotted.partition(".")[0]})
+    while dotted not in MODULES:
+        dotted = dotted.rpartition(".")[0]
+    names = imported(at_import(MODULES[dotted]))
+    return frozenset().union(*(loaded_by(name) for name in names if name != dotted))
+
+
+def test_an_import_within_a_function_keeps_a_slow_library_out_and_names_it() -> None:
+    for module, tree in MODULES.items():
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        late = [
+            node
+            for function in functions
+            for node in ast.walk(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        lines = source_of(module).splitlines() if late else []
+        for node in late:
+            line = lines[node.lineno - 1].strip()
+            library = line.partition("# loads ")[2]
+            assert library in DEFERRED, f"{module}: {line}: say which library it loads"
+            loaded = frozenset().union(*(loaded_by(name) for name in imported(iter([node]))))
+            assert library in loaded, f"{module}: {line}: it loads no {library}"
+            assert library not in loaded_by(module), f"{module} loads {library} anyway: {line}"

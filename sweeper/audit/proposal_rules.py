@@ -50,7 +50,7 @@ def _replayed(
     evidence: Evidence, trials: pd.DataFrame, spaces: Mapping[tuple[str, int], Space]
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """Yield every trial with whether its plan is another than the log's."""
-    from sweeper.search.sampler import plan_bracket  # loads Optuna
+    from sweeper.search.sampler import plan_bracket  # loads optuna
 
     rungs = _rungs(evidence)
     for (method, repeat), rows in _by_search(trials):

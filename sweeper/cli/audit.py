@@ -37,8 +37,8 @@ def command(sweep: str, as_json: bool, database: str | None) -> None:
     A rule holds, is broken, is a warning that every page will say, or is not checked yet, since
     something has to come before it.
     """
-    from sweeper.audit.run import run_audit
-    from sweeper.comparison.evidence import read_evidence
+    from sweeper.audit.run import run_audit  # loads pandas
+    from sweeper.comparison.evidence import read_evidence  # loads pandas
 
     with opened(database) as store:
         audit = run_audit(read_evidence(store.engine, sweep), replay=True)

@@ -53,6 +53,6 @@ def _echo(plan: Cancellation) -> None:
 
 
 def _show_in_optuna(store: Store, sweep_id: int) -> None:
-    from sweeper.optuna_export.projection import Projection
+    from sweeper.optuna_export.projection import Projection  # loads optuna
 
     Projection(store.engine, store.storage).update(sweep_id)

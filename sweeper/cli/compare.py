@@ -52,9 +52,9 @@ def command(
     published, tuned: mean mIoU (percent, reported split) of the confirmed runs, sd between seeds.
     difference: tuned method - tuned baseline, with its 95 % interval. p: Holm over all methods.
     """
-    from sweeper.audit.run import require_sound, run_audit
-    from sweeper.cli.renderings import axis_sheet, document, verdict_sheet
-    from sweeper.comparison.comparison import compare_sweep
+    from sweeper.audit.run import require_sound, run_audit  # loads pandas
+    from sweeper.cli.renderings import axis_sheet, document, verdict_sheet  # loads pandas
+    from sweeper.comparison.comparison import compare_sweep  # loads pandas
 
     chosen = form or (SUFFIXES.get(output.suffix, "") if output else "table")
     if not chosen:

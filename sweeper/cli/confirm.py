@@ -87,13 +87,13 @@ def command(**given: Any) -> None:
         more=given["more"],
     )
     means, root = _prepare(store, wanted, given)
-    from sweeper.driver.confirmation_run import Again
+    from sweeper.driver.confirmation_run import Again  # loads torch
 
     again = Again.of(store, wanted.sweep, means, root)
     stage = again.declare(wanted)
     code = again.drive(stage)
     if given["axes"] and again.is_done(stage):
-        from sweeper.driver.confirmation_run import start_axes
+        from sweeper.driver.confirmation_run import start_axes  # loads torch
 
         code = start_axes(again) or code
     sys.exit(code)

@@ -8,6 +8,7 @@ import click
 
 from sweeper.cli.db import database_option
 from sweeper.cli.store_access import opened
+from sweeper.optuna_export.dashboard import dashboard_app, make_dashboard_server
 
 EXAMPLES = """\b
 Examples:
@@ -29,8 +30,6 @@ Examples:
 @database_option
 def command(port: int, host: str, database: str | None) -> None:
     """Serve Optuna's dashboard over all sweeps until Ctrl-C; it can change nothing."""
-    from sweeper.optuna_export.dashboard import dashboard_app, make_dashboard_server
-
     with opened(database) as store:
         app = dashboard_app(store.url)
         server = make_dashboard_server(app, host, port)

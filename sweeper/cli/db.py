@@ -11,6 +11,13 @@ import click
 
 from sweeper.core.errors import DatabaseError
 from sweeper.postgres.embedded import Embedded
+from sweeper.postgres.url import masked
+from sweeper.store.database import chosen_url, embedded_server, resolve_url
+from sweeper.store.dump import dump as write_dump
+from sweeper.store.dump import psql_command
+from sweeper.store.dump import restore as read_dump
+from sweeper.store.initialise import initialise
+from sweeper.store.server_status import server_facts
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,10 +50,6 @@ def command() -> None:
 @database_option
 def init(database: str | None) -> None:
     """Make or complete the tables, ours and Optuna's, and the role that may only read."""
-    from sweeper.postgres.url import masked
-    from sweeper.store.database import resolve_url
-    from sweeper.store.initialise import initialise
-
     url = resolve_url(database)
     for note in initialise(url):
         click.echo(f"note: {note}", err=True)
@@ -57,10 +60,6 @@ def init(database: str | None) -> None:
 @database_option
 def upgrade(database: str | None) -> None:
     """Bring the tables to this version of sweeper, while nothing drives a sweep."""
-    from sweeper.store.database import resolve_url
-    from sweeper.store.initialise import initialise
-    from sweeper.store.server_status import server_facts
-
     url = resolve_url(database)
     before = server_facts(url).revision
     for note in initialise(url):
@@ -88,8 +87,6 @@ def stop(database: str | None, force: bool) -> None:
 @database_option
 def status(database: str | None) -> None:
     """Show whether the server runs, where, since when, its size and its clients."""
-    from sweeper.store.database import chosen_url, embedded_server
-
     url = chosen_url(database)
     embedded = None if url else embedded_server()
     if embedded is not None:
@@ -102,8 +99,6 @@ def status(database: str | None) -> None:
 
 
 def _echo_facts(url: str) -> None:
-    from sweeper.postgres.url import masked
-    from sweeper.store.server_status import server_facts
 
     facts = server_facts(url)
     clients = f"{len(facts.clients)}" + (f" ({', '.join(facts.clients)})" if facts.clients else "")
@@ -118,9 +113,6 @@ def _echo_facts(url: str) -> None:
 @database_option
 def url(database: str | None) -> None:
     """Print the URL for other programs, such as Optuna's; a password in it is masked."""
-    from sweeper.postgres.url import masked
-    from sweeper.store.database import resolve_url
-
     click.echo(masked(resolve_url(database)))
 
 
@@ -132,9 +124,6 @@ def url(database: str | None) -> None:
 @database_option
 def psql(database: str | None, arguments: tuple[str, ...]) -> None:
     """Open PostgreSQL's own terminal on the database; it gets the ARGUMENTS."""
-    from sweeper.store.database import resolve_url
-    from sweeper.store.dump import psql_command
-
     program, argv, environment = psql_command(resolve_url(database), list(arguments))
     os.execve(program, argv, environment)
 
@@ -144,9 +133,6 @@ def psql(database: str | None, arguments: tuple[str, ...]) -> None:
 @database_option
 def dump(database: str | None, file: Path) -> None:
     """Write the whole database to a new FILE."""
-    from sweeper.store.database import resolve_url
-    from sweeper.store.dump import dump as write_dump
-
     write_dump(resolve_url(database), file)
     click.echo(f"wrote {file} ({file.stat().st_size / 1e6:.1f} MB)")
 
@@ -157,9 +143,6 @@ def dump(database: str | None, file: Path) -> None:
 @database_option
 def restore(database: str | None, file: Path, overwrite: bool) -> None:
     """Bring back the database from a FILE that `dump` wrote, into an empty one."""
-    from sweeper.store.database import resolve_url
-    from sweeper.store.dump import restore as read_dump
-
     for note in read_dump(resolve_url(database), file, overwrite):
         click.echo(f"note: {note}", err=True)
     click.echo(f"restored {file}")
@@ -167,9 +150,6 @@ def restore(database: str | None, file: Path, overwrite: bool) -> None:
 
 def _embedded(database: str | None) -> Embedded:
     """Return the embedded server; DatabaseError where another one was chosen."""
-    from sweeper.postgres.url import masked
-    from sweeper.store.database import chosen_url, embedded_server
-
     url = chosen_url(database)
     if url is not None:
         raise DatabaseError(

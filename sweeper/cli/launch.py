@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
+from sweeper.cli.dry_run import show_plan
 from sweeper.cli.training_options import log_to_console, means_options, read_means
 from sweeper.core.config import Config, load_config
 from sweeper.core.errors import PlanError
 from sweeper.driver.options import LaunchOptions
-from sweeper.scheduler.launch_request import Request
+from sweeper.scheduler.launch_request import Request, all_methods
 from trainers.method_api.registry import read_space
 from trainers.tasks import Task, load_task
 
@@ -74,11 +75,9 @@ def command(**given: Any) -> None:
     log_to_console()
     options = _options(given)
     if given["dry_run"]:
-        from sweeper.cli.dry_run import show_plan
-
         show_plan(options)
         return
-    from sweeper.driver.launch_run import start_launch
+    from sweeper.driver.launch_run import start_launch  # loads torch
 
     sys.exit(start_launch(options))
 
@@ -111,8 +110,6 @@ def choose_methods(named: Sequence[str], task: Task, *, every: bool) -> tuple[st
     for name in named:
         read_space(name)
     if every:
-        from sweeper.scheduler.launch_request import all_methods
-
         return tuple(all_methods(task))
     if not named:
         raise PlanError("no method given: name one with --method, or take --all of them")

@@ -9,8 +9,10 @@ from pathlib import Path
 import click
 
 import search_spaces
+from sweeper.cli import methods_markdown
 from sweeper.cli.method_path import method_path_option
 from sweeper.cli.tables import echo_table
+from trainers.contract.template import write_pair
 from trainers.method_api.registry import MethodSpace, all_names, read_space
 
 EXAMPLES = """\b
@@ -51,8 +53,6 @@ def command(context: click.Context, markdown: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     if markdown:
-        from sweeper.cli import methods_markdown
-
         click.echo("".join(methods_markdown.markdown()), nl=False)
         return
     _list()
@@ -69,8 +69,6 @@ def command(context: click.Context, markdown: bool) -> None:
 )
 def new(name: str, folder: Path) -> None:
     """Write a pair of files that works, to begin a method with."""
-    from trainers.contract.template import write_pair
-
     code, space = write_pair(name, folder)
     click.echo(f"{code}: the terms\n{space}: published values and ranges")
     click.echo(f"check it:  sweeper methods --method-path {folder} check {name}")
@@ -81,7 +79,7 @@ def new(name: str, folder: Path) -> None:
 @click.argument("name")
 def check(name: str) -> None:
     """Review a method: what each has to do, and what this one costs; exit code 1 on faults."""
-    from sweeper.cli.method_review import review
+    from sweeper.cli.method_review import review  # loads torch
 
     sys.exit(review(name))
 

@@ -16,8 +16,19 @@ from sweeper.cli.db import database_option
 from sweeper.cli.store_access import choose_sweep, opened
 from sweeper.cli.tables import decimals, echo_table, short_params
 from sweeper.core.names import search_name
+from sweeper.postgres.read_only import run_readonly
 from sweeper.scheduler.control import CANCELLED
-from sweeper.store.named_queries import ORDERS, check_query, select_rows
+from sweeper.store.named_queries import (
+    ORDERS,
+    as_csv,
+    as_json,
+    as_parquet,
+    check_query,
+    frame_of,
+    run_query,
+    select_rows,
+    write_frame,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +97,6 @@ def _form(form: str | None, output: Path | None) -> str:
 
 
 def _answer_sql(engine: Engine, form: str, given: Mapping[str, Any]) -> None:
-    from sweeper.postgres.read_only import run_readonly
 
     with _ended_by_interrupt():
         columns, rows = run_readonly(engine, given["sql"], given["timeout"])
@@ -94,7 +104,6 @@ def _answer_sql(engine: Engine, form: str, given: Mapping[str, Any]) -> None:
     if form == "table":
         echo_table(columns, rows)
         return
-    from sweeper.store.named_queries import frame_of
 
     _deliver(frame_of(columns, rows), form, given["output"])
 
@@ -117,13 +126,11 @@ def _answer_name(engine: Engine, name: str, form: str, given: Mapping[str, Any])
             columns, rows = select_rows(connection, name, sweep, given["limit"])
             echo_named(name, [dict(zip(columns, row, strict=True)) for row in rows])
             return
-    from sweeper.store.named_queries import run_query
 
     _deliver(run_query(engine, name, sweep, given["limit"]), form, given["output"])
 
 
 def _deliver(frame: pd.DataFrame, form: str, output: Path | None) -> None:
-    from sweeper.store.named_queries import as_csv, as_json, as_parquet, write_frame
 
     if output is not None:
         write_frame(frame, output, form)

@@ -32,9 +32,9 @@ def command(sweep: str, output: Path, allow_unequal: bool, database: str | None)
 
     Verdicts, figures, predictions, costs and provenance; what is not there yet says why.
     """
-    from sweeper.audit.run import require_sound, run_audit
-    from sweeper.comparison.comparison import compare_sweep
-    from sweeper.report.writer import write_report
+    from sweeper.audit.run import require_sound, run_audit  # loads pandas
+    from sweeper.comparison.comparison import compare_sweep  # loads pandas
+    from sweeper.report.writer import write_report  # loads torch
 
     with opened(database) as store:
         comparison = compare_sweep(store.engine, sweep)

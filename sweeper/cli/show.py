@@ -115,7 +115,7 @@ def _export(dossier: Dossier, file: Path, force: bool) -> None:
         )
     if file.exists() and not force:
         raise SweeperError(f"{file} is there already: give --force to replace it")
-    from trainers.training.export import export_weights
+    from trainers.training.export import export_weights  # loads torch
 
     about = {
         "task": dossier.task,

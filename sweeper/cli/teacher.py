@@ -11,6 +11,9 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.core.config import load_config
 from sweeper.core.errors import ConfigError
+from sweeper.scheduler.driver_config import Workplace
+from sweeper.store.database import open_store
+from trainers.runtime.terminal import stop_on_signal
 from trainers.tasks import load_task
 
 if TYPE_CHECKING:
@@ -43,9 +46,8 @@ def command(**given: Any) -> None:
     A teacher is known by the hash of all that determines it (task, data, schedule, seed), so that
     every sweep of the task finds it again.
     """
-    from sweeper.prerequisites.teacher import adopt_teacher, ensure_teacher
-    from trainers.runtime.terminal import stop_on_signal
-    from trainers.training.cohort import Trainer
+    from sweeper.prerequisites.teacher import adopt_teacher, ensure_teacher  # loads torch
+    from trainers.training.cohort import Trainer  # loads torch
 
     trainer = Trainer()
     with stop_on_signal(lambda line: click.echo(line, err=True)) as stop:
@@ -58,11 +60,9 @@ def command(**given: Any) -> None:
 
 
 def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> School:
-    from sweeper.driver.driver import say_warnings
-    from sweeper.prerequisites.teacher import School
-    from sweeper.scheduler.driver_config import Workplace
-    from sweeper.store.database import open_store
-    from trainers.runtime.devices import choose_device
+    from sweeper.driver.driver import say_warnings  # loads torch
+    from sweeper.prerequisites.teacher import School  # loads torch
+    from trainers.runtime.devices import choose_device  # loads torch
 
     config = load_config()
     name = given["task"] or config.task

@@ -220,7 +220,7 @@ class Comparison:
     @cached_property
     def importances(self) -> pd.DataFrame:
         """Of each hyperparameter in each search, by Optuna: `importances.importances`."""
-        from sweeper.comparison.importances import importances  # loads Optuna
+        from sweeper.comparison.importances import importances  # loads optuna
 
         return importances(self.evidence.compared_trials, self.evidence.compared_studies)
 
@@ -276,7 +276,7 @@ class Comparison:
 
     def figures(self) -> dict[str, Figure]:
         """Return every plot of the report by name."""
-        from sweeper.comparison.figures import figures_of
+        from sweeper.comparison.figures import figures_of  # loads plotly
 
         return figures_of(self.tables(), self.delta)
 

@@ -106,9 +106,9 @@ class Drive:
             return
         quieten_ray()
         if staff.kind == "tune":
-            from sweeper.runners.tune_pool import tune_runner as open_runner
+            from sweeper.runners.tune_pool import tune_runner as open_runner  # loads ray
         else:
-            from sweeper.runners.ray_pool import ray_runner as open_runner
+            from sweeper.runners.ray_pool import ray_runner as open_runner  # loads ray
 
         premises = Premises(
             data=sweep.task.data,

@@ -129,7 +129,7 @@ class Repetition:
         By Welch's test, at the level of the first step of Holm's procedure over the methods. With
         several searches a method the noise of searching comes on top: then it is a lower bound.
         """
-        from sweeper.statistics.power import Design
+        from sweeper.statistics.power import Design  # loads scipy
 
         sizes = (self.seeds.baseline, self.seeds.method)
         sds = (seed_sd, seed_sd)

@@ -20,6 +20,7 @@ from sweeper.prerequisites.artifact_cache import is_stored
 from sweeper.store import past_costs
 from sweeper.store.past_costs import Spent
 from trainers.tasks import Task
+from trainers.training.teacher import TEACHER_SEED, teacher_identity
 
 if TYPE_CHECKING:
     from trainers.training.probe import Probe
@@ -66,7 +67,7 @@ class Survey:
                 last = past_costs.last_device(connection, self.task, sweep)
             if last is not None:
                 return last
-        from trainers.runtime.devices import model_of
+        from trainers.runtime.devices import model_of  # loads torch
 
         return model_of(self.place.device)
 
@@ -78,8 +79,6 @@ class Survey:
 
     def recipe(self) -> str | None:
         """Return the identity of the task's teacher; None where the task has none."""
-        from trainers.training.teacher import TEACHER_SEED, teacher_identity
-
         fingerprint = self._probe.dataset.fingerprint
         return teacher_identity(self.task, fingerprint, TEACHER_SEED) if self.task.teacher else None
 
@@ -112,8 +111,8 @@ class Survey:
 
     @cached_property
     def _probe(self) -> Probe:
-        from trainers.runtime.devices import choose_device
-        from trainers.training.probe import Probe
+        from trainers.runtime.devices import choose_device  # loads torch
+        from trainers.training.probe import Probe  # loads torch
 
         device = choose_device(self.place.device)
         return self._to_close.enter_context(closing(Probe(self.task, self.place.data_root, device)))

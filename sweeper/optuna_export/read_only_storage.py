@@ -20,7 +20,7 @@ def connect_reader_storage(url: str, application_name: str) -> RDBStorage:
 
     Raises DatabaseError where the reader's role is missing.
     """
-    from optuna.storages import RDBStorage
+    from optuna.storages import RDBStorage  # loads optuna
 
     reading = reader_url(url, application_name)
     with database_errors(url):
@@ -37,6 +37,6 @@ def connect_reader_artifacts(url: str, application_name: str) -> LogArtifacts:
 
     Raises DatabaseError where the reader's role is missing.
     """
-    from sweeper.optuna_export.artifacts import LogArtifacts
+    from sweeper.optuna_export.artifacts import LogArtifacts  # loads optuna
 
     return LogArtifacts(create_engine(reader_url(url, application_name), pool_pre_ping=True))

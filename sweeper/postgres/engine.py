@@ -58,7 +58,7 @@ def connect_storage(url: str) -> RDBStorage:
 
     Never pickle or fork it. Its connections end with `storage.engine.dispose()`.
     """
-    from optuna.storages import RDBStorage
+    from optuna.storages import RDBStorage  # loads optuna
 
     with database_errors(url):
         return RDBStorage(optuna_url(url), engine_kwargs={"pool_pre_ping": True})

@@ -87,7 +87,7 @@ def _is_sound(file: Path, weights_hash: str) -> bool:
     """
     if not file.is_file():
         return False
-    from trainers.training.checkpoints import read_ours  # torch, which a plan need not load
+    from trainers.training.checkpoints import read_ours  # loads torch
 
     try:
         read_ours(file, weights_hash)

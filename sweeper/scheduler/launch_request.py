@@ -13,8 +13,9 @@ from sweeper.search.brackets import Plan
 from sweeper.search.protocol import build_protocol
 from sweeper.search.space import SpaceKind, build_space
 from trainers.errors import MethodError
-from trainers.method_api.registry import all_names, code_hash
+from trainers.method_api.registry import all_names, code_hash, load_method, resolve
 from trainers.tasks import Task
+from trainers.training.teacher import TEACHER_SEED, teacher_identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +44,7 @@ def check(request: Request) -> list[MethodPlan]:
 
     Imports torch, since a method's class says what it needs.
     """
-    from trainers.method_api.registry import load_method, resolve
-    from trainers.training.preparation import preparation_name
+    from trainers.training.preparation import preparation_name  # loads torch
 
     request.plan.check_budget(request.budget)
     plans = []
@@ -67,8 +67,6 @@ def check(request: Request) -> list[MethodPlan]:
 
 def declaration(request: Request, plans: Sequence[MethodPlan], fingerprint: str) -> Declaration:
     """Return what is to be declared, for data with this fingerprint."""
-    from trainers.training.teacher import TEACHER_SEED, teacher_identity
-
     task = request.task
     recipe = teacher_identity(task, fingerprint, TEACHER_SEED) if task.teacher else None
     return Declaration(
@@ -102,7 +100,6 @@ def code_here(name: str) -> str:
 
 def all_methods(task: Task) -> list[str]:
     """Return every method that the task's teacher can serve, the baseline first."""
-    from trainers.method_api.registry import load_method
 
     def served(name: str) -> bool:
         method = load_method(name)

@@ -149,14 +149,14 @@ def _logs(connection: Connection, sweeps: Sequence[Row[Any]]) -> tuple[Path, ...
 
 
 def _delete_projection(store: Store, removal: Removal) -> None:
-    from sweeper.optuna_export.projection import Projection
+    from sweeper.optuna_export.projection import Projection  # loads optuna
 
     Projection(store.engine, store.storage).delete(list(removal.studies))
 
 
 def _mend_projection(store: Store, removal: Removal) -> None:
     """Take the method out of what the notes of the other studies say."""
-    from sweeper.optuna_export.projection import Projection
+    from sweeper.optuna_export.projection import Projection  # loads optuna
 
     Projection(store.engine, store.storage).update(removal.sweep_id)
 

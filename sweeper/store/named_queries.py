@@ -66,7 +66,7 @@ def check_query(name: str) -> None:
 
 def frame_of(columns: list[str], rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     """Return rows of any query as a data frame."""
-    import pandas
+    import pandas  # loads pandas
 
     return pandas.DataFrame.from_records(rows, columns=columns)
 
@@ -116,7 +116,7 @@ def _json_text(cell: object) -> str:
 
 
 def _frame(columns: list[str], rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    import pandas
+    import pandas  # loads pandas
 
     frame = frame_of(columns, rows)
     for column in frame.columns:
@@ -129,7 +129,7 @@ def _frame(columns: list[str], rows: list[tuple[Any, ...]]) -> pd.DataFrame:
 
 def _with_parameters(frame: pd.DataFrame) -> pd.DataFrame:
     """Put one column per hyperparameter in the place of the column of objects."""
-    import pandas
+    import pandas  # loads pandas
 
     params = [cell if isinstance(cell, dict) else {} for cell in frame["params"]]
     names = sorted({name for values in params for name in values}, key=_parameter_order)

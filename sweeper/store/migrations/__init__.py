@@ -29,8 +29,8 @@ def upgrade(engine: Engine) -> None:
 
     Raises DatabaseError where the store is newer than this code.
     """
-    from alembic import command
-    from alembic.config import Config
+    from alembic import command  # loads alembic
+    from alembic.config import Config  # loads alembic
 
     with engine.begin() as connection:
         refuse_newer(connection)
