@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from sweeper.audit.finding import Look
+from sweeper.audit.finding import CheckResult
 from sweeper.audit.scope import (
     chosen,
     counted,
@@ -30,7 +30,7 @@ KEY = ["study_id", "number"]
 FROZEN_TERMS = ("methods", "budget", "incumbents", "delta", "paired", "planned_stages")
 
 
-def look_at_splits(evidence: Evidence) -> Look:
+def check_splits(evidence: Evidence) -> CheckResult:
     """No trial of a search was evaluated on the reported split."""
     parts = evidence.parts[evidence.parts["sweep_id"] == evidence.sweep_id]
     strange = parts[parts["trained_for"] != evidence.sweep_id]
@@ -39,10 +39,10 @@ def look_at_splits(evidence: Evidence) -> Look:
     faults = [f"{name} was evaluated on the reported split" for name in of_trials(evidence, names)]
     seen = f"{counted(len(evidence.trials), 'trial')}, {counted(len(evidence.rungs), 'evaluation')}"
     awaits = "" if len(evidence.trials) else "no trial is planned yet"
-    return Look(seen=seen, faults=faults, awaits=awaits)
+    return CheckResult(seen=seen, faults=faults, awaits=awaits)
 
 
-def look_at_both(evidence: Evidence) -> Look:
+def check_both(evidence: Evidence) -> CheckResult:
     """Published and tuned values are both confirmed, with the parameters of their trials."""
     runs = evidence.confirmations.assign(search=_searches(evidence.confirmations))
     params, incumbents = _params(evidence), {s.number: s.incumbents for s in evidence.stages}
@@ -57,10 +57,12 @@ def look_at_both(evidence: Evidence) -> Look:
             lacking = _configurations(stage, search) - set(runs[is_own]["configuration"])
             faults += [f"stage {stage.number} {search}: no {each} run" for each in sorted(lacking)]
     searches = counted(runs["search"].nunique(), "search")
-    return Look(seen=f"{searches}, {counted(len(runs), 'run')}", faults=faults, **_lack(evidence))
+    return CheckResult(
+        seen=f"{searches}, {counted(len(runs), 'run')}", faults=faults, **_missing(evidence)
+    )
 
 
-def look_at_seeds(evidence: Evidence) -> Look:
+def check_seeds(evidence: Evidence) -> CheckResult:
     """Confirmations use the sweep's list of fresh seeds, and were trained with them."""
     searched = {training_seed(evidence.seed, r) for r in set(evidence.studies["repeat"])}
     faults = []
@@ -79,10 +81,10 @@ def look_at_seeds(evidence: Evidence) -> Look:
     faults += [f"{name} was trained with another seed" for name in of_runs(runs)]
     fresh = evidence.confirmations["seed"].nunique()
     seen = f"{counted(fresh, 'fresh seed')}, {counted(len(evidence.confirmations), 'run')}"
-    return Look(seen=seen, faults=faults, **_lack(evidence))
+    return CheckResult(seen=seen, faults=faults, **_missing(evidence))
 
 
-def look_at_numbers(evidence: Evidence) -> Look:
+def check_numbers(evidence: Evidence) -> CheckResult:
     """As many runs as were declared, of each configuration; none missing, none added."""
     runs = evidence.confirmations
     columns = (runs["stage"], _searches(runs), runs["configuration"])
@@ -99,10 +101,10 @@ def look_at_numbers(evidence: Evidence) -> Look:
         f"stage {stage.number}: {stage.seeds} a configuration, {stage.baseline_seeds} of baseline's"
         for stage in evidence.stages
     ]
-    return Look(seen="; ".join(terms), faults=faults, remarks=remarks, **_lack(evidence))
+    return CheckResult(seen="; ".join(terms), faults=faults, remarks=remarks, **_missing(evidence))
 
 
-def look_at_readings(evidence: Evidence) -> Look:
+def check_readings(evidence: Evidence) -> CheckResult:
     """The reported split was read once for each complete confirmation, and for no other."""
     runs = evidence.confirmations
     complete = runs[runs["state"] == "COMPLETE"]
@@ -124,12 +126,14 @@ def look_at_readings(evidence: Evidence) -> Look:
     when = readings["recorded_at"]
     span = f", {when.min():%Y-%m-%d %H:%M} to {when.max():%Y-%m-%d %H:%M} UTC" if len(when) else ""
     seen = f"{counted(len(readings), 'reading')} for {counted(len(keys), 'complete run')}{span}"
-    beside = int((evidence.axis_runs["state"] == "COMPLETE").sum()) if evidence.axes else 0
+    beside = (
+        int((evidence.equal_cost_runs["state"] == "COMPLETE").sum()) if evidence.equal_cost else 0
+    )
     seen += f"; beside them {counted(beside, 'run')} at equal cost, not tested" if beside else ""
-    return Look(seen=seen, faults=faults, **_lack(evidence))
+    return CheckResult(seen=seen, faults=faults, **_missing(evidence))
 
 
-def look_at_incumbents(evidence: Evidence) -> Look:
+def check_incumbents(evidence: Evidence) -> CheckResult:
     """What was confirmed is the best of the compared trials, chosen after all of them."""
     trials = whole_trials(evidence)
     best = best_trials(trials)
@@ -142,10 +146,12 @@ def look_at_incumbents(evidence: Evidence) -> Look:
         late = trials[pd.to_datetime(trials["finished_at"], utc=True) > stage.declared_at]
         faults += [f"{name} ended after the choice" for name in of_trials(evidence, late)]
     said = shortened(f"{search} #{number}" for search, number in found.items())
-    return Look(seen=f"best of {evidence.budget}: {said}", faults=faults, **_lack(evidence))
+    return CheckResult(
+        seen=f"best of {evidence.budget}: {said}", faults=faults, **_missing(evidence)
+    )
 
 
-def look_at_stages(evidence: Evidence) -> Look:
+def check_stages(evidence: Evidence) -> CheckResult:
     """At most two stages, the second on the terms of the first and begun after its end."""
     stages = evidence.stages
     numbers = [stage.number for stage in stages]
@@ -162,10 +168,10 @@ def look_at_stages(evidence: Evidence) -> Look:
     is_late = bool(stages) and len(stages) > stages[0].planned_stages
     dates = [f"stage {s.number} declared {s.declared_at:%Y-%m-%d %H:%M} UTC" for s in stages]
     remarks = ["the second stage was declared after the first was seen"] if is_late else []
-    return Look(seen=", ".join(dates), faults=faults, remarks=remarks, **_lack(evidence))
+    return CheckResult(seen=", ".join(dates), faults=faults, remarks=remarks, **_missing(evidence))
 
 
-def _lack(evidence: Evidence) -> dict[str, Any]:
+def _missing(evidence: Evidence) -> dict[str, Any]:
     return {"awaits": unconfirmed(evidence)}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.audit.finding import Look
+from sweeper.audit.finding import CheckResult
 from sweeper.audit.scope import counted, of_runs, rows_of, unconfirmed
 from sweeper.comparison import evidence_queries
 from sweeper.comparison.evidence import Evidence
@@ -20,7 +20,7 @@ from trainers.training.confusions import unpack
 Matrices = NDArray[np.int64]
 
 
-def look_at_values(evidence: Evidence) -> Look:
+def check_values(evidence: Evidence) -> CheckResult:
     """A value is that of its last rung, of its class IoUs, of its stored confusion matrices."""
     faults = [*_faults(evidence, evidence_queries.VALUES), *_confusion_faults(evidence)]
     complete = int((evidence.confirmations["state"] == "COMPLETE").sum())
@@ -29,29 +29,29 @@ def look_at_values(evidence: Evidence) -> Look:
     awaits = unconfirmed(evidence) if evidence.stages else ""
     if evidence.rungs.empty:
         awaits = "no trial has come to a rung yet"
-    return Look(seen=seen, faults=faults, awaits=awaits)
+    return CheckResult(seen=seen, faults=faults, awaits=awaits)
 
 
-def look_at_segments(evidence: Evidence) -> Look:
+def check_segments(evidence: Evidence) -> CheckResult:
     """Every trial is what its segments made of it, in the order of time."""
     faults = _faults(evidence, evidence_queries.SEGMENTS)
     trials = len(evidence.trials) + len(evidence.confirmations)
-    return Look(
+    return CheckResult(
         seen=f"{counted(trials, 'trial')} in {counted(len(evidence.parts), 'part')} of segments",
         faults=faults,
         awaits="" if len(evidence.parts) else "nothing is trained yet",
     )
 
 
-def look_at_terms(evidence: Evidence) -> Look:
+def check_terms(evidence: Evidence) -> CheckResult:
     """The terms of search and confirmation are those of every launch, and of the declaration."""
     rows = evidence.found(evidence_queries.DECLARED)
     stages = counted(len(evidence.stages), "confirmation")
     seen = f"terms of the sweep and {stages} beside {counted(len(evidence.launches), 'launch')}"
-    return Look(seen=seen, faults=[f"{row.name}: {row.fault}" for row in rows])
+    return CheckResult(seen=seen, faults=[f"{row.name}: {row.fault}" for row in rows])
 
 
-def look_at_log(evidence: Evidence) -> Look:
+def check_log(evidence: Evidence) -> CheckResult:
     """Nothing was changed after it was recorded, by the digests that were noted with it."""
     rows = evidence.changed
     faults = [
@@ -60,10 +60,10 @@ def look_at_log(evidence: Evidence) -> Look:
         else f"{row.what} {row.key} was changed after it was recorded"
         for row in rows
     ]
-    return Look(seen="digests in the log beside what they are of", faults=faults)
+    return CheckResult(seen="digests in the log beside what they are of", faults=faults)
 
 
-def look_elsewhere(evidence: Evidence) -> Look:
+def check_elsewhere(evidence: Evidence) -> CheckResult:
     """No other sweep in this database has read the same reported split."""
     rows = evidence.found(
         evidence_queries.ELSEWHERE, fingerprint=evidence.protocol["data_fingerprint"]
@@ -72,7 +72,7 @@ def look_elsewhere(evidence: Evidence) -> Look:
     total = sum(row.readings for row in rows)
     fault = f"the reported split was read {counted(total, 'time')} for other sweeps: {listed}"
     seen = "sweeps of the same data in this database"
-    return Look(seen=seen, faults=[fault] if rows else [])
+    return CheckResult(seen=seen, faults=[fault] if rows else [])
 
 
 def _faults(evidence: Evidence, statement: str) -> list[str]:
@@ -117,8 +117,8 @@ def _score_fault(matrices: Matrices, run: Mapping[str, Any]) -> str:
     present = true > 0
     union = (true + total.sum(axis=0) - hits)[present]
     class_iou = 100 * hits[present] / union
-    if not present.any() or abs(class_iou.mean() - run["miou"]) > SAME:
-        return f"{run['miou']:.4g} mIoU is not what its confusion matrices give"
+    if not present.any() or abs(class_iou.mean() - run["score"]) > SAME:
+        return f"{run['score']:.4g} mIoU is not what its confusion matrices give"
     stored = run["class_iou"]
     given = [v for v in stored if v is not None] if isinstance(stored, list) else []
     if len(given) != len(class_iou) or not np.allclose(given, class_iou, rtol=0, atol=SAME):

@@ -1,4 +1,4 @@
-"""A rule of a fair comparison, and what a look at the store says of it."""
+"""A rule of a fair comparison, and what a check at the store says of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class CheckResult:
     """What was seen of one rule; every fault and remark is a short phrase that names its place."""
 
     seen: str  # in figures
@@ -38,7 +38,7 @@ class Rule:
     name: str
     text: str
     voids: bool  # a breach voids the comparison; of the others it is said with every result
-    look: Callable[[Evidence], Look]
+    check: Callable[[Evidence], CheckResult]
     replays: bool = False  # the search is planned once more for it
 
     @property
@@ -64,19 +64,19 @@ class Finding:
 
 def find(rule: Rule, evidence: Evidence) -> Finding:
     """Return what the evidence says of a rule; a breach outweighs what is still to come."""
-    look = rule.look(evidence)
-    faults = tuple(look.faults) if rule.voids else ()
-    remarks = tuple(look.remarks) if rule.voids else (*look.faults, *look.remarks)
+    check = rule.check(evidence)
+    faults = tuple(check.faults) if rule.voids else ()
+    remarks = tuple(check.remarks) if rule.voids else (*check.faults, *check.remarks)
     if faults:
         state = State.BROKEN
-    elif look.awaits:
+    elif check.awaits:
         state = State.OPEN
     else:
         state = State.WARNING if remarks else State.HOLDS
     stamps = remarks
     if faults:
         stamps = (f"void: rule {rule.title} is broken: {_listed(faults)}", *remarks)
-    parts = [_listed(faults), _listed(remarks), look.awaits, look.seen]
+    parts = [_listed(faults), _listed(remarks), check.awaits, check.seen]
     return Finding(rule=rule, state=state, evidence="; ".join(p for p in parts if p), stamps=stamps)
 
 

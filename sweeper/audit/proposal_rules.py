@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from sweeper.audit.finding import Look
+from sweeper.audit.finding import CheckResult
 from sweeper.audit.scope import counted, of_trials, rows_of
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.searches import SEARCH, spaces_of
@@ -23,7 +23,7 @@ SAMPLER = ("optuna", "numpy", "scipy")  # whose versions decide on the digits of
 EXACT = 1e-9  # relative: a number that has been through text
 
 
-def look_at_proposals(evidence: Evidence) -> Look:
+def check_proposals(evidence: Evidence) -> CheckResult:
     """Start-up points and TPE's proposals are those that the log leads to, trial by trial.
 
     Another processor, or another version of what TPE computes with, may propose something else
@@ -43,7 +43,7 @@ def look_at_proposals(evidence: Evidence) -> Look:
         faults += _named(evidence, proposed, "is not what the sampler proposes")
     seen = f"{counted(len(trials), 'trial')} planned once more"
     awaits = "" if len(trials) else "no trial is planned yet"
-    return Look(seen=seen, faults=faults, remarks=remarks, awaits=awaits)
+    return CheckResult(seen=seen, faults=faults, remarks=remarks, awaits=awaits)
 
 
 def _replayed(
@@ -78,17 +78,17 @@ def _by_search(trials: pd.DataFrame) -> Iterator[tuple[tuple[str, int], list[dic
 def _rungs(evidence: Evidence) -> dict[tuple[int, int], dict[int, float]]:
     """Return step -> mIoU of each trial, by study and number."""
     reached: dict[tuple[int, int], dict[int, float]] = {}
-    for row in rows_of(evidence.rungs[["study_id", "number", "step", "miou"]]):
-        reached.setdefault((row["study_id"], row["number"]), {})[row["step"]] = row["miou"]
+    for row in rows_of(evidence.rungs[["study_id", "number", "step", "score"]]):
+        reached.setdefault((row["study_id"], row["number"]), {})[row["step"]] = row["score"]
     return reached
 
 
 def _past(row: Mapping[str, Any], rungs: Mapping[int, float]) -> PastTrial:
-    value = None if math.isnan(row["miou"]) else float(row["miou"])
+    value = None if math.isnan(row["score"]) else float(row["score"])
     return PastTrial(
         params=row["params"],
         state=row["state"],
-        value=value,
+        score=value,
         rungs=rungs,
         diverged=bool(row["diverged"]),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sweeper.audit.finding import Look
+from sweeper.audit.finding import CheckResult
 from sweeper.audit.scope import counted, rows_of, shortened, unconfirmed
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.samples import confirmed_runs
@@ -21,7 +21,7 @@ WANTED = ("python", "packages", "processor")  # of a launch's provenance; git on
 OWN_OF_STAGE = {"plan", "confirmation"}  # what a stage's protocol says otherwise than its sweep's
 
 
-def look_at_protocol(evidence: Evidence) -> Look:
+def check_protocol(evidence: Evidence) -> CheckResult:
     """Protocol, spaces and code are those that were frozen."""
     rows = rows_of(evidence.frozen)
     faults = [f"the protocol of {r['name']} was changed" for r in rows if not _is_intact(r)]
@@ -39,51 +39,55 @@ def look_at_protocol(evidence: Evidence) -> Look:
     methods = counted(searches["method"].nunique(), "method")
     stages = counted(len(rows) - 1, "stage")
     seen = f"protocol {rows[0]['protocol_hash'][:12]}, {stages}, code and space of {methods}"
-    return Look(seen=seen, faults=faults)
+    return CheckResult(seen=seen, faults=faults)
 
 
-def look_at_teacher(evidence: Evidence) -> Look:
+def check_teacher(evidence: Evidence) -> CheckResult:
     """One teacher for searches and confirmations, trained by the protocol's recipe."""
     needing = evidence.compared_studies["needs_teacher"].astype(bool)
     if not needing.any():
-        return Look(seen="no method learns from a teacher")
+        return CheckResult(seen="no method learns from a teacher")
     frozen = rows_of(evidence.frozen)
     if frozen[0]["teacher_hash"] is None:
         begun = bool(evidence.trials["trained_steps"].sum()) and bool(evidence.stages)
         fault = ["no teacher was frozen"] if begun else []
-        return Look(seen="", faults=fault, awaits="" if begun else "no teacher yet")
+        return CheckResult(seen="", faults=fault, awaits="" if begun else "no teacher yet")
     others = [row["name"] for row in frozen[1:] if row["teacher_hash"] != frozen[0]["teacher_hash"]]
     faults = [f"{name} was trained under another teacher" for name in others]
     teacher = evidence.teacher
     if teacher is None:
-        return Look(seen="", faults=faults, remarks=["the teacher's record is gone"])
+        return CheckResult(seen="", faults=faults, remarks=["the teacher's record is gone"])
     if teacher.recipe != evidence.protocol["teacher_recipe"]:
         faults.append("the teacher is not of the protocol's recipe")
     origin = "trained" if teacher.origin == "trained" else "from a file"
     seen = (
-        f"{origin}, weights {teacher.weights_hash[:12]}, {teacher.miou:.2f} on the selection split"
+        f"{origin}, weights {teacher.weights_hash[:12]}, {teacher.score:.2f} on the selection split"
     )
-    return Look(
+    return CheckResult(
         seen=seen, faults=faults, remarks=[] if origin == "trained" else ["teacher from a file"]
     )
 
 
-def look_at_lead(evidence: Evidence) -> Look:
+def check_lead(evidence: Evidence) -> CheckResult:
     """The teacher beats the confirmed baseline by 2 mIoU."""
     if not evidence.compared_studies["needs_teacher"].astype(bool).any():
-        return Look(seen="no method learns from a teacher")
+        return CheckResult(seen="no method learns from a teacher")
     runs = confirmed_runs(evidence)
     is_baseline = (runs["method"] == BASELINE) & (runs["configuration"] == "tuned")
-    baseline = runs[is_baseline]["miou"].dropna()
+    baseline = runs[is_baseline]["score"].dropna()
     if baseline.empty or evidence.teacher is None:
-        return Look(seen="", awaits=unconfirmed(evidence) or "no teacher or baseline to compare")
-    seen = f"teacher {evidence.teacher.miou:.2f} (selection split), baseline {baseline.mean():.2f} "
-    seen += f"(reported split): {evidence.teacher.miou - baseline.mean():+.2f}"
+        return CheckResult(
+            seen="", awaits=unconfirmed(evidence) or "no teacher or baseline to compare"
+        )
+    seen = (
+        f"teacher {evidence.teacher.score:.2f} (selection split), baseline {baseline.mean():.2f} "
+    )
+    seen += f"(reported split): {evidence.teacher.score - baseline.mean():+.2f}"
     weak = ["weak teacher"] if is_teacher_weak(evidence, runs) else []
-    return Look(seen=seen, faults=weak, awaits=unconfirmed(evidence))
+    return CheckResult(seen=seen, faults=weak, awaits=unconfirmed(evidence))
 
 
-def look_at_provenance(evidence: Evidence) -> Look:
+def check_provenance(evidence: Evidence) -> CheckResult:
     """Every launch says who, with which software, on what; from one clean checkout."""
     named = [evidence.name, *(stage.name for stage in evidence.stages)]  # no verdict rests on axes
     launches = rows_of(evidence.launches[evidence.launches["sweep"].isin(named)])
@@ -92,10 +96,10 @@ def look_at_provenance(evidence: Evidence) -> Look:
     faults += _mixed(launches)
     people = {row["who"] for row in launches}
     seen = f"{counted(len(launches), 'launch')} by {shortened(sorted(people))}"
-    return Look(seen=seen, faults=list(dict.fromkeys(faults)))
+    return CheckResult(seen=seen, faults=list(dict.fromkeys(faults)))
 
 
-def look_at_devices(evidence: Evidence) -> Look:
+def check_devices(evidence: Evidence) -> CheckResult:
     """Brackets are judged on one model of device, and a stage is confirmed on one."""
     parts = evidence.parts[evidence.parts["device_name"].notna()]
     own = parts[parts["sweep_id"] == evidence.sweep_id]
@@ -107,12 +111,12 @@ def look_at_devices(evidence: Evidence) -> Look:
         if len(names) > 1:
             faults.append(f"stage {stage.number} confirmed on several devices: {shortened(names)}")
     models = sorted(set(parts["device_name"]))
-    return Look(
+    return CheckResult(
         seen=shortened(models), faults=faults, awaits="" if models else "nothing is trained yet"
     )
 
 
-def look_at_deletions(evidence: Evidence) -> Look:
+def check_deletions(evidence: Evidence) -> CheckResult:
     """No confirmation was deleted: its readings of the reported split would not count.
 
     One that had not read it yet may go: nothing was learnt from it.
@@ -124,17 +128,17 @@ def look_at_deletions(evidence: Evidence) -> Look:
         for row in gone
         if row["detail"]["readings"]
     ]
-    return Look(seen=counted(len(evidence.events), "event"), faults=faults)
+    return CheckResult(seen=counted(len(evidence.events), "event"), faults=faults)
 
 
-def look_at_code(evidence: Evidence) -> Look:
+def check_code(evidence: Evidence) -> CheckResult:
     """Every segment was trained by the code of a launch of its sweep or stage."""
     rows = rows_of(evidence.codes)
     faults = [fault for row in rows if (fault := _code_fault(row))]
     hashes = sorted({row["code_hash"][:12] for row in rows if row["code_hash"]})
     remarks = [f"trained by {len(hashes)} versions of the code"] if len(hashes) > 1 else []
     segments = sum(row["segments"] for row in rows)
-    return Look(
+    return CheckResult(
         seen=f"{counted(segments, 'segment')}, code {shortened(hashes) or 'unknown'}",
         faults=faults,
         remarks=remarks,

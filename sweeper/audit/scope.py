@@ -47,7 +47,7 @@ def undecided(evidence: Evidence) -> str:
         return ""
     decided = evidence.trials[evidence.trials["state"] != "RUNNING"].groupby("study_id").size()
     far = [
-        f"{row['name']} {decided.get(row['study_id'], 0)} of {row['target']}"
+        f"{row['name']} {decided.get(row['study_id'], 0)} of {row['budget']}"
         for row in rows_of(evidence.compared_studies)
     ]
     return f"no bracket is decided in every search yet: {shortened(far)}"

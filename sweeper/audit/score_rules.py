@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from sweeper.audit.finding import Look
+from sweeper.audit.finding import CheckResult
 from sweeper.audit.scope import (
     chosen,
     counted,
@@ -35,27 +35,29 @@ TRIAL = ["study_id", "number"]
 JUDGED = [*TRIAL, *BRACKET, "state", "step", "diverged"]
 
 
-def look_at_last_step(evidence: Evidence) -> Look:
+def check_last_step(evidence: Evidence) -> CheckResult:
     """A trial's value is that of its last rung; of a complete one, at the last step."""
     trials = evidence.trials[evidence.trials["state"].isin(["COMPLETE", "PRUNED"])]
     ended = trials[~trials["diverged"].astype(bool)].reset_index(drop=True)
     last = evidence.rungs.sort_values("rung").drop_duplicates(TRIAL, keep="last")
-    last = last[[*TRIAL, "miou", "step"]]
+    last = last[[*TRIAL, "score", "step"]]
     found = ended.merge(last, on=TRIAL, how="left", suffixes=("", "_of_rung"))
     steps = evidence.plan.rung_steps
-    is_value = (found["miou"] == found["miou_of_rung"]) & (found["step"] == found["step_of_rung"])
+    is_value = (found["score"] == found["score_of_rung"]) & (found["step"] == found["step_of_rung"])
     is_last = (found["state"] == "PRUNED") | (found["step"] == steps[-1])
     wrong = found[~(is_value & is_last)]
     faults = [f"{name} has a value of another step" for name in of_trials(evidence, wrong)]
     diverged = evidence.trials[evidence.trials["diverged"].astype(bool)]
-    valued = diverged[diverged["miou"].notna()]
+    valued = diverged[diverged["score"].notna()]
     faults += [f"{name} diverged and has a value" for name in of_trials(evidence, valued)]
     faults += _class_faults(evidence)
     seen = f"{counted(len(found), 'value')} of {counted(len(evidence.rungs), 'evaluation')}"
-    return Look(seen=seen, faults=faults, awaits="" if len(found) else "no trial has ended yet")
+    return CheckResult(
+        seen=seen, faults=faults, awaits="" if len(found) else "no trial has ended yet"
+    )
 
 
-def look_at_judging(evidence: Evidence) -> Look:
+def check_judging(evidence: Evidence) -> CheckResult:
     """Who went on from a rung follows from the values of its own bracket alone."""
     studies = evidence.studies
     going = studies[~studies["state"].isin(FINAL_STATES)]["study_id"]
@@ -66,15 +68,17 @@ def look_at_judging(evidence: Evidence) -> Look:
     faults = [_misjudging(evidence.plan, place, rows) for place, rows in groups]
     brackets = len(whole) // evidence.plan.bracket
     seen = f"{counted(brackets, 'bracket')} judged again from their values"
-    return Look(seen=seen, faults=faults, awaits="" if brackets else "no bracket is decided yet")
+    return CheckResult(
+        seen=seen, faults=faults, awaits="" if brackets else "no bracket is decided yet"
+    )
 
 
-def look_at_rungs(evidence: Evidence) -> Look:
+def check_rung_ranking(evidence: Evidence) -> CheckResult:
     """The rungs rank the anchors as the end does."""
     trials = whole_trials(evidence)
     checks = check_rungs(trials, rungs_of(evidence, trials), evidence.plan)
     if checks["tau"].notna().sum() == 0:
-        return Look(seen="", awaits="no anchors have come to their end yet")
+        return CheckResult(seen="", awaits="no anchors have come to their end yet")
     rows = rows_of(summarise_rungs(checks))
     said = [
         f"step {row['step']}: tau_b {row['tau']:.2f} "
@@ -83,10 +87,10 @@ def look_at_rungs(evidence: Evidence) -> Look:
     ]
     misleading = [f"the rung at step {row['step']} misleads" for row in rows if row["misleads"]]
     methods = max(row["methods"] for row in rows)
-    return Look(seen=f"{counted(methods, 'method')}; {'; '.join(said)}", faults=misleading)
+    return CheckResult(seen=f"{counted(methods, 'method')}; {'; '.join(said)}", faults=misleading)
 
 
-def look_at_training_seeds(evidence: Evidence) -> Look:
+def check_training_seeds(evidence: Evidence) -> CheckResult:
     """All trials of a repeat were trained with one seed, that of the repeat."""
     parts = evidence.parts[evidence.parts["sweep_id"] == evidence.sweep_id]
     wanted = {repeat: training_seed(evidence.seed, repeat) for repeat in set(parts["repeat"])}
@@ -96,14 +100,14 @@ def look_at_training_seeds(evidence: Evidence) -> Look:
     trials = len(parts.drop_duplicates(["study_id", "number"]))
     seen = f"{counted(trials, 'trial')} in {counted(len(parts), 'part')}, "
     seen += counted(len(wanted), "seed")
-    return Look(seen=seen, faults=faults, awaits="" if trials else "nothing is trained yet")
+    return CheckResult(seen=seen, faults=faults, awaits="" if trials else "nothing is trained yet")
 
 
-def look_at_room(evidence: Evidence) -> Look:
+def check_room(evidence: Evidence) -> CheckResult:
     """The best values lie inside their ranges, and more trials would gain nothing."""
     trials = whole_trials(evidence)
     if trials.empty:
-        return Look(seen="", awaits="no bracket is decided in every search yet")
+        return CheckResult(seen="", awaits="no bracket is decided in every search yet")
     studies = evidence.compared_studies
     names = {key: space.published.keys() for key, space in spaces_of(studies).items()}
     columns = zip(searches_of(trials), trials["params"], strict=True)
@@ -119,7 +123,7 @@ def look_at_room(evidence: Evidence) -> Look:
     growing = [search_name(*search) for search in searches_of(rising)]
     remarks = [f"best value at the edge of its range: {shortened(at_edge)}"] if at_edge else []
     remarks += [f"still improving: {shortened(growing)}"] if growing else []
-    return Look(seen=counted(len(studies), "search"), remarks=remarks)
+    return CheckResult(seen=counted(len(studies), "search"), remarks=remarks)
 
 
 def _class_faults(evidence: Evidence) -> list[str]:
@@ -137,10 +141,10 @@ def _misjudged(whole: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd.DataF
     """
     wrong = [whole[:0].assign(rung=0)]  # a plan with one rung judges nobody
     for rung, step in enumerate(plan.rung_steps[:-1]):
-        values = rungs.loc[rungs["rung"] == rung, [*TRIAL, "miou"]]
+        values = rungs.loc[rungs["rung"] == rung, [*TRIAL, "score"]]
         trials = whole[JUDGED].merge(values, on=TRIAL, how="left").assign(rung=rung)
-        judged = trials[(trials["number"] >= plan.anchors) & trials["miou"].notna()]
-        ranked = judged.sort_values(["miou", "number"], ascending=[False, True])
+        judged = trials[(trials["number"] >= plan.anchors) & trials["score"].notna()]
+        ranked = judged.sort_values(["score", "number"], ascending=[False, True])
         places = {index: plan.places(index, rung + 1) for index in set(ranked["bracket"])}
         is_out = ranked.groupby(BRACKET).cumcount() >= ranked["bracket"].map(places)
         was_ended = (trials["state"] == "PRUNED") & (trials["step"] == step) & ~trials["diverged"]

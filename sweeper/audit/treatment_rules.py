@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from sweeper.audit.finding import Look
+from sweeper.audit.finding import CheckResult
 from sweeper.audit.scope import (
     chosen,
     counted,
@@ -31,7 +31,7 @@ ROUNDING = 6e-3  # relative: the multiplier of equal effect is stored in three d
 EXACT = 1e-9  # relative: a number that has been through text
 
 
-def look_at_baseline(evidence: Evidence) -> Look:
+def check_baseline(evidence: Evidence) -> CheckResult:
     """The baseline is a method, searched as often as the others ask for."""
     studies = evidence.compared_studies
     searches = Counter(str(method) for method in studies["method"])
@@ -45,11 +45,11 @@ def look_at_baseline(evidence: Evidence) -> Look:
     return _final(evidence, seen, faults)
 
 
-def look_at_budget(evidence: Evidence) -> Look:
+def check_budget(evidence: Evidence) -> CheckResult:
     """Whole brackets, all decided, with one allowance for all."""
     studies, brackets = evidence.compared_studies, evidence.budget // evidence.plan.bracket
     if not evidence.budget:
-        return Look(seen=counted(len(studies), "search"), awaits=undecided(evidence))
+        return CheckResult(seen=counted(len(studies), "search"), awaits=undecided(evidence))
     plan = evidence.plan
     wanted = {index: plan.planned_steps(index) for index in range(brackets)}
     trials = evidence.trials[evidence.trials["number"] < evidence.budget]
@@ -62,10 +62,12 @@ def look_at_budget(evidence: Evidence) -> Look:
         )
     ]
     seen = f"{evidence.budget} trials in {counted(brackets, 'bracket')}, {sum(wanted.values()):,} "
-    return Look(seen=f"{seen}steps allowed, in each of {len(studies)} searches", faults=faults)
+    return CheckResult(
+        seen=f"{seen}steps allowed, in each of {len(studies)} searches", faults=faults
+    )
 
 
-def look_at_dimensions(evidence: Evidence) -> Look:
+def check_dimensions(evidence: Evidence) -> CheckResult:
     """The shared dimensions, one multiplier, at most one of the method's own."""
     shared = evidence.protocol["shared"]
     spaces = {search_name(*key): space for key, space in _spaces(evidence).items()}
@@ -77,14 +79,14 @@ def look_at_dimensions(evidence: Evidence) -> Look:
             faults.append(f"{name}: {len(own)} hyperparameters of its own ({', '.join(own)})")
     counts = sorted({len(space.dimensions) for space in spaces.values()})
     full = f"searched over full spaces, of {counts[0]} to {counts[-1]} dimensions" if counts else ""
-    return Look(
+    return CheckResult(
         seen=f"shared: {', '.join(shared)}; dimensions: {', '.join(map(str, counts))}",
         faults=faults,
         remarks=[full] if is_full else [],
     )
 
 
-def look_at_ranges(evidence: Evidence) -> Look:
+def check_ranges(evidence: Evidence) -> CheckResult:
     """The multiplier's range follows from the measured effect, and trials lie in their ranges."""
     studies = evidence.compared_studies
     terms = [row for row in rows_of(studies) if _multiplier(row) is not None]
@@ -97,10 +99,10 @@ def look_at_ranges(evidence: Evidence) -> Look:
     faults += [f"{name} lies outside its ranges" for name in _outside(evidence, tried)]
     seen = f"{counted(len(terms), 'search')} with a multiplier; {counted(len(tried), 'trial')}"
     awaits = f"effect not measured yet: {shortened(unmeasured.values())}" if unmeasured else ""
-    return Look(seen=seen, faults=faults, awaits=awaits)
+    return CheckResult(seen=seen, faults=faults, awaits=awaits)
 
 
-def look_at_start(evidence: Evidence) -> Look:
+def check_start(evidence: Evidence) -> CheckResult:
     """Trial 0 is published; the other trials of bracket 0 share their shared dimensions."""
     trials = evidence.trials[
         evidence.trials["study_id"].isin(evidence.compared_studies["study_id"])
@@ -119,16 +121,16 @@ def look_at_start(evidence: Evidence) -> Look:
         wrong.append(row["origin"] != "sobol" or not _equal(point, expected))
     faults = [f"{name} starts elsewhere" for name in of_trials(evidence, chosen(first, wrong))]
     awaits = "" if len(first) else "no trial is planned yet"
-    return Look(
+    return CheckResult(
         seen=f"{counted(len(first), 'trial')} of first brackets", faults=faults, awaits=awaits
     )
 
 
-def _final(evidence: Evidence, seen: str, faults: Sequence[str]) -> Look:
+def _final(evidence: Evidence, seen: str, faults: Sequence[str]) -> CheckResult:
     """Return faults as such once the sweep is confirmed; before, they can be mended."""
     if evidence.stages:
-        return Look(seen=seen, faults=faults)
-    return Look(seen=seen, awaits=", ".join(faults))
+        return CheckResult(seen=seen, faults=faults)
+    return CheckResult(seen=seen, awaits=", ".join(faults))
 
 
 def _budget_faults(

@@ -7,7 +7,7 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.cli.delete import confirm
 from sweeper.cli.store_access import opened
-from sweeper.core.names import parse_target, this_user
+from sweeper.core.names import parse_reference, this_user
 from sweeper.scheduler.checkpoint_gc import remove
 from sweeper.scheduler.control import Cancellation, cancel, plan_cancellation
 from sweeper.store.database import Store
@@ -30,12 +30,12 @@ def command(name: str, yes: bool, database: str | None) -> None:
     Finished trials stay, undecided ones fail as cancelled. A driver may be running: what it trains
     of them is dropped, and it goes on with the rest. `sweeper pause` is what can be resumed.
     """
-    target = parse_target(name)
+    reference = parse_reference(name)
     with opened(database) as store:
         with store.engine.connect() as connection:
-            plan = plan_cancellation(connection, target, one_search="@" in name)
+            plan = plan_cancellation(connection, reference, one_search="@" in name)
         if not plan.studies:
-            click.echo(f"nothing of {target} is left to cancel")
+            click.echo(f"nothing of {reference} is left to cancel")
             return
         _echo(plan)
         confirm("cancel all this?", "cancelled", yes=yes)

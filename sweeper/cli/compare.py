@@ -16,7 +16,7 @@ Examples:
   sweeper compare shapes
   sweeper compare camvid-tiny --format latex --output table.tex
   sweeper compare camvid-tiny --format csv | cut -d, -f1,5,8-10,14
-  sweeper compare camvid-tiny --axis training
+  sweeper compare camvid-tiny --equal-cost training
 """
 
 SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex"}
@@ -33,9 +33,9 @@ FORMATS = ("table", "csv", "json", "markdown", "latex")
 )
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write a file.")
 @click.option(
-    "--axis",
+    "--equal-cost",
     type=click.Choice(["tuning", "training"]),
-    help="Instead of the verdicts the methods at equal cost of it, as confirm --axes trained them.",
+    help="Instead of the verdicts the methods at equal cost of it, as confirm --equal-cost trained them.",
 )
 @click.option("--allow-unequal", is_flag=True, help="Go on where the audit fails; says so.")
 @database_option
@@ -53,7 +53,7 @@ def command(
     difference: tuned method - tuned baseline, with its 95 % interval. p: Holm over all methods.
     """
     from sweeper.audit.run import require_sound, run_audit  # loads pandas
-    from sweeper.cli.renderings import axis_sheet, document, verdict_sheet  # loads pandas
+    from sweeper.cli.renderings import document, equal_cost_sheet, verdict_sheet  # loads pandas
     from sweeper.comparison.comparison import compare_sweep  # loads pandas
 
     chosen = form or (SUFFIXES.get(output.suffix, "") if output else "table")
@@ -66,7 +66,11 @@ def command(
         audit = run_audit(comparison.evidence)
         require_sound(audit, allow_unequal)
         stamps = audit.stamps
-        sheet = axis_sheet(comparison, stamps, axis) if axis else verdict_sheet(comparison, stamps)
+        sheet = (
+            equal_cost_sheet(comparison, stamps, axis)
+            if axis
+            else verdict_sheet(comparison, stamps)
+        )
     if output is None and chosen == "table":
         echo_table(sheet.headers, sheet.cells)
         click.echo("\n".join(["", *sheet.remarks]))

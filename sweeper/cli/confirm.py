@@ -1,4 +1,4 @@
-"""`sweeper confirm`: train what a sweep has chosen again, with fresh seeds, for the verdict."""
+"""`sweeper confirm`: train what a sweep has chosen run, with fresh seeds, for the verdict."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from sweeper.cli.training_options import log_to_console, means_options, read_means
+from sweeper.cli.training_options import log_to_console, read_training_options, training_options
 from sweeper.confirmation.stage import Confirmation, find_stage
 from sweeper.core.config import load_config
-from sweeper.driver.options import Means
+from sweeper.driver.options import TrainingOptions
 from sweeper.search.protocol import task_of
 from sweeper.search.seeds import MOST_STAGES
 from sweeper.store.database import Store, open_store
@@ -24,7 +24,7 @@ Examples:
   sweeper confirm camvid-tiny --workers 2
   sweeper confirm camvid-tiny --method rdd --method kd --seeds 20
   sweeper confirm camvid-tiny --more
-  sweeper confirm camvid-tiny --axes
+  sweeper confirm camvid-tiny --equal-cost
   sweeper compare camvid-tiny
 
 \b
@@ -58,15 +58,15 @@ Exit codes as those of sweeper launch.
 )
 @click.option("--more", is_flag=True, help="Declare a second confirmation with fresh seeds.")
 @click.option(
-    "--axes",
+    "--equal-cost",
     is_flag=True,
     help="Then train also what equal cost would have bought: searches cut at the cost of the "
     "cheapest, baseline and kd trained 1.5 and 2 times as long. No test, no verdict.",
 )
 @click.option("--data-root", type=click.Path(path_type=Path), help="As in launch [default: its].")
-@means_options
+@training_options
 def command(**given: Any) -> None:
-    """Train SWEEP's choices again, for as long as a full trial, with seeds that no search saw.
+    """Train SWEEP's choices run, for as long as a full trial, with seeds that no search saw.
 
     Of every method the published values and the best trial found, on the split that selection
     never saw, read at the end of each run alone. All of it is frozen when it begins; the same
@@ -86,22 +86,22 @@ def command(**given: Any) -> None:
         stages=given["stages"],
         more=given["more"],
     )
-    means, root = _prepare(store, wanted, given)
-    from sweeper.driver.confirmation_run import Again  # loads torch
+    options, root = _prepare(store, wanted, given)
+    from sweeper.driver.confirmation_run import ConfirmationRun  # loads torch
 
-    again = Again.of(store, wanted.sweep, means, root)
-    stage = again.declare(wanted)
-    code = again.drive(stage)
-    if given["axes"] and again.is_done(stage):
-        from sweeper.driver.confirmation_run import start_axes  # loads torch
+    run = ConfirmationRun.of(store, wanted.sweep, options, root)
+    stage = run.declare(wanted)
+    code = run.drive(stage)
+    if given["equal_cost"] and run.is_done(stage):
+        from sweeper.driver.confirmation_run import train_equal_cost  # loads torch
 
-        code = start_axes(again) or code
+        code = train_equal_cost(run) or code
     sys.exit(code)
 
 
 def _prepare(
     store: Store, wanted: Confirmation, given: dict[str, Any]
-) -> tuple[Means, Path | None]:
+) -> tuple[TrainingOptions, Path | None]:
     """Return with what to train: as the last launch did, where the command line is silent."""
     config = load_config()
     with store.engine.connect() as connection:
@@ -109,9 +109,9 @@ def _prepare(
         find_stage(connection, wanted)  # what is refused is refused before anything is loaded
         inputs = last_inputs(connection, row.id)
     task = task_of(row.protocol)
-    means = Means(**read_means(given, config, cohort=task.search.cohort))
+    options = TrainingOptions(**read_training_options(given, config, cohort=task.search.cohort))
     if given["checkpoint_dir"] is None and inputs.get("checkpoints"):
-        means = replace(means, checkpoints=Path(inputs["checkpoints"]))
+        options = replace(options, checkpoints=Path(inputs["checkpoints"]))
     stated = config.find_data(given["data_root"])
     known = inputs.get("data_root")
-    return means, stated or (Path(known) if known else None)
+    return options, stated or (Path(known) if known else None)

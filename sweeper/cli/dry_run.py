@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import click
 
-from sweeper.cli.plan_view import echo_prospect
+from sweeper.cli.plan_view import echo_plan
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table
 from sweeper.driver.options import LaunchOptions
 from sweeper.estimate.forecast import Repetition
 from sweeper.estimate.plan import of_request
-from sweeper.estimate.step_times import Place
+from sweeper.estimate.step_times import TrainingSite
 from sweeper.scheduler.declaration import MethodPlan
 from sweeper.scheduler.launch_request import check
 
@@ -23,28 +23,28 @@ def show_plan(options: LaunchOptions) -> None:
     _echo_spaces(check(request))
     click.echo()
     with opened(options.database) as store:
-        place = Place(
+        site = TrainingSite(
             engine=store.engine,
             device=options.device,
             data_root=request.data_root,
             cohort=options.cohort,
         )
         repetition = Repetition.of(request.repeats, None, None)
-        prospect = of_request(request, place, repetition)
-        echo_prospect(prospect, options.staff.workers if options.staff else 1)
+        sweep_plan = of_request(request, site, repetition)
+        echo_plan(sweep_plan, options.worker_options.workers if options.worker_options else 1)
 
 
 def _echo_spaces(plans: Sequence[MethodPlan]) -> None:
     rows = [
         (
-            method.space.method if place == 0 else "",
+            method.space.method if site == 0 else "",
             d.name,
             d.limits,
             "log" if d.log else "linear",
             f"{d.published:g}",
         )
         for method in plans
-        for place, d in enumerate(method.space.dimensions)
+        for site, d in enumerate(method.space.dimensions)
     ]
     headings = ("method", "dimension", "range", "scale", "trial 0")
     echo_table(headings, rows, title="search spaces")

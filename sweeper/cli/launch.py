@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sweeper.cli.dry_run import show_plan
-from sweeper.cli.training_options import log_to_console, means_options, read_means
+from sweeper.cli.training_options import log_to_console, read_training_options, training_options
 from sweeper.core.config import Config, load_config
 from sweeper.core.errors import PlanError
 from sweeper.driver.options import LaunchOptions
@@ -31,7 +31,7 @@ Examples:
 
 Exit codes:
   0    done
-  1    done but for methods that are halted or parked
+  1    done but for methods that are failed or blocked
   2    refused, or ended by a fault: one line says what to do
   3    ended by a pause, a cancellation or a limit, with work left or dropped
   130  ended by Ctrl-C or SIGTERM; everything is saved
@@ -64,7 +64,7 @@ DEFAULT_TASK = "shapes"
 @click.option("--repeats", type=int, default=1, show_default=True, help="Independent searches.")
 @click.option("--deterministic", is_flag=True, help="Only kernels that repeat bit by bit on GPUs.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, its width and its time; no more.")
-@means_options
+@training_options
 def command(**given: Any) -> None:
     """Tune methods under one protocol with one equal budget; also resumes what was interrupted.
 
@@ -99,7 +99,7 @@ def _options(given: dict[str, Any]) -> LaunchOptions:
         data_root=config.find_data(given["data_root"]),
     )
     return LaunchOptions(
-        **read_means(given, config, cohort=task.search.cohort),
+        **read_training_options(given, config, cohort=task.search.cohort),
         request=request,
         task_file=Path(task_name) if task_name.endswith(".toml") else None,
     )

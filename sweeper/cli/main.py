@@ -34,7 +34,7 @@ COMMANDS = MappingProxyType(
         "report": "Write the comparison as one page, with every figure and table.",
         "query": "Print leaderboard, trials, curves or ledger, or run SQL.",
         "show": "Show a sweep, a method or one trial; export its weights.",
-        "dashboard": "Look at the trials in a browser (read only).",
+        "dashboard": "CheckResult at the trials in a browser (read only).",
         "methods": "List the distillation methods, or explain one.",
         "tasks": "List the tasks, or explain one.",
         "teacher": "Train a task's teacher, or take one from a file.",

@@ -11,13 +11,13 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.cli.launch import DEFAULT_TASK, choose_methods, choose_task, require_budget
 from sweeper.cli.method_path import method_path_option
-from sweeper.cli.plan_view import echo_prospect
+from sweeper.cli.plan_view import echo_plan
 from sweeper.cli.store_access import opened
 from sweeper.core.config import Config, load_config
 from sweeper.core.errors import PlanError
 from sweeper.estimate.forecast import Repetition
-from sweeper.estimate.plan import Prospect, of_request, of_sweep
-from sweeper.estimate.step_times import Place
+from sweeper.estimate.plan import SweepPlan, of_request, of_sweep
+from sweeper.estimate.step_times import TrainingSite
 from sweeper.scheduler.launch_request import Request
 from sweeper.store.database import Store
 from sweeper.store.lookup import find_sweep, last_inputs
@@ -71,20 +71,20 @@ def command(**given: Any) -> None:
     """
     config = load_config()
     with opened(given["database"]) as store:
-        place = Place(
+        site = TrainingSite(
             engine=store.engine,
             device=given["device"] or config.device,
             data_root=config.find_data(given["data_root"]),
             cohort=given["cohort"],
         )
         if given["sweep"] is not None:
-            prospect = _of_sweep(given, store, place)
+            sweep_plan = _of_sweep(given, store, site)
         else:
-            prospect = _of_launch(given, config, place)
-        echo_prospect(prospect, given["workers"])
+            sweep_plan = _of_launch(given, config, site)
+        echo_plan(sweep_plan, given["workers"])
 
 
-def _of_sweep(given: dict[str, Any], store: Store, place: Place) -> Prospect:
+def _of_sweep(given: dict[str, Any], store: Store, site: TrainingSite) -> SweepPlan:
     named = [f"--{name.replace('_', '-')}" for name in OF_A_LAUNCH if given[name]]
     if named:
         said = ", ".join({"--methods": "--method", "--every": "--all"}.get(n, n) for n in named)
@@ -94,12 +94,12 @@ def _of_sweep(given: dict[str, Any], store: Store, place: Place) -> Prospect:
         )
     with store.engine.connect() as connection:
         row = find_sweep(connection, given["sweep"])
-        root = place.data_root or last_inputs(connection, row.id).get("data_root")
-    here = replace(place, data_root=None if root is None else Path(root))
+        root = site.data_root or last_inputs(connection, row.id).get("data_root")
+    here = replace(site, data_root=None if root is None else Path(root))
     return of_sweep(row, here, given["seeds"], given["baseline_seeds"])
 
 
-def _of_launch(given: dict[str, Any], config: Config, place: Place) -> Prospect:
+def _of_launch(given: dict[str, Any], config: Config, site: TrainingSite) -> SweepPlan:
     if not (given["methods"] or given["every"]):
         raise PlanError(
             "nothing to plan: name a SWEEP, or methods with --method or --all and a --budget"
@@ -113,7 +113,7 @@ def _of_launch(given: dict[str, Any], config: Config, place: Place) -> Prospect:
         budget=require_budget(given["budget"], task),
         repeats=repeats,
         pruning=not given["no_pruning"],
-        data_root=place.data_root,
+        data_root=site.data_root,
     )
     repetition = Repetition.of(repeats, given["seeds"], given["baseline_seeds"])
-    return of_request(request, place, repetition)
+    return of_request(request, site, repetition)

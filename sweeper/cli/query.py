@@ -37,8 +37,8 @@ EXAMPLES = """\b
 Examples:
   sweeper query leaderboard
   sweeper query trials --sweep shapes --format csv --output trials.csv
-  sweeper query curves --format json | jq '.[].miou'
-  sweeper query --sql "SELECT method, max(miou) FROM sweeper.trials GROUP BY method"
+  sweeper query curves --format json | jq '.[].score'
+  sweeper query --sql "SELECT method, max(score) FROM sweeper.trials GROUP BY method"
 """
 
 SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
@@ -48,7 +48,7 @@ Row = Mapping[str, Any]
 
 @click.command(name="query", epilog=EXAMPLES)
 @click.argument(
-    "name", required=False, metavar="[leaderboard|trials|curves|ledger|confirmations|axes]"
+    "name", required=False, metavar="[leaderboard|trials|curves|ledger|confirmations|equal_cost]"
 )
 @click.option("--sweep", help="One sweep only [default: sweeper.toml's, or the only one, or all].")
 @click.option("--sql", help="A SELECT of your own; it can change nothing.")
@@ -176,8 +176,8 @@ def _column(name: str) -> Callable[[Row], object]:
 TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
     "leaderboard": {
         "method": _named_with_state,
-        "mIoU": _column("miou"),
-        "published": _column("published"),
+        "mIoU": _column("score"),
+        "published weights, this recipe": _column("published_score"),
         "best": lambda row: None if row["best_trial"] is None else f"#{row['best_trial']}",
         "trials": lambda row: f"{row['trials']}/{row['budget']}",
         "pruned": _column("pruned"),
@@ -189,7 +189,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
         "trial": _trial,
         "from": _column("origin"),
         "state": _state,
-        "mIoU": _column("miou"),
+        "mIoU": _column("score"),
         "step": _column("step"),
         "wasted": _column("wasted_steps"),
         "seconds": lambda row: decimals(row["device_seconds"]),
@@ -199,7 +199,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
         "trial": _trial,
         "rung": _column("rung"),
         "step": _column("step"),
-        "mIoU": _column("miou"),
+        "mIoU": _column("score"),
         "state": _state,
     },
     "confirmations": {
@@ -208,15 +208,15 @@ TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
         "configuration": _column("configuration"),
         "seed": _column("seed"),
         "state": _state,
-        "mIoU": _column("miou"),
+        "mIoU": _column("score"),
         "seconds": lambda row: decimals(row["device_seconds"]),
     },
-    "axes": {
+    "equal_cost": {
         "method": _method,
-        "axis": _column("axis"),
+        "part": _column("part"),
         "seed": _column("seed"),
         "state": _state,
-        "mIoU": _column("miou"),
+        "mIoU": _column("score"),
         "seconds": lambda row: decimals(row["device_seconds"]),
     },
     "ledger": {

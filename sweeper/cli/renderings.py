@@ -61,7 +61,7 @@ def verdict_sheet(comparison: Comparison, stamps: Sequence[str]) -> Sheet:
     )
 
 
-def axis_sheet(comparison: Comparison, stamps: Sequence[str], axis: str) -> Sheet:
+def equal_cost_sheet(comparison: Comparison, stamps: Sequence[str], axis: str) -> Sheet:
     """Return the methods at equal cost of `tuning` or `training`; SweeperError before it is there.
 
     It describes: there is no test in it, and no verdict.
@@ -72,17 +72,21 @@ def axis_sheet(comparison: Comparison, stamps: Sequence[str], axis: str) -> Shee
         name = comparison.evidence.name
         raise SweeperError(
             f"sweep {name} has not been trained at equal cost of {axis}: sweeper confirm {name} "
-            "--axes"
+            "--equal-cost"
         )
     headers, cells = (TUNING, _tuning_cells) if by_tuning else (TRAINING, _training_cells)
-    said = [f"audit: {stamp}" for stamp in stamps] + comparison.axis_notes(axis)
+    said = [f"audit: {stamp}" for stamp in stamps] + comparison.equal_cost_notes(axis)
     return Sheet(
         frame=frame,
         headers=headers,
         cells=[cells(row) for row in frame.to_dict("records")],
         alignment="l" + "r" * (len(headers) - 1),
         remarks=[*said, *comparison.warnings],
-        about={**_about(comparison, stamps), "axis": axis, "notes": comparison.axis_notes(axis)},
+        about={
+            **_about(comparison, stamps),
+            "axis": axis,
+            "notes": comparison.equal_cost_notes(axis),
+        },
     )
 
 

@@ -14,11 +14,11 @@ from sweeper.cli.show_trial import echo_trial
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table, short_number
 from sweeper.core.errors import SweeperError
-from sweeper.core.names import Target, parse_target, trial_name
+from sweeper.core.names import Reference, parse_reference, trial_name
 from sweeper.search.space import known_space
 from sweeper.store.lookup import find_study, find_sweep
 from sweeper.store.named_queries import select_rows
-from sweeper.store.trial_details import Dossier, read_dossier
+from sweeper.store.trial_details import TrialDetails, read_trial_details
 
 EXAMPLES = """\b
 Examples:
@@ -47,46 +47,48 @@ def command(name: str, file: Path | None, force: bool, database: str | None) -> 
 
     METHOD@2 is the second search of a method that was launched with --repeats.
     """
-    target = parse_target(name)
-    if file is not None and target.number is None:
-        raise SweeperError(f"{target} has no weights of its own: give SWEEP/METHOD#N to --export")
+    reference = parse_reference(name)
+    if file is not None and reference.number is None:
+        raise SweeperError(
+            f"{reference} has no weights of its own: give SWEEP/METHOD#N to --export"
+        )
     with opened(database) as store, store.engine.connect() as connection:
-        if target.number is not None:
-            dossier = read_dossier(connection, target)
+        if reference.number is not None:
+            details = read_trial_details(connection, reference)
         else:
-            _summarise(connection, target)
+            _summarise(connection, reference)
             return
     if file is None:
-        echo_trial(dossier)
+        echo_trial(details)
     else:
-        _export(dossier, file, force)
+        _export(details, file, force)
 
 
-def _summarise(connection: Connection, target: Target) -> None:
-    row = find_sweep(connection, target.sweep)
-    if target.method is not None:
-        _echo_space(find_study(connection, row, target.method, target.repeat))
+def _summarise(connection: Connection, reference: Reference) -> None:
+    row = find_sweep(connection, reference.sweep)
+    if reference.method is not None:
+        _echo_space(find_study(connection, row, reference.method, reference.repeat))
     else:
         click.echo(f"{row.name}: task {row.protocol['task']['name']}, seed {row.seed}\n")
     for query in ("leaderboard", "ledger"):
-        echo_named(query, _rows(connection, query, target))
+        echo_named(query, _rows(connection, query, reference))
         click.echo()
-    trials = _rows(connection, "trials", target)
+    trials = _rows(connection, "trials", reference)
     complete = [trial for trial in trials if trial["state"] == "COMPLETE"]
     if complete:
-        best = sorted(complete, key=lambda trial: (-trial["miou"], trial["number"]))[:TOP]
+        best = sorted(complete, key=lambda trial: (-trial["score"], trial["number"]))[:TOP]
         click.echo(f"best of {len(complete)} complete trials:")
         echo_named("trials", best)
         first = best[0]
-        named = trial_name(target.sweep, first["method"], first["repeat"], first["number"])
+        named = trial_name(reference.sweep, first["method"], first["repeat"], first["number"])
         click.echo(f"\nmore: sweeper show {named}")
 
 
-def _rows(connection: Connection, query: str, target: Target) -> list[dict[str, Any]]:
-    columns, values = select_rows(connection, query, target.sweep)
+def _rows(connection: Connection, query: str, reference: Reference) -> list[dict[str, Any]]:
+    columns, values = select_rows(connection, query, reference.sweep)
     rows = [dict(zip(columns, row, strict=True)) for row in values]
-    wanted = (target.method, target.repeat)
-    return [r for r in rows if target.method is None or (r["method"], r["repeat"]) == wanted]
+    wanted = (reference.method, reference.repeat)
+    return [r for r in rows if reference.method is None or (r["method"], r["repeat"]) == wanted]
 
 
 def _echo_space(study: Any) -> None:
@@ -106,22 +108,22 @@ def _echo_space(study: Any) -> None:
     click.echo()
 
 
-def _export(dossier: Dossier, file: Path, force: bool) -> None:
-    if dossier.state != "COMPLETE" or dossier.checkpoint is None:
-        kind = "diverged" if dossier.diverged else dossier.state
+def _export(details: TrialDetails, file: Path, force: bool) -> None:
+    if details.state != "COMPLETE" or details.checkpoint is None:
+        kind = "diverged" if details.diverged else details.state
         raise SweeperError(
-            f"{dossier.target} is {kind}: weights are kept of COMPLETE trials only; see "
-            f"`sweeper show {dossier.target.sweep}` for the best of them"
+            f"{details.reference} is {kind}: weights are kept of COMPLETE trials only; see "
+            f"`sweeper show {details.reference.sweep}` for the best of them"
         )
     if file.exists() and not force:
         raise SweeperError(f"{file} is there already: give --force to replace it")
     from trainers.training.export import export_weights  # loads torch
 
     about = {
-        "task": dossier.task,
-        "method": dossier.target.method,
-        "params": dict(dossier.params),
-        "miou": dossier.miou,
+        "task": details.task,
+        "method": details.reference.method,
+        "params": dict(details.params),
+        "score": details.score,
     }
-    export_weights(Path(dossier.checkpoint), file, about, dossier.weights_hash)
-    click.echo(f"weights of {dossier.target} (mIoU {dossier.miou:.2f}) in {file}", err=True)
+    export_weights(Path(details.checkpoint), file, about, details.weights_hash)
+    click.echo(f"weights of {details.reference} (mIoU {details.score:.2f}) in {file}", err=True)

@@ -10,13 +10,13 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import cell_text, duration, echo_table
-from sweeper.scheduler.progress import Flight, StudyOverview, SweepOverview, read_overviews
+from sweeper.scheduler.progress import SegmentInFlight, StudyOverview, SweepOverview, read_overviews
 
 EXAMPLES = """\b
 Examples:
   sweeper status
   sweeper status shapes
-  sweeper status --json | jq '.[].studies[] | {method, best}'
+  sweeper status --json | jq '.[].studies[] | {method, best_score}'
 """
 
 HEADERS = ["method", "budget", "planned", "complete", "pruned", "diverged", "failed", "undecided"]
@@ -83,14 +83,14 @@ def driver_line(overview: SweepOverview) -> str:
 def _row(study: StudyOverview) -> tuple[object, ...]:
     return (
         study.name,
-        study.target,
+        study.budget,
         study.planned,
         study.complete,
         study.pruned,
         study.diverged,
         study.failed,
         study.undecided,
-        study.best,
+        study.best_score,
         None if study.best_trial is None else f"#{study.best_trial}",
     )
 
@@ -118,7 +118,7 @@ def _repeats(overview: SweepOverview) -> str:
     return "not deterministic: on a GPU a repeated trial may differ in the last digits"
 
 
-def flight_line(flight: Flight) -> str:
+def flight_line(flight: SegmentInFlight) -> str:
     """Return where a segment is, and of which trials it is."""
     return (
         f"segment {flight.segment}: steps {flight.start_step} to {flight.stop_step}, at "

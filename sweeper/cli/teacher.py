@@ -11,13 +11,13 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.core.config import load_config
 from sweeper.core.errors import ConfigError
-from sweeper.scheduler.driver_config import Workplace
+from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.store.database import open_store
 from trainers.runtime.terminal import stop_on_signal
 from trainers.tasks import load_task
 
 if TYPE_CHECKING:
-    from sweeper.prerequisites.teacher import School, Teacher
+    from sweeper.prerequisites.teacher import Teacher, TeacherContext
     from trainers.training.cohort import Trainer
 
 EXAMPLES = """
@@ -51,17 +51,17 @@ def command(**given: Any) -> None:
 
     trainer = Trainer()
     with stop_on_signal(lambda line: click.echo(line, err=True)) as stop:
-        school = _school(given, trainer, stop)
+        teacher_context = _school(given, trainer, stop)
         if given["source"] is not None:
-            teacher = adopt_teacher(school, trainer, given["source"])
+            teacher = adopt_teacher(teacher_context, trainer, given["source"])
         else:
-            teacher = ensure_teacher(school, trainer)
+            teacher = ensure_teacher(teacher_context, trainer)
     _report(teacher)
 
 
-def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> School:
-    from sweeper.driver.driver import say_warnings  # loads torch
-    from sweeper.prerequisites.teacher import School  # loads torch
+def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> TeacherContext:
+    from sweeper.driver.driver import print_warnings  # loads torch
+    from sweeper.prerequisites.teacher import TeacherContext  # loads torch
     from trainers.runtime.devices import choose_device  # loads torch
 
     config = load_config()
@@ -73,12 +73,12 @@ def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> S
     checkpoints = (given["checkpoint_dir"] or config.home / "checkpoints").absolute()
     device = choose_device(given["device"] or config.device)
     dataset = trainer.dataset(task.data, root)
-    say_warnings(dataset)
-    return School(
+    print_warnings(dataset)
+    return TeacherContext(
         engine=open_store(given["database"], "sweeper teacher").engine,
         task=task,
         fingerprint=dataset.fingerprint,
-        workplace=Workplace(checkpoints=checkpoints, data_root=root, device=device),
+        driver_config=DriverConfig(checkpoints=checkpoints, data_root=root, device=device),
         stop=stop,
         announce=lambda line: click.echo(line, err=True),
     )
@@ -87,6 +87,6 @@ def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> S
 def _report(teacher: Teacher) -> None:
     click.echo(f"teacher  {teacher.hash}")
     click.echo(f"weights  {teacher.weights_hash}")
-    click.echo(f"mIoU     {teacher.miou:.2f} % on the selection split, last step")
+    click.echo(f"mIoU     {teacher.score:.2f} % on the selection split, last step")
     click.echo(f"origin   {teacher.origin}")
     click.echo(f"file     {teacher.path}")

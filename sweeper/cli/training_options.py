@@ -14,18 +14,18 @@ from sweeper.cli.db import database_option
 from sweeper.cli.method_path import method_path_option
 from sweeper.core.config import Config
 from sweeper.core.limits import parse_limits
-from sweeper.runners.worker_options import Staff, choose_staff
+from sweeper.runners.worker_options import WorkerOptions, choose_workers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def read_means(given: dict[str, Any], config: Config, *, cohort: int) -> dict[str, Any]:
-    """Return the fields of `Means`; `cohort` is the task's, taken where none is given.
+def read_training_options(given: dict[str, Any], config: Config, *, cohort: int) -> dict[str, Any]:
+    """Return the fields of `TrainingOptions`; `cohort` is the task's, taken where none is given.
 
     ConfigError for options that contradict each other.
     """
     device = given["device"] or config.device
-    asked = Staff(
+    asked = WorkerOptions(
         workers=given["workers"],
         gpus_per_worker=given["gpus_per_worker"],
         address=given["address"],
@@ -38,7 +38,7 @@ def read_means(given: dict[str, Any], config: Config, *, cohort: int) -> dict[st
         "checkpoints": (folder or config.home / "checkpoints").absolute(),
         "device": device,
         "cohort": given["cohort"] or cohort,
-        "staff": choose_staff(
+        "worker_options": choose_workers(
             given["runner"], asked, database=given["database"], checkpoints=folder
         ),
         "limits": parse_limits(given["max_device_hours"], given["deadline"], datetime.now(UTC)),
@@ -52,8 +52,8 @@ def log_to_console() -> None:
     logging.basicConfig(handlers=[console], format="%(levelname)s %(name)s: %(message)s")
 
 
-def means_options(command: F) -> F:
-    """Add the options that `read_means` reads."""
+def training_options(command: F) -> F:
+    """Add the options that `read_training_options` reads."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command

@@ -12,7 +12,7 @@ from sweeper.cli.status import driver_line, flight_line
 from sweeper.cli.store_access import opened
 from sweeper.driver.live_view import live_view
 from sweeper.postgres.read_only import reader_engine
-from sweeper.postgres.retry import with_patience
+from sweeper.postgres.retry import retry_on_disconnect
 from sweeper.scheduler.progress import SweepOverview, read_overviews, read_progress
 from sweeper.search.protocol import plan_of
 from sweeper.store.lookup import find_sweep
@@ -63,7 +63,7 @@ def _follow(engine: Engine, name: str, wait: bool) -> SweepOverview:
         stop_on_signal(_say_nothing) as stop,
         live_view(lambda: read_progress(engine, row.id, plan), title, about, stderr=False),
     ):
-        while _goes_on(overview := with_patience(read), wait):
+        while _goes_on(overview := retry_on_disconnect(read), wait):
             if stop.wait(POLL_S):
                 raise KeyboardInterrupt
     return overview

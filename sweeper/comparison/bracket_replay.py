@@ -58,7 +58,7 @@ def replay(
 def _rung_values(whole: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> Floats:
     """Return (trials, rungs) values, NaN where a rung was not reached."""
     key = [*SEARCH, "number"]
-    wide = rungs.pivot(index=key, columns="rung", values="miou")
+    wide = rungs.pivot(index=key, columns="rung", values="score")
     index = pd.MultiIndex.from_frame(whole[key])
     levels = range(len(plan.rung_steps))
     return wide.reindex(index=index, columns=levels).to_numpy(dtype=np.float64)

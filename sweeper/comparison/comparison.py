@@ -128,7 +128,7 @@ class Comparison:
         lines = [evidence.note] if evidence.note else []
         if is_teacher_weak(evidence, self.confirmed) and evidence.teacher is not None:
             lines.append(
-                f"weak teacher: {evidence.teacher.miou:.2f} mIoU on the selection split, less than "
+                f"weak teacher: {evidence.teacher.score:.2f} mIoU on the selection split, less than "
                 "2 above the confirmed baseline on the reported one"
             )
         lines += self._baseline_untuned()
@@ -157,7 +157,7 @@ class Comparison:
 
     @cached_property
     def confirmed(self) -> pd.DataFrame:
-        """One row a run: method, repeat, configuration, stage, seed, state, miou, class_iou.
+        """One row a run: method, repeat, configuration, stage, seed, state, score, class_iou.
 
         A published configuration that won its search stands in it twice, as tuned as well.
         """
@@ -174,7 +174,7 @@ class Comparison:
 
     @cached_property
     def class_differences(self) -> pd.DataFrame:
-        """method, class, baseline, miou, difference: mean IoU of the tuned configurations."""
+        """method, class, baseline, score, difference: mean IoU of the tuned configurations."""
         return class_differences(self.evidence, self.confirmed)
 
     @cached_property
@@ -261,7 +261,7 @@ class Comparison:
         """Those rivals, by the length of their schedule: `equal_cost.training_points`."""
         return equal_cost.training_points(self.evidence, self.confirmed)
 
-    def axis_notes(self, axis: str) -> list[str]:
+    def equal_cost_notes(self, axis: str) -> list[str]:
         """Return what must be read with the table of an axis, `tuning` or `training`."""
         return equal_cost.notes(self.evidence, axis, self.training_points)
 

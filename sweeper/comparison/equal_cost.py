@@ -36,7 +36,7 @@ def tuning_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFrame:
     their means), difference to the baseline. NaN where no trial had come to its end by then. No
     rows before the axis is trained.
     """
-    axis = evidence.axes.get(TUNING)
+    axis = evidence.equal_cost.get(TUNING)
     if axis is None or not axis.is_done:
         return pd.DataFrame(columns=TUNING_COLUMNS)
     seconds, cuts = axis.terms["costs"]["seconds"], axis.terms["cuts"]
@@ -107,13 +107,13 @@ def training_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFram
 
 def step_seconds(evidence: Evidence) -> Mapping[str, float]:
     """Return the seconds of each method's step alone, as axes were declared with; else nothing."""
-    axis = evidence.axes.get(TUNING)
+    axis = evidence.equal_cost.get(TUNING)
     return axis.terms["costs"]["seconds"] if axis is not None else {}
 
 
 def notes(evidence: Evidence, axis: str, points: pd.DataFrame) -> list[str]:
     """Return what must be read with the table of an axis; `points` are the `training_points`."""
-    terms = evidence.axes[TUNING].terms
+    terms = evidence.equal_cost[TUNING].terms
     lines = [
         "Every search was cut where it had cost what the cheapest one did in all: "
         f"{terms['cuts']['common']:,.0f} s of steps. What it had found by then was confirmed."
@@ -178,7 +178,7 @@ def _of_stage(
 
 
 def _of_axis(evidence: Evidence, axis: str, search: str) -> Floats:
-    runs = evidence.axis_runs
+    runs = evidence.equal_cost_runs
     return _values(runs[runs["axis"] == axis], search)
 
 
@@ -187,7 +187,7 @@ def _values(runs: pd.DataFrame, search: str) -> Floats:
     mine = runs[(runs["method"] == method) & (runs["repeat"] == repeat)]
     if (mine["state"] == "FAIL").any():  # a part of a sample is another one
         return np.empty(0)
-    return mine["miou"].dropna().to_numpy(dtype=np.float64)
+    return mine["score"].dropna().to_numpy(dtype=np.float64)
 
 
 def _longer(evidence: Evidence, method: str) -> Iterator[tuple[float, list[Floats]]]:
@@ -201,11 +201,13 @@ def _names(evidence: Evidence, method: str) -> list[str]:
 
 
 def _is_trained(evidence: Evidence) -> bool:
-    return all(name in evidence.axes and evidence.axes[name].is_done for name in LENGTHS)
+    return all(
+        name in evidence.equal_cost and evidence.equal_cost[name].is_done for name in LENGTHS
+    )
 
 
 def _training_costs(evidence: Evidence) -> dict[str, float]:
-    seconds = evidence.axes[TUNING].terms["costs"]["seconds"]
+    seconds = evidence.equal_cost[TUNING].terms["costs"]["seconds"]
     return {method: seconds[method] / seconds[BASELINE] for method in evidence.methods}
 
 

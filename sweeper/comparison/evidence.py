@@ -22,34 +22,34 @@ from sweeper.core.names import search_name
 from sweeper.search.brackets import Plan
 from sweeper.search.protocol import plan_of
 from sweeper.store.lookup import find_children, find_sweep, last_inputs
-from sweeper.store.row_digests import broken_seals
+from sweeper.store.row_digests import broken_digests
 from sweeper.store.schema import confusion, picture
 from trainers.errors import CODE_ERRORS, MethodError
 from trainers.method_api.registry import read_space
 from trainers.training.confusions import unpack
 
 STUDIES = text("""
-SELECT id AS study_id, method, repeat, state, reason, target, space, space_hash, code_hash,
+SELECT id AS study_id, method, repeat, state, reason, budget, space, space_hash, code_hash,
        calibration, needs_teacher, preparation, created_at
 FROM sweeper.study WHERE sweep_id = :sweep ORDER BY id
 """)
 CONFIRMATIONS = text("""
-SELECT stage, method, repeat, configuration, number, study_id, seed, state, diverged, miou,
+SELECT stage, method, repeat, configuration, number, study_id, seed, state, diverged, score,
        class_iou, params, trained_steps, device_seconds, reason, finished_at
 FROM sweeper.confirmations WHERE sweep = :name ORDER BY stage, study_id, number
 """)
 AXIS_RUNS = text("""
-SELECT axis, method, repeat, seed, state, miou FROM sweeper.axes WHERE sweep = :name
-ORDER BY axis, study_id, number
+SELECT part, method, repeat, seed, state, score FROM sweeper.equal_cost WHERE sweep = :name
+ORDER BY part, study_id, number
 """)
 TEACHER = text("""
-SELECT a.origin, a.hash AS recipe, a.weights_hash, (a.metrics ->> 'miou')::float AS miou
+SELECT a.origin, a.hash AS recipe, a.weights_hash, (a.metrics ->> 'score')::float AS score
 FROM sweeper.artifact a WHERE a.kind = 'teacher' AND a.weights_hash = :hash
 ORDER BY a.hash = :recipe DESC, a.hash LIMIT 1
 """)
 EVENTS = text("""
 SELECT at, kind, study_id, number, detail FROM sweeper.event
-WHERE sweep_id = :sweep AND kind <> 'sealed' ORDER BY id
+WHERE sweep_id = :sweep AND kind <> 'digest' ORDER BY id
 """)
 UNDECIDED = text("""
 SELECT EXISTS (SELECT FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
@@ -80,7 +80,7 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Axis:
+class EqualCostPart:
     """What was trained beside the first stage, for a comparison at equal cost."""
 
     name: str
@@ -95,7 +95,7 @@ class TeacherFacts:
     origin: str  # "trained", or the file it was taken from
     recipe: str  # hash of all that determines it
     weights_hash: str
-    miou: float  # percent, on the selection split
+    score: float  # percent, on the selection split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +115,8 @@ class Evidence:
     rungs: pd.DataFrame  # one row a trial and rung it reached
     stages: tuple[Stage, ...]
     confirmations: pd.DataFrame  # one row a confirmation
-    axes: Mapping[str, Axis]  # by name
-    axis_runs: pd.DataFrame  # one row a run of an axis
+    equal_cost: Mapping[str, EqualCostPart]  # by name
+    equal_cost_runs: pd.DataFrame  # one row a run of an axis
 
     @property
     def task(self) -> str:
@@ -195,9 +195,9 @@ class Evidence:
 
     @property
     def changed(self) -> list[Row[Any]]:
-        """What is not as it was recorded: `seals.broken_seals`."""
+        """What is not as it was recorded: `row_digests.broken_digests`."""
         with self.engine.connect() as connection:
-            return broken_seals(connection, self.sweep_id)
+            return broken_digests(connection, self.sweep_id)
 
     def found(self, statement: str, **values: Any) -> list[Row[Any]]:
         """Return what a statement of `evidence_queries` finds amiss, a row each."""
@@ -257,8 +257,8 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
             rungs=copied_rungs(connection, row.id),
             stages=tuple(_stage(connection, each) for each in stages),
             confirmations=_frame(connection, CONFIRMATIONS, name=row.name),
-            axes={each.axis: _axis(connection, each) for each in axes},
-            axis_runs=_frame(connection, AXIS_RUNS, name=row.name),
+            equal_cost={each.axis: _axis(connection, each) for each in axes},
+            equal_cost_runs=_frame(connection, AXIS_RUNS, name=row.name),
         )
 
 
@@ -272,7 +272,7 @@ def readable_records(engine: Engine, sweep_id: int, name: str) -> Iterator[None]
         yield
     except (*CODE_ERRORS, SQLAlchemyError) as error:
         with engine.connect() as connection:
-            changed = broken_seals(connection, sweep_id)
+            changed = broken_digests(connection, sweep_id)
         if not changed:
             raise
         first = f"{changed[0].what} {changed[0].key}"
@@ -287,7 +287,7 @@ def readable_records(engine: Engine, sweep_id: int, name: str) -> Iterator[None]
 def _frame(connection: Connection, query: Any, **values: Any) -> pd.DataFrame:
     result = connection.execute(query, values)
     frame = pd.DataFrame.from_records([tuple(row) for row in result], columns=list(result.keys()))
-    for column in frame.columns.intersection(["miou"]):
+    for column in frame.columns.intersection(["score"]):
         frame[column] = frame[column].astype(float)
     return frame
 
@@ -316,7 +316,7 @@ def _teacher(connection: Connection, sweep: Row[Any]) -> TeacherFacts | None:
     if row is None:
         return None
     return TeacherFacts(
-        origin=row.origin, recipe=row.recipe, weights_hash=row.weights_hash, miou=row.miou
+        origin=row.origin, recipe=row.recipe, weights_hash=row.weights_hash, score=row.score
     )
 
 
@@ -342,8 +342,10 @@ def _stage(connection: Connection, row: Row[Any]) -> Stage:
     )
 
 
-def _axis(connection: Connection, row: Row[Any]) -> Axis:
-    return Axis(name=row.axis, terms=row.protocol["axis"], is_done=_is_done(connection, row.id))
+def _axis(connection: Connection, row: Row[Any]) -> EqualCostPart:
+    return EqualCostPart(
+        name=row.equal_cost, terms=row.protocol["axis"], is_done=_is_done(connection, row.id)
+    )
 
 
 def _is_done(connection: Connection, sweep_id: int) -> bool:

@@ -45,7 +45,7 @@ SELECT s.name AS sweep, coalesce(g.code_hash, '') AS code_hash, count(*) AS segm
        EXISTS (SELECT FROM sweeper.launch l
                WHERE l.sweep_id = s.id AND l.provenance ->> 'code_hash' = g.code_hash) AS is_known
 FROM sweeper.segment g JOIN sweeper.sweep s ON s.id = g.sweep_id
-WHERE :sweep IN (s.id, s.confirms) AND s.axis IS NULL AND g.state IN ('done', 'interrupted')
+WHERE :sweep IN (s.id, s.confirms) AND s.equal_cost IS NULL AND g.state IN ('done', 'interrupted')
   AND (g.code_hash IS NOT NULL
        OR EXISTS (SELECT FROM sweeper.segment_member m  -- all lost: nothing of it was kept
                   WHERE m.segment_id = g.id AND m.ending <> 'lost'))
@@ -73,29 +73,29 @@ _RUNG = "JOIN sweeper.rung r ON r.study_id = t.study_id AND r.number = t.number"
 
 # A class IoU is null where the split has no such pixel; anything but a list of numbers has no mean.
 VALUES = f"""
-{_NAMED} 'its value is not that of its last rung' AS fault {_FAMILY}
+{_NAMED} 'its score is not that of its last rung' AS fault {_FAMILY}
 LEFT JOIN LATERAL (
-    SELECT value, step FROM sweeper.rung
+    SELECT score, step FROM sweeper.rung
     WHERE study_id = t.study_id AND number = t.number ORDER BY index DESC LIMIT 1) r ON true
 {_WHERE} AND t.state IN ('COMPLETE', 'PRUNED') AND NOT t.diverged
-  AND (t.value IS DISTINCT FROM r.value OR t.step IS DISTINCT FROM r.step)
+  AND (t.score IS DISTINCT FROM r.score OR t.step IS DISTINCT FROM r.step)
 UNION ALL
-{_NAMED} 'it diverged and has a value' {_FAMILY} {_WHERE} AND t.diverged AND t.value IS NOT NULL
+{_NAMED} 'it diverged and has a score' {_FAMILY} {_WHERE} AND t.diverged AND t.score IS NOT NULL
 UNION ALL
 {_NAMED} 'its mIoU at step ' || r.step || ' is not the mean of its class IoUs' {_FAMILY} {_RUNG}
 LEFT JOIN LATERAL (
     SELECT avg((c #>> '{{}}')::float8) AS mean FROM jsonb_array_elements(
         CASE jsonb_typeof(r.class_iou) WHEN 'array' THEN r.class_iou ELSE '[]' END) c
     WHERE jsonb_typeof(c) = 'number') m ON true
-{_WHERE} AND (m.mean IS NULL OR abs(m.mean - r.value) > {SAME})
+{_WHERE} AND (m.mean IS NULL OR abs(m.mean - r.score) > {SAME})
 """
 
-# What counts of a trial's segments: it was kept, by a trial that was not halted or cancelled.
+# What counts of a trial's segments: it was kept, by a trial that was not failed or cancelled.
 _KEPT = "('reached', 'diverged', 'failed')"
 _STATE = """CASE WHEN t.diverged THEN 'diverged' WHEN t.state = 'FAIL' THEN 'failed'
             ELSE 'reached' END"""
 _SLACK = "interval '1 minute'"  # that a server's clock may be set back by
-_GOING = "t.state <> 'RUNNING' AND NOT (t.state = 'FAIL' AND y.state IN ('halted', 'cancelled'))"
+_GOING = "t.state <> 'RUNNING' AND NOT (t.state = 'FAIL' AND y.state IN ('failed', 'cancelled'))"
 SEGMENTS = f"""
 WITH part AS (
     SELECT t.study_id, t.number, g.id, g.start_step, g.state, m.ending, m.reached_step, m.seconds,
@@ -190,7 +190,7 @@ SELECT name, sum(readings)::bigint AS readings, min(first) AS first FROM (
 
 TRIALS = """
 SELECT t.study_id, y.method, y.repeat, t.number, t.bracket, t.origin, t.state,
-       t.diverged::text AS diverged, t.value AS miou, t.step, t.params, t.trained_steps,
+       t.diverged::text AS diverged, t.score, t.step, t.params, t.trained_steps,
        t.wasted_steps, t.device_seconds, t.wasted_seconds,
        (extract(epoch FROM t.finished_at) * 1000000)::bigint AS finished_at
 FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
@@ -199,7 +199,7 @@ WHERE y.sweep_id = %(sweep)s
 # counted: which classes an evaluation counted, as a pattern; the values themselves would be most
 # of what is read.
 RUNGS = """
-SELECT r.study_id, y.method, y.repeat, r.number, r.index AS rung, r.step, r.value AS miou,
+SELECT r.study_id, y.method, y.repeat, r.number, r.index AS rung, r.step, r.score,
        regexp_replace(r.class_iou::text, '[^,nul]+', '', 'g') AS counted
 FROM sweeper.rung r JOIN sweeper.study y ON y.id = r.study_id
 WHERE y.sweep_id = %(sweep)s
@@ -209,7 +209,7 @@ COPIED = {  # the types of what TRIALS and RUNGS read
     **dict.fromkeys(("method", "origin", "state", "params", "counted"), "str"),
     **dict.fromkeys(("study_id", "repeat", "number", "bracket", "rung", "step"), "int64"),
     **dict.fromkeys(("trained_steps", "wasted_steps"), "int64"),
-    **dict.fromkeys(("miou", "device_seconds", "wasted_seconds"), "float64"),
+    **dict.fromkeys(("score", "device_seconds", "wasted_seconds"), "float64"),
     "diverged": "bool",
     "finished_at": "Int64",  # microseconds since 1970, or none
 }

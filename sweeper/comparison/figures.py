@@ -187,7 +187,7 @@ def _intervals(rows: pd.DataFrame, kind: str, mark: Mark) -> list[Any]:
 def _runs(runs: pd.DataFrame, style: tuple[str, str, str]) -> Any:
     name, symbol, colour = style
     return go.Scatter(
-        x=rounded(runs["miou"]),
+        x=rounded(runs["score"]),
         y=list(runs["method"]),
         customdata=[int(seed) for seed in runs["seed"]],
         mode="markers",

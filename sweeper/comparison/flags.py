@@ -70,7 +70,7 @@ def _bests(trials: pd.DataFrame, plan: Plan, budget: int, name: str) -> pd.DataF
     whole = whole_brackets(trials, plan, budget)
     sizes = whole.groupby(SEARCH)["number"].transform("count")
     best = best_trials(whole[sizes == budget])
-    return best[[*SEARCH, "miou"]].rename(columns={"miou": name})
+    return best[[*SEARCH, "score"]].rename(columns={"score": name})
 
 
 def _edge(dimension: Dimension, value: float) -> Iterator[dict[str, Any]]:

@@ -29,7 +29,7 @@ def importances(trials: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (method, repeat), space in spaces_of(studies).items():
         own = complete[(complete["method"] == method) & (complete["repeat"] == repeat)]
-        pairs = zip(own["params"], own["miou"], strict=True)
+        pairs = zip(own["params"], own["score"], strict=True)
         inside = [(params, float(value)) for params, value in pairs if space.holds(params)]
         found = importances_of(space, [p for p, _ in inside], [value for _, value in inside])
         rows += [

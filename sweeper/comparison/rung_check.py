@@ -64,13 +64,13 @@ def summarise_rungs(checks: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def _judged_anchors(trials: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """Return a row an anchor and rung: method, repeat, rung, step, number, miou, final, rate."""
+    """Return a row an anchor and rung: method, repeat, rung, step, number, score, final, rate."""
     anchors = ended_anchors(trials, plan)
     known = anchors[[*SEARCH, "number", "final"]].assign(
         rate=[float(params["learning_rate"]) for params in anchors["params"]]
     )
     before = rungs.loc[
-        rungs["rung"] < len(plan.rung_steps) - 1, [*SEARCH, "number", "rung", "step", "miou"]
+        rungs["rung"] < len(plan.rung_steps) - 1, [*SEARCH, "number", "rung", "step", "score"]
     ]
     return before.merge(known, on=[*SEARCH, "number"]).sort_values([*SEARCH, "rung", "number"])
 
@@ -78,7 +78,7 @@ def _judged_anchors(trials: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd
 def _measure(rows: pd.DataFrame, plan: Plan) -> dict[str, float]:
     going_on = plan.keep[int(rows["rung"].iloc[0]) + 1]
     places = max(going_on * plan.anchors // plan.bracket, 1)  # if anchors were judged as others are
-    anchors = _Anchors(*(rows[name].to_numpy() for name in ("miou", "final", "rate")))
+    anchors = _Anchors(*(rows[name].to_numpy() for name in ("score", "final", "rate")))
     return {name: measure(anchors, places) for name, measure in MEASURES.items()}
 
 

@@ -30,7 +30,7 @@ class Sample:
 
 
 def confirmed_runs(evidence: Evidence) -> pd.DataFrame:
-    """Return one row a confirmation: method, repeat, configuration, stage, seed, miou, state, key.
+    """Return one row a confirmation: method, repeat, configuration, stage, seed, score, state, key.
 
     Where a search's best trial is its published one, its run stands for both configurations.
     """
@@ -50,7 +50,7 @@ def seed_sds(runs: pd.DataFrame) -> tuple[dict[str, float], float]:
 
     A method with fewer than two runs has none; usual is the median of those there are.
     """
-    tuned = runs[runs["configuration"] == "tuned"].groupby("method")["miou"]
+    tuned = runs[runs["configuration"] == "tuned"].groupby("method")["score"]
     sds = {str(method): float(sd) for method, sd in tuned.std().dropna().items()}
     return sds, median(sds.values()) if sds else USUAL_SD
 
@@ -93,11 +93,11 @@ def _seeds(runs: pd.DataFrame) -> list[int]:
 
 
 def _by_seed(runs: pd.DataFrame, seeds: Sequence[int]) -> Values:
-    known = dict(zip(runs["seed"], runs["miou"], strict=True))
+    known = dict(zip(runs["seed"], runs["score"], strict=True))
     return np.array([known.get(seed, np.nan) for seed in seeds], dtype=float)
 
 
 def _means(runs: pd.DataFrame) -> Values:
-    means = runs.groupby("repeat")["miou"].mean()
+    means = runs.groupby("repeat")["score"].mean()
     values: Values = means.reindex(range(1, int(runs["repeat"].max()) + 1)).to_numpy(dtype=float)
     return values

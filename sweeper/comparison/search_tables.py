@@ -10,7 +10,7 @@ from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.searches import SEARCH, spaces_of
 from sweeper.core.constants import BASELINE
 
-CLASS_COLUMNS = ["method", "class", "baseline", "miou", "difference"]
+CLASS_COLUMNS = ["method", "class", "baseline", "score", "difference"]
 
 
 def class_differences(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def class_differences(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CLASS_COLUMNS)
 
 
-TRIAL = [*SEARCH, "number", "origin", "state", "diverged", "miou"]
+TRIAL = [*SEARCH, "number", "origin", "state", "diverged", "score"]
 SLICE_COLUMNS = [
     *TRIAL,
     "hyperparameter",
@@ -51,7 +51,7 @@ SLICE_COLUMNS = [
 def slices(trials: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     """Return a row a trial and hyperparameter.
 
-    Columns: method, repeat, number, origin, state, diverged, miou (NaN where none; a PRUNED trial's
+    Columns: method, repeat, number, origin, state, diverged, score (NaN where none; a PRUNED trial's
     is that of the rung it stopped at, not comparable with a COMPLETE one's), hyperparameter, value,
     is_published (this is trial 0, at published values), and of the hyperparameter its published
     value, low, high and log (searched in the logarithm).

@@ -35,13 +35,13 @@ def whole_brackets(trials: pd.DataFrame, plan: Plan, budget: int | None = None) 
 
 def complete_trials(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trials that trained to the end: only they can be best."""
-    return trials[(trials["state"] == "COMPLETE") & trials["miou"].notna()]
+    return trials[(trials["state"] == "COMPLETE") & trials["score"].notna()]
 
 
 def best_trials(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the best complete trial of every search that has one; ties go to the lower number."""
     ranked = complete_trials(trials).sort_values(
-        [*SEARCH, "miou", "number"], ascending=[True, True, False, True]
+        [*SEARCH, "score", "number"], ascending=[True, True, False, True]
     )
     return ranked.drop_duplicates(SEARCH).reset_index(drop=True)
 
@@ -54,5 +54,5 @@ def ended_anchors(trials: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """
     anchors = trials[trials["number"] < plan.anchors]
     ended = anchors[(anchors["state"] == "COMPLETE") | anchors["diverged"].astype(bool)]
-    final = ended["miou"].where(ended["state"] == "COMPLETE", DIVERGED)
+    final = ended["score"].where(ended["state"] == "COMPLETE", DIVERGED)
     return ended.assign(final=final.astype(float))

@@ -22,18 +22,18 @@ POINT = ["repeat", "number"]
 def shared_pairs(rungs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Return each method's values beside the baseline's, at the highest rung that both reached.
 
-    Columns: method, repeat, number, rung, step, miou, baseline, difference; a row a shared point
+    Columns: method, repeat, number, rung, step, score, baseline, difference; a row a shared point
     whose first rung both reached. Values at an early rung are values of half-trained students.
     """
     start = rungs[rungs["number"].between(1, plan.bracket - 1)]
-    values = start[[*SEARCH, "number", "rung", "step", "miou"]]
+    values = start[[*SEARCH, "number", "rung", "step", "score"]]
     is_baseline = values["method"] == BASELINE
-    baseline = values[is_baseline].rename(columns={"miou": "baseline"}).drop(columns="method")
+    baseline = values[is_baseline].rename(columns={"score": "baseline"}).drop(columns="method")
     both = values[~is_baseline].merge(baseline, on=[*POINT, "rung", "step"])
     highest = both.sort_values([*SEARCH, "number", "rung"]).drop_duplicates(
         [*SEARCH, "number"], keep="last"
     )
-    return highest.assign(difference=highest["miou"] - highest["baseline"]).reset_index(drop=True)
+    return highest.assign(difference=highest["score"] - highest["baseline"]).reset_index(drop=True)
 
 
 def shared_differences(pairs: pd.DataFrame, plan: Plan) -> pd.DataFrame:

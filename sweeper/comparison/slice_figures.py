@@ -36,7 +36,7 @@ def draw_slice(rows: pd.DataFrame, method: str, name: str) -> go.Figure:
     """Return a method's values over one hyperparameter, its published value marked."""
     about = rows.iloc[0]
     published, label = float(about["published"]), name.replace("_", " ")
-    values = rows["miou"].dropna()
+    values = rows["score"].dropna()
     ends = (values.min(), values.max()) if len(values) else (0.0, 0.0)
     line = {
         "type": "scatter",
@@ -46,8 +46,8 @@ def draw_slice(rows: pd.DataFrame, method: str, name: str) -> go.Figure:
         "line": {"color": OCHRE, "dash": "dot", "width": 1.5},
         "hovertemplate": f"published: {published:g}<extra></extra>",
     }
-    best = rows[rows["state"] == "COMPLETE"].nlargest(1, "miou").to_dict("records")
-    said = f"; the best, {best[0]['miou']:.2f}, at {best[0]['value']:.3g}" if best else ""
+    best = rows[rows["state"] == "COMPLETE"].nlargest(1, "score").to_dict("records")
+    said = f"; the best, {best[0]['score']:.2f}, at {best[0]['value']:.3g}" if best else ""
     return figure(
         [line, *_points(rows, ends[0])],
         f"{method}: mIoU over {label}, published at {published:g}{said}.",
@@ -74,7 +74,7 @@ def _points(rows: pd.DataFrame, floor: float) -> Iterator[dict[str, Any]]:
     """Yield a trace of every kind of trial that there is; a diverged one stands on the floor."""
     diverged = rows["diverged"].astype(bool)
     published = rows["is_published"].astype(bool)
-    searched = ~diverged & ~published & rows["miou"].notna()
+    searched = ~diverged & ~published & rows["score"].notna()
     complete = rows["state"] == "COMPLETE"
     kinds = (
         ("stopped at a rung", searched & ~complete, {"color": GREY, "symbol": "circle-open"}),
@@ -88,7 +88,7 @@ def _points(rows: pd.DataFrame, floor: float) -> Iterator[dict[str, Any]]:
             yield {
                 "type": "scatter",
                 "x": significant(part["value"]),
-                "y": rounded(part["miou"].fillna(floor), 2),
+                "y": rounded(part["score"].fillna(floor), 2),
                 "mode": "markers",
                 "marker": {"size": 7, "opacity": 0.75} | marker,
                 "customdata": [int(number) for number in part["number"]],
@@ -100,7 +100,7 @@ def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
     """Return at most so many rows: the better half of them the best there are."""
     if len(rows) <= MOST_POINTS:
         return rows
-    ranked = rows.sort_values("miou", ascending=False, kind="stable")
+    ranked = rows.sort_values("score", ascending=False, kind="stable")
     half = MOST_POINTS // 2
     rest = np.linspace(half, len(ranked) - 1, MOST_POINTS - half).round().astype(int)
     return ranked.iloc[[*range(half), *rest]]

@@ -53,11 +53,11 @@ def is_teacher_weak(evidence: Evidence, runs: pd.DataFrame) -> bool:
     baseline = _values(runs).get((BASELINE, "tuned"))
     if evidence.teacher is None or baseline is None:
         return False
-    return evidence.teacher.miou < float(baseline.mean()) + TEACHER_LEAD
+    return evidence.teacher.score < float(baseline.mean()) + TEACHER_LEAD
 
 
 def _values(runs: pd.DataFrame) -> Values:
-    groups = runs.dropna(subset=["miou"]).groupby(["method", "configuration"])["miou"]
+    groups = runs.dropna(subset=["score"]).groupby(["method", "configuration"])["score"]
     return {(str(method), str(configuration)): v for (method, configuration), v in groups}
 
 
@@ -148,7 +148,7 @@ def _failed(runs: pd.DataFrame, method: str) -> int:
 def _searches(evidence: Evidence) -> pd.DataFrame:
     """Return what the searches found, a row a method: method, selected, trials, dimensions."""
     trials = evidence.trials[evidence.trials["number"] < evidence.budget]
-    complete = trials["miou"].where(trials["state"] == "COMPLETE")
+    complete = trials["score"].where(trials["state"] == "COMPLETE")
     dimensions = evidence.studies.groupby("method")["dimensions"].max()
     counts = trials.groupby("method").size().reindex(dimensions.index, fill_value=0)
     best = complete.groupby(trials["method"]).max()

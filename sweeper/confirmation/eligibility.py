@@ -15,7 +15,9 @@ from sweeper.store import log, stages
 from trainers.errors import near_miss
 
 
-def candidates(connection: Connection, parent: Any, asked: Sequence[str] | None) -> list[log.Study]:
+def eligible_searches(
+    connection: Connection, parent: Any, asked: Sequence[str] | None
+) -> list[log.Study]:
     """Return the searches that are meant, the baseline's first; None asks for all that went on.
 
     `parent` is a row of the table `sweep`.
@@ -37,7 +39,7 @@ def candidates(connection: Connection, parent: Any, asked: Sequence[str] | None)
         )
     if asked is not None and not {*asked} <= found:
         gone = ", ".join(sorted({*asked} - found))
-        raise PlanError(f"{gone}: halted or cancelled in sweep {parent.name}; leave it out")
+        raise PlanError(f"{gone}: failed or cancelled in sweep {parent.name}; leave it out")
     if found == {BASELINE}:
         raise PlanError(
             f"sweep {parent.name} has no method beside the baseline that was searched to its end; "
@@ -67,14 +69,14 @@ def _alike(sweep: str, chosen: Sequence[log.Study]) -> list[log.Study]:
 
 def common_budget(parent: Any, searches: Sequence[log.Study], asked: int | None) -> int:
     """Return how many trials of each are compared; PlanError where that is not plain."""
-    targets = {_name(s): s.target for s in searches}
-    if asked is None and len({*targets.values()}) > 1:
-        said = ", ".join(f"{name} {target}" for name, target in targets.items())
+    budgets = {_name(s): s.budget for s in searches}
+    if asked is None and len({*budgets.values()}) > 1:
+        said = ", ".join(f"{name} {budget}" for name, budget in budgets.items())
         raise PlanError(
             f"sweep {parent.name} has unequal budgets ({said}): say with --budget how many trials "
             "of each are compared, or with --method which methods"
         )
-    budget = min(targets.values()) if asked is None else asked
+    budget = min(budgets.values()) if asked is None else asked
     plan_of(parent.protocol).check_budget(budget)
     return budget
 

@@ -23,7 +23,7 @@ from sweeper.store import log, stages
 from sweeper.store.lookup import find_children, find_sweep, lock_sweep
 
 
-def find_axes(connection: Connection, name: str) -> list[Row[Any]]:
+def find_equal_cost(connection: Connection, name: str) -> list[Row[Any]]:
     """Return the rows of a sweep's axes; PlanError where it has no confirmation to stand beside."""
     _, stage = _stage_of(connection, name)
     return find_children(connection, stage.id)
@@ -36,16 +36,16 @@ def check_code(connection: Connection, name: str, code_of: CodeOf) -> None:
     refuse_other_code(chosen_before(connection, parent, incumbents), code_of)
 
 
-def declare_axes(engine: Engine, name: str, costs: StepCosts, cuts: Cuts) -> list[Row[Any]]:
+def declare_equal_cost(engine: Engine, name: str, costs: StepCosts, cuts: Cuts) -> list[Row[Any]]:
     """Store the axes of a sweep, unless they are declared already, and return their rows."""
     with engine.begin() as connection:
         lock_sweep(connection, name)
         parent, stage = _stage_of(connection, name)
-        if not find_axes(connection, name):
+        if not find_equal_cost(connection, name):
             _declare_tuning(connection, parent, stage, costs, cuts)
             for axis, length in LENGTHS.items():
                 _declare_longer(connection, parent, stage, axis, length)
-        return find_axes(connection, name)
+        return find_equal_cost(connection, name)
 
 
 def _stage_of(connection: Connection, name: str) -> tuple[Row[Any], Row[Any]]:
@@ -54,7 +54,9 @@ def _stage_of(connection: Connection, name: str) -> tuple[Row[Any], Row[Any]]:
     refuse_child(parent)
     declared = find_children(connection, parent.id)
     if not declared:
-        raise PlanError(f"sweep {name} has no confirmation yet: sweeper confirm {name} --axes")
+        raise PlanError(
+            f"sweep {name} has no confirmation yet: sweeper confirm {name} --equal-cost"
+        )
     return parent, declared[0]
 
 
@@ -64,7 +66,7 @@ def _declare_tuning(
     """What the stage has confirmed already is not trained again."""
     incumbents = stage.protocol["confirmation"]["incumbents"]
     terms = {"costs": asdict(costs), "cuts": asdict(cuts), "seeds": len(_seeds(stage))}
-    row = stages.add_axis(connection, stage, TUNING, terms)
+    row = stages.add_equal_cost(connection, stage, TUNING, terms)
     for search in chosen_before(connection, parent, incumbents):
         name = search_name(search.method, search.repeat)
         cut, known = cuts.chosen.get(name), stages.configurations(search, incumbents[name])
@@ -77,7 +79,7 @@ def _declare_longer(
 ) -> None:
     incumbents = stage.protocol["confirmation"]["incumbents"]
     terms = {"length": length, "seeds": len(_seeds(stage))}
-    row = stages.add_axis(connection, stage, axis, terms, length)
+    row = stages.add_equal_cost(connection, stage, axis, terms, length)
     for search in chosen_before(connection, parent, incumbents):
         if search.method in (BASELINE, PLAIN):
             number = incumbents[search_name(search.method, search.repeat)]

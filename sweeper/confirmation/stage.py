@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 
 from sweeper.confirmation.eligibility import (
-    candidates,
     chosen_before,
     common_budget,
+    eligible_searches,
     incumbents,
     refuse_other_code,
 )
@@ -108,7 +108,7 @@ def declare_stage(
 ) -> Row[Any]:
     """Store a stage, or find the one to go on with, and return its row.
 
-    A pause ends with it, and what was parked goes on. `code_of` gives the hash of a method's code
+    A pause ends with it, and what was blocked goes on. `code_of` gives the hash of a method's code
     here; None: not checked. Raises PlanError or SweeperError, naming what is lacking: a method that
     is not finished, one without a trial that came to its end, a baseline.
     """
@@ -122,8 +122,8 @@ def declare_stage(
 
 
 def go_on(connection: Connection, row: Row[Any], who: Launch) -> None:
-    """Note a launch of a stage or an axis: a pause ends with it, and what was parked goes on."""
-    stages.unpark(connection, row.id)
+    """Note a launch of a stage or an axis: a pause ends with it, and what was blocked goes on."""
+    stages.unblock(connection, row.id)
     if row.paused_by is not None:
         resume(connection, row.id, who.who)
     add_launch(connection, row, who)
@@ -142,7 +142,7 @@ def _declare(
         known = earlier[-1].protocol["confirmation"]
         searches = chosen_before(connection, parent, known["incumbents"])
     else:
-        searches = candidates(connection, parent, wanted.methods)
+        searches = eligible_searches(connection, parent, wanted.methods)
         known = _first_terms(connection, parent, searches, wanted)
     if code_of is not None:
         refuse_other_code(searches, code_of)

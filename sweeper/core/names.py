@@ -57,7 +57,7 @@ def this_user() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class Reference:
     """A sweep; with a method one of its studies; with a number one of that study's trials."""
 
     sweep: str
@@ -73,7 +73,7 @@ class Target:
         return trial_name(self.sweep, self.method, self.repeat, self.number)
 
 
-def parse_target(text: str) -> Target:
+def parse_reference(text: str) -> Reference:
     """Return what `text` names; SweeperError where it is not of the form."""
     match = PATTERN.fullmatch(text)
     if match is None:
@@ -82,7 +82,7 @@ def parse_target(text: str) -> Target:
             " SWEEP/METHOD#N (for the second search SWEEP/METHOD@2#N)"
         )
     number = match["number"]
-    return Target(
+    return Reference(
         sweep=match["sweep"],
         method=match["method"],
         repeat=int(match["repeat"] or 1),

@@ -1,4 +1,4 @@
-"""Training a sweep's choices again: a confirmation, and beside it comparisons at equal cost."""
+"""Training a sweep's choices run: a confirmation, and beside it comparisons at equal cost."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 from sweeper.comparison.equal_cost import cut_searches
 from sweeper.comparison.evidence import Evidence, read_evidence
-from sweeper.confirmation.equal_cost import check_code, declare_axes, find_axes
+from sweeper.confirmation.equal_cost import check_code, declare_equal_cost, find_equal_cost
 from sweeper.confirmation.stage import Confirmation, Reported, declare_stage, go_on, refuse_numerics
 from sweeper.core.equal_cost import StepCosts
 from sweeper.core.names import search_name
 from sweeper.core.provenance import Launch, this_launch
-from sweeper.driver.driver import Drive, say, say_warnings
-from sweeper.driver.options import Means, inputs_of
+from sweeper.driver.driver import Driver, print_status, print_warnings
+from sweeper.driver.options import TrainingOptions, inputs_of
 from sweeper.scheduler.launch_request import code_here
 from sweeper.scheduler.progress import SweepProgress, read_progress
 from sweeper.search.protocol import plan_of, task_of
@@ -30,19 +30,21 @@ from trainers.training.probe import Probe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Again:
-    """One sweep to train from: its data, loaded once, and the means."""
+class ConfirmationRun:
+    """One sweep to train from: its data, loaded once, and the options."""
 
     store: Store
     sweep: str
-    means: Means
+    options: TrainingOptions
     root: Path | None  # of the data
     trainer: Trainer
     dataset: Dataset
     who: Launch
 
     @classmethod
-    def of(cls, store: Store, name: str, means: Means, root: Path | None) -> Again:
+    def of(
+        cls, store: Store, name: str, options: TrainingOptions, root: Path | None
+    ) -> ConfirmationRun:
         """Load what a sweep needs; SweeperError or DataError where that is not what it was."""
         with store.engine.connect() as connection:
             row = find_sweep(connection, name)
@@ -50,12 +52,12 @@ class Again:
         trainer = Trainer()
         dataset = trainer.dataset(task_of(row.protocol).data, root)
         refuse_numerics(row, dataset.fingerprint)
-        say_warnings(dataset)
-        inputs = inputs_of(means, root, dataset.full_note, Path(file) if file else None)
+        print_warnings(dataset)
+        inputs = inputs_of(options, root, dataset.full_note, Path(file) if file else None)
         return cls(
             store=store,
             sweep=name,
-            means=means,
+            options=options,
             root=root,
             trainer=trainer,
             dataset=dataset,
@@ -78,22 +80,22 @@ class Again:
     def drive(self, row: Any) -> int:
         """Train what is left of a stage or an axis; return the exit code."""
         if row.paused_by is not None:
-            say(f"{row.name} was paused by {row.paused_by}; it goes on")
+            print_status(f"{row.name} was paused by {row.paused_by}; it goes on")
 
         def finish(progress: SweepProgress) -> Sequence[str]:
             unsure = [s for s in progress.studies if s.diverged or s.failed]
             lines = [
-                f"{search_name(s.method, s.repeat)}: {s.diverged} of {s.target} diverged, "
+                f"{search_name(s.method, s.repeat)}: {s.diverged} of {s.budget} diverged, "
                 f"{s.failed} failed"
                 for s in unsure
             ]
-            axis = f" --axis {row.axis.partition('-')[0]}" if row.axis else ""
+            axis = f" --equal-cost {row.equal_cost.partition('-')[0]}" if row.equal_cost else ""
             return [*lines, f"sweeper compare {self.sweep}{axis}"]
 
-        return Drive(
+        return Driver(
             store=self.store,
             row=row,
-            means=self.means,
+            options=self.options,
             trainer=self.trainer,
             dataset=self.dataset,
             root=self.root,
@@ -105,42 +107,42 @@ class Again:
 REFERENCE_STEPS = 50  # of a method alone, whose median its cost is reckoned with
 
 
-def start_axes(again: Again) -> int:
+def train_equal_cost(run: ConfirmationRun) -> int:
     """Declare the axes beside a sweep's confirmation, or go on with them; return the exit code.
 
-    Where an axis lacks a method that is parked or cancelled the others are trained all the same.
+    Where an axis lacks a method that is blocked or cancelled the others are trained all the same.
     """
-    rows, worst = _declared(again), 0
-    with again.store.engine.begin() as connection:
+    rows, worst = _declared(run), 0
+    with run.store.engine.begin() as connection:
         for row in rows:
-            go_on(connection, row, again.who)
+            go_on(connection, row, run.who)
     for row in rows:
-        code = again.drive(row)
+        code = run.drive(row)
         worst = worst or code
-        if not again.is_done(row):
+        if not run.is_done(row):
             return code
     return worst
 
 
-def _declared(again: Again) -> list[Any]:
+def _declared(run: ConfirmationRun) -> list[Any]:
     """Return the rows of the axes, declared now unless they were before."""
-    engine, name = again.store.engine, again.sweep
+    engine, name = run.store.engine, run.sweep
     with engine.connect() as connection:
-        rows = find_axes(connection, name)
+        rows = find_equal_cost(connection, name)
         if rows:
             return rows
         check_code(connection, name, code_here)
     evidence = read_evidence(engine, name)
-    costs = _step_costs(evidence, again)
-    return declare_axes(engine, name, costs, cut_searches(evidence, costs.seconds))
+    costs = _step_costs(evidence, run)
+    return declare_equal_cost(engine, name, costs, cut_searches(evidence, costs.seconds))
 
 
-def _step_costs(evidence: Evidence, again: Again) -> StepCosts:
+def _step_costs(evidence: Evidence, run: ConfirmationRun) -> StepCosts:
     """Measure a step of every method alone, here and now, one after the other."""
-    device = choose_device(again.means.device)
+    device = choose_device(run.options.device)
     found = {}
-    with closing(Probe(task_of(evidence.protocol), again.root, device)) as probe:
+    with closing(Probe(task_of(evidence.protocol), run.root, device)) as probe:
         for method in evidence.methods:
             found[method] = probe.step_seconds(method, 1, REFERENCE_STEPS)
-            say(f"a step of {method} alone takes {found[method]:.3g} s")
+            print_status(f"a step of {method} alone takes {found[method]:.3g} s")
     return StepCosts(device=model_of(device), seconds=found)

@@ -16,17 +16,17 @@ from sqlalchemy import Engine
 from sweeper.core.config import quieten_ray
 from sweeper.core.limits import End, Limits
 from sweeper.driver.live_view import live_view
-from sweeper.driver.options import Means
+from sweeper.driver.options import TrainingOptions
 from sweeper.optuna_export.projection import Projection
-from sweeper.postgres.retry import AWAY, with_patience
-from sweeper.prerequisites.prerequisite_trainer import Outfitter
-from sweeper.prerequisites.teacher import School
+from sweeper.postgres.retry import AWAY, retry_on_disconnect
+from sweeper.prerequisites.prerequisite_trainer import PrerequisiteTrainer
+from sweeper.prerequisites.teacher import TeacherContext
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import InlineRunner
 from sweeper.runners.runner import Announce, Runner
-from sweeper.runners.worker_options import Premises
-from sweeper.scheduler.control import read_wishes
-from sweeper.scheduler.driver_config import Workplace
+from sweeper.runners.worker_options import WorkerRequirements
+from sweeper.scheduler.control import read_requests
+from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.scheduler.launch_request import code_here
 from sweeper.scheduler.lease import Holder, Lease, acquire
 from sweeper.scheduler.progress import SweepProgress, read_progress
@@ -40,18 +40,18 @@ from trainers.runtime.terminal import stop_on_signal
 from trainers.training.cohort import Trainer
 from trainers.training.segment import Outcome, Runs
 
-# Exit codes: some method is halted or parked; paused, cancelled or at a limit; as after a SIGINT.
+# Exit codes: some method is failed or blocked; paused, cancelled or at a limit; as after a SIGINT.
 BLOCKED, ENDED, INTERRUPTED = 1, 3, 130
 WATCH_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drive:
+class Driver:
     """A declared sweep, and with what it is run."""
 
     store: Store
     row: Any  # of the table `sweep`
-    means: Means
+    options: TrainingOptions
     trainer: Trainer
     dataset: Dataset
     root: Path | None  # of the data
@@ -59,26 +59,28 @@ class Drive:
     finish: Callable[[SweepProgress], Sequence[str]]  # what is said of a sweep that is done
 
     @property
-    def workplace(self) -> Workplace:
+    def driver_config(self) -> DriverConfig:
         """Where this driver trains."""
-        means = self.means
-        return Workplace(
-            checkpoints=means.checkpoints,
+        options = self.options
+        return DriverConfig(
+            checkpoints=options.checkpoints,
             data_root=self.root,
-            device="cpu" if means.staff else choose_device(means.device),  # workers have their own
-            cohort=means.cohort,
+            device="cpu"
+            if options.worker_options
+            else choose_device(options.device),  # workers have their own
+            cohort=options.cohort,
             code_of=code_here,
         )
 
     def run(self) -> int:
         """Run it to its end, a limit or a signal; return the exit code."""
-        engine, row, limits = self.store.engine, self.row, self.means.limits
-        with stop_on_signal(say) as stop:
+        engine, row, limits = self.store.engine, self.row, self.options.limits
+        with stop_on_signal(print_status) as stop:
             turn = _take_turn(engine, row, stop, limits)
             end = turn if isinstance(turn, End) else None
             if isinstance(turn, Lease):
                 projection = Projection(engine, self.store.storage)
-                sweep = Sweep(engine, row, turn, self.workplace, projection)
+                sweep = Sweep(engine, row, turn, self.driver_config, projection)
                 try:
                     end = self._under_lease(sweep, stop)
                 finally:
@@ -88,10 +90,16 @@ class Drive:
     def _under_lease(self, sweep: Sweep, stop: threading.Event) -> End | None:
         """Run it; return why it ended, unless by itself or by a signal."""
         # A cluster may take longer to open than a lease lives.
-        with Heartbeat(sweep, stop, limits=self.means.limits, say=say) as heartbeat:
-            with_patience(heartbeat.look)
-            if with_patience(lambda: read_progress(sweep.engine, sweep.id, sweep.plan)).is_done:
-                with_patience(sweep.recover)  # what an earlier driver left is tidied all the same
+        with Heartbeat(
+            sweep, stop, limits=self.options.limits, print_status=print_status
+        ) as heartbeat:
+            retry_on_disconnect(heartbeat.look)
+            if retry_on_disconnect(
+                lambda: read_progress(sweep.engine, sweep.id, sweep.plan)
+            ).is_done:
+                retry_on_disconnect(
+                    sweep.recover
+                )  # what an earlier driver left is tidied all the same
             elif not stop.is_set():
                 with self._runner(sweep) as runner:
                     _run(sweep, runner, heartbeat, self.dataset)
@@ -100,24 +108,24 @@ class Drive:
     @contextmanager
     def _runner(self, sweep: Sweep) -> Iterator[Runner]:
         """Yield what runs segments: this process, or workers on Ray."""
-        staff = self.means.staff
-        if staff is None:
-            yield InlineRunner(self.trainer, sweep.workplace.device)
+        worker_options = self.options.worker_options
+        if worker_options is None:
+            yield InlineRunner(self.trainer, sweep.driver_config.device)
             return
         quieten_ray()
-        if staff.kind == "tune":
+        if worker_options.kind == "tune":
             from sweeper.runners.tune_pool import tune_runner as open_runner  # loads ray
         else:
             from sweeper.runners.ray_pool import ray_runner as open_runner  # loads ray
 
-        premises = Premises(
+        requirements = WorkerRequirements(
             data=sweep.task.data,
             root=self.root,
             fingerprint=self.dataset.fingerprint,
             threads=sweep.task.threads,
-            checkpoints=self.means.checkpoints,
+            checkpoints=self.options.checkpoints,
         )
-        with open_runner(staff, premises) as runner:
+        with open_runner(worker_options, requirements) as runner:
             yield runner
 
     def _farewell(self, end: End | None, *, is_stopped: bool) -> int:
@@ -129,34 +137,34 @@ class Drive:
                 with engine.connect() as connection:
                     log = last_fault(connection, row.id, study.method, study.repeat)
                 where = f"; log: {log}" if log else ""
-                say(f"{study.name} is {study.state}: {study.reason}{where}")
+                print_status(f"{study.name} is {study.state}: {study.reason}{where}")
         if not progress.is_done and end is not None:
-            say(f"{end.why}; everything is saved: {end.then}")
+            print_status(f"{end.why}; everything is saved: {end.then}")
             return ENDED
         if not progress.is_done and is_stopped:
-            say("stopped; everything is saved: the same command goes on")
+            print_status("stopped; everything is saved: the same command goes on")
             return INTERRUPTED
         *lines, last = self.finish(progress)
         for line in lines:
-            say(line)
+            print_status(line)
         states = {study.state for study in progress.studies}
         is_cancelled = any(
             s.state == "cancelled" and s.method in self.asked for s in progress.studies
         )
         how = "ended by a cancellation" if is_cancelled else "done"
-        say(f"{how}: {last}")
-        return BLOCKED if states & {"halted", "parked"} else ENDED if is_cancelled else 0
+        print_status(f"{how}: {last}")
+        return BLOCKED if states & {"failed", "blocked"} else ENDED if is_cancelled else 0
 
 
-def say(line: str) -> None:
+def print_status(line: str) -> None:
     """Tell people, beside what a program may read."""
     click.echo(line, err=True)
 
 
-def say_warnings(dataset: Dataset) -> None:
+def print_warnings(dataset: Dataset) -> None:
     """Tell what looks wrong about the data, a line each; workers, who read it too, do not."""
     for warning in dataset.warnings:
-        say(f"warning: {warning}")
+        print_status(f"warning: {warning}")
 
 
 def _release(lease: Lease, engine: Engine) -> None:
@@ -171,61 +179,65 @@ def _take_turn(
     driver = acquire(engine, row.id)
     if isinstance(driver, Lease):
         return driver
-    say(f"{driver.name} drives sweep {row.name} and will run this as well; watching")
+    print_status(f"{driver.name} drives sweep {row.name} and will run this as well; watching")
     turn: Lease | Holder | End = driver
     plan = plan_of(row.protocol)
     with live_view(lambda: read_progress(engine, row.id, plan), f"sweep {row.name}"):
         while isinstance(turn, Holder) and not stop.wait(WATCH_S):
             if read_progress(engine, row.id, plan).is_done:
                 return None
-            turn = read_wishes(engine, row.id, limits).end or acquire(engine, row.id)
+            turn = read_requests(engine, row.id, limits).end or acquire(engine, row.id)
     return None if isinstance(turn, Holder) else turn
 
 
 def _run(sweep: Sweep, runner: Runner, heartbeat: Heartbeat, dataset: Dataset) -> None:
     """Recover what an earlier driver left, then run to the end or to a stop."""
     title = f"sweep {sweep.name}, task {sweep.task.name}, {runner.where}"
-    lost = with_patience(sweep.recover)
+    lost = retry_on_disconnect(sweep.recover)
     if lost:
-        say(f"{lost} unfinished segments of an earlier run are repeated")
+        print_status(f"{lost} unfinished segments of an earlier run are repeated")
     with (
         sweep.open_log(runner.where, heartbeat.stop),
         live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as tell,
     ):
 
-        def make_ready(trainer: Runs) -> None:
-            _make_ready(sweep, trainer, dataset, heartbeat.stop, tell)
+        def train_prerequisites(trainer: Runs) -> None:
+            _train_prerequisites(sweep, trainer, dataset, heartbeat.stop, tell)
 
-        runner.run(sweep, heartbeat, make_ready, _reporter(tell))
+        runner.run(sweep, heartbeat, train_prerequisites, _reporter(tell))
 
 
-def _reporter(say: Callable[[str], None]) -> Announce:
+def _reporter(print_status: Callable[[str], None]) -> Announce:
     def report(assignment: Assignment, outcome: Outcome) -> None:
         for member in outcome.members:
             if member.reason:
                 why = member.reason.splitlines()[0]
                 then = "; what is damaged is made again" if member.damaged else ""
-                say(f"{member.key} {member.ending}: {why}{then}; log: {assignment.segment.log}")
+                print_status(
+                    f"{member.key} {member.ending}: {why}{then}; log: {assignment.segment.log}"
+                )
         for note in outcome.notes:
-            say(note)
+            print_status(note)
 
     return report
 
 
-def _make_ready(
+def _train_prerequisites(
     sweep: Sweep,
     trainer: Runs,
     dataset: Dataset,
     stop: threading.Event,
-    say: Callable[[str], None],
+    print_status: Callable[[str], None],
 ) -> None:
-    school = School(
+    teacher_context = TeacherContext(
         engine=sweep.engine,
         task=sweep.task,
         fingerprint=dataset.fingerprint,
-        workplace=sweep.workplace,
+        driver_config=sweep.driver_config,
         stop=stop,
-        announce=say,
+        announce=print_status,
         deterministic=sweep.protocol["numerics"]["deterministic"],
     )
-    Outfitter(sweep=sweep, school=school, dataset=dataset).make_ready(trainer)
+    PrerequisiteTrainer(
+        sweep=sweep, teacher_context=teacher_context, dataset=dataset
+    ).train_prerequisites(trainer)

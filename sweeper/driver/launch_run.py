@@ -11,9 +11,9 @@ from sqlalchemy import Engine
 
 from sweeper.core.constants import BASELINE
 from sweeper.core.provenance import this_launch
-from sweeper.driver.driver import Drive, say, say_warnings
+from sweeper.driver.driver import Driver, print_status, print_warnings
 from sweeper.driver.options import LaunchOptions, inputs_of
-from sweeper.scheduler.declaration import declare, read_targets
+from sweeper.scheduler.declaration import declare, read_budgets
 from sweeper.scheduler.launch_request import check, declaration
 from sweeper.scheduler.progress import SweepProgress
 from sweeper.store.database import open_store
@@ -27,7 +27,7 @@ def start_launch(options: LaunchOptions) -> int:
     store = open_store(options.database, "sweeper launch")
     trainer = Trainer()
     dataset = trainer.dataset(request.task.data, request.data_root)
-    say_warnings(dataset)
+    print_warnings(dataset)
     inputs = inputs_of(options, request.data_root, dataset.full_note, options.task_file)
     row = declare(
         store.engine,
@@ -35,9 +35,9 @@ def start_launch(options: LaunchOptions) -> int:
         this_launch(sys.argv[1:], **inputs),
     )
     if row.paused_by is not None:
-        say(f"sweep {row.name} was paused by {row.paused_by}; it goes on")
-    for line in unequal_targets(store.engine, row.id):
-        say(line)
+        print_status(f"sweep {row.name} was paused by {row.paused_by}; it goes on")
+    for line in unequal_budgets(store.engine, row.id):
+        print_status(line)
 
     def finish(progress: SweepProgress) -> Sequence[str]:
         lines = [f"sweeper query leaderboard --sweep {row.name}"]
@@ -46,10 +46,10 @@ def start_launch(options: LaunchOptions) -> int:
             lines.insert(0, f"no baseline to compare with; add it: {add}")
         return lines
 
-    return Drive(
+    return Driver(
         store=store,
         row=row,
-        means=options,
+        options=options,
         trainer=trainer,
         dataset=dataset,
         root=request.data_root,
@@ -58,14 +58,14 @@ def start_launch(options: LaunchOptions) -> int:
     ).run()
 
 
-def unequal_targets(engine: Engine, sweep_id: int) -> list[str]:
+def unequal_budgets(engine: Engine, sweep_id: int) -> list[str]:
     """Return a line for a sweep whose methods are to have unequal budgets, or no baseline."""
-    targets = read_targets(engine, sweep_id)
+    budgets = read_budgets(engine, sweep_id)
     lines = []
-    if len(set(targets.values())) > 1:
-        budgets = ", ".join(f"{name} {target}" for name, target in targets.items())
-        lines.append(f"budgets differ ({budgets}): not comparable until they are raised alike")
-    if BASELINE not in targets:
+    if len(set(budgets.values())) > 1:
+        listed = ", ".join(f"{name} {budget}" for name, budget in budgets.items())
+        lines.append(f"budgets differ ({listed}): not comparable until they are raised alike")
+    if BASELINE not in budgets:
         lines.append("no baseline in this sweep yet: nothing to compare its methods with")
     return lines
 

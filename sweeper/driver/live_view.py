@@ -40,7 +40,7 @@ class Clock:
         trials_per_h = (progress.decided - self._first[1]) / elapsed * 3600
         left = "" if progress.is_done else f", {_to_go(progress.left_steps, steps_per_s)} to go"
         return (
-            f"{progress.decided}/{progress.target} trials, {steps_per_s:.1f} steps/s, "
+            f"{progress.decided}/{progress.budget} trials, {steps_per_s:.1f} steps/s, "
             f"{trials_per_h:.0f} trials/h, {duration(elapsed)} gone{left}"
         )
 
@@ -114,9 +114,9 @@ def _plain(progress: SweepProgress, clock: Clock, about: Sequence[str]) -> str:
 
 
 def _short(study: StudyProgress) -> str:
-    best = f", best {study.best:.2f}" if study.best is not None else ""
+    best = f", best {study.best_score:.2f}" if study.best_score is not None else ""
     state = f", {study.state}" if study.state != "active" else ""
-    return f"{study.name} {study.decided}/{study.target}{best}{state}"
+    return f"{study.name} {study.decided}/{study.budget}{best}{state}"
 
 
 def _table(progress: SweepProgress, clock: Clock, title: str) -> Group:
@@ -126,16 +126,16 @@ def _table(progress: SweepProgress, clock: Clock, title: str) -> Group:
         table.add_column(heading, justify="right")
     table.add_column("state")
     for study in progress.studies:
-        best = f"{study.best:.2f}" if study.best is not None else "-"
+        best = f"{study.best_score:.2f}" if study.best_score is not None else "-"
         counts = (study.complete, study.pruned, study.diverged, study.failed)
         state = study.state if study.state != "active" else _activity(study)
-        numbers = map(str, (study.decided, study.target))
+        numbers = map(str, (study.decided, study.budget))
         table.add_row(study.name, *numbers, best, *map(str, counts), state)
     return Group(table, Text(clock.summary(progress)))
 
 
 def _activity(study: StudyProgress) -> str:
-    if study.decided >= study.target:
+    if study.decided >= study.budget:
         return "done"
     return f"{study.undecided} open" if study.undecided else "to be planned"
 

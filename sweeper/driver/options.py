@@ -7,12 +7,12 @@ from pathlib import Path
 
 from sweeper.core.config import Config
 from sweeper.core.limits import NO_LIMITS, Limits
-from sweeper.runners.worker_options import Staff
+from sweeper.runners.worker_options import WorkerOptions
 from sweeper.scheduler.launch_request import Request
 
 
 @dataclass(frozen=True, kw_only=True)
-class Means:
+class TrainingOptions:
     """What the command line said of them, with the configuration's defaults filled in."""
 
     config: Config
@@ -20,12 +20,12 @@ class Means:
     checkpoints: Path
     device: str | None  # None: a GPU if there is one
     cohort: int
-    staff: Staff | None = None  # workers on Ray; None: this process trains
+    worker_options: WorkerOptions | None = None  # workers on Ray; None: this process trains
     limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, kw_only=True)
-class LaunchOptions(Means):
+class LaunchOptions(TrainingOptions):
     """What the command line said, with the configuration's defaults filled in."""
 
     request: Request
@@ -33,12 +33,12 @@ class LaunchOptions(Means):
 
 
 def inputs_of(
-    means: Means, root: Path | None, note: str, task_file: Path | None
+    options: TrainingOptions, root: Path | None, note: str, task_file: Path | None
 ) -> dict[str, str | None]:
     """Return what a launch was given, for its record: the next one goes on with it."""
     return {
         "data_root": str(root.absolute()) if root else None,
         "task_file": str(task_file.absolute()) if task_file else None,
         "data_note": note,
-        "checkpoints": str(means.checkpoints),
+        "checkpoints": str(options.checkpoints),
     }

@@ -12,7 +12,7 @@ from sweeper.search.seeds import SEEDS_OF_A_SEARCH, Seeds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class StepTime:
     """How long a student of a method takes, in seconds on one worker."""
 
     own: float  # a step, for every member of a cohort
@@ -39,7 +39,7 @@ class Standing(NamedTuple):
 class Search:
     """One search as far as it is still to be trained."""
 
-    pace: Pace
+    step_time: StepTime
     plan: Plan
     brackets: range = range(1)  # not planned yet
     group: int = 1  # trials share cohorts within it alone: they have one seed
@@ -107,15 +107,15 @@ class Repetition:
         )
         return cls(seeds=chosen, repeats=repeats)
 
-    def searches(self, paces: Mapping[str, Pace], steps: int) -> list[Search]:
+    def searches(self, step_times: Mapping[str, StepTime], steps: int) -> list[Search]:
         """Return the trainings, seed by seed: for each seed a search without judgement a method.
 
         All methods take their seeds from the start of one list, and equal seeds share cohorts.
         """
         return [
-            Search(pace=pace, plan=_whole(self.configurations(method), steps), group=seed)
-            for seed in range(max(self.seeds.of(method) for method in paces))
-            for method, pace in paces.items()
+            Search(step_time=step_time, plan=_whole(self.configurations(method), steps), group=seed)
+            for seed in range(max(self.seeds.of(method) for method in step_times))
+            for method, step_time in step_times.items()
             if seed < self.seeds.of(method)
         ]
 

@@ -11,8 +11,8 @@ from typing import Any
 from sweeper.confirmation.stage import refuse_child
 from sweeper.core.constants import BASELINE, num_searches
 from sweeper.core.errors import PlanError
-from sweeper.estimate.forecast import Forecast, Pace, Repetition, Search, Standing
-from sweeper.estimate.step_times import Place, Survey
+from sweeper.estimate.forecast import Forecast, Repetition, Search, Standing, StepTime
+from sweeper.estimate.step_times import TaskCosts, TrainingSite
 from sweeper.scheduler.launch_request import Request, check
 from sweeper.search.brackets import Plan
 from sweeper.search.protocol import plan_of, task_of
@@ -22,7 +22,7 @@ from trainers.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prospect:
+class SweepPlan:
     """What a plan is made of; nothing of it is stored."""
 
     task: Task
@@ -30,7 +30,7 @@ class Prospect:
     device: str  # the model that the times are of
     cohort: int  # most trials that train together
     repetition: Repetition
-    paces: Mapping[str, Pace]
+    step_times: Mapping[str, StepTime]
     setup: Forecast  # teacher and calibration, before anything else
     searches: Sequence[Search]
     confirmations: Sequence[Search]
@@ -42,10 +42,10 @@ class Prospect:
     @property
     def rivals(self) -> int:
         """How many methods are compared with the baseline; 0 without a baseline."""
-        return len(self.paces) - 1 if BASELINE in self.paces else 0
+        return len(self.step_times) - 1 if BASELINE in self.step_times else 0
 
 
-def of_request(request: Request, place: Place, repetition: Repetition) -> Prospect:
+def of_request(request: Request, site: TrainingSite, repetition: Repetition) -> SweepPlan:
     """Return what a launch would have to do from the start.
 
     Raises PlanError, MethodError or DataError as the launch would.
@@ -53,65 +53,65 @@ def of_request(request: Request, place: Place, repetition: Repetition) -> Prospe
     plans = check(request)
     plan, brackets = request.plan, range(request.budget // request.plan.bracket)
     methods = [each.space.method for each in plans]
-    with closing(Survey(request.task, place)) as survey:
-        device = survey.device()
-        paces = survey.paces(methods, device)
-        return Prospect(
+    with closing(TaskCosts(request.task, site)) as costs:
+        device = costs.device()
+        step_times = costs.step_times(methods, device)
+        return SweepPlan(
             task=request.task,
             plan=plan,
             device=device,
-            cohort=survey.cohort,
+            cohort=costs.cohort,
             repetition=repetition,
-            paces=paces,
-            setup=survey.setup(
-                survey.recipe() if any(each.needs_teacher for each in plans) else None,
-                [paces[each.space.method] for each in plans if each.space.awaits_calibration],
+            step_times=step_times,
+            setup=costs.setup(
+                costs.recipe() if any(each.needs_teacher for each in plans) else None,
+                [step_times[each.space.method] for each in plans if each.space.awaits_calibration],
                 plan.rung_steps[0],
             ),
             searches=[
-                Search(pace=paces[method], plan=plan, brackets=brackets, group=repeat)
+                Search(step_time=step_times[method], plan=plan, brackets=brackets, group=repeat)
                 for method in methods
                 for repeat in range(1, num_searches(method, request.repeats) + 1)
             ],
-            confirmations=repetition.searches(paces, request.task.schedule.steps),
+            confirmations=repetition.searches(step_times, request.task.schedule.steps),
             unprepared=sorted({each.preparation for each in plans if each.preparation}),
-            **survey.stored(),
+            **costs.stored(),
         )
 
 
 def of_sweep(
-    row: Any, place: Place, seeds: int | None = None, baseline_seeds: int | None = None
-) -> Prospect:
+    row: Any, site: TrainingSite, seeds: int | None = None, baseline_seeds: int | None = None
+) -> SweepPlan:
     """Return what is left of a stored sweep (`row` of the table `sweep`).
 
     `seeds`, `baseline_seeds`: of its confirmation; None: as declared, or as usual. PlanError for a
     confirmation, and for a sweep none of whose methods goes on.
     """
-    left = _Left.of(row, place)
+    left = _Left.of(row, site)
     task, plan = task_of(row.protocol), plan_of(row.protocol)
     repetition = left.repetition(seeds, baseline_seeds)
-    with closing(Survey(task, place)) as survey:
-        device = survey.device(row.name)
-        paces = survey.paces([study.method for study in left.studies], device)
-        unmade = [s for s in left.studies if s.undecided or s.planned < s.target]
-        return Prospect(
+    with closing(TaskCosts(task, site)) as costs:
+        device = costs.device(row.name)
+        step_times = costs.step_times([study.method for study in left.studies], device)
+        unmade = [s for s in left.studies if s.undecided or s.planned < s.budget]
+        return SweepPlan(
             task=task,
             plan=plan,
             device=device,
-            cohort=survey.cohort,
+            cohort=costs.cohort,
             repetition=repetition,
-            paces=paces,
-            setup=survey.setup(
+            step_times=step_times,
+            setup=costs.setup(
                 row.protocol["teacher_recipe"] if any(s.needs_teacher for s in unmade) else None,
-                [paces[s.method] for s in unmade if s.awaits_calibration],
+                [step_times[s.method] for s in unmade if s.awaits_calibration],
                 plan.rung_steps[0],
             ),
-            searches=[left.search(study, plan, paces[study.method]) for study in left.studies],
-            confirmations=left.confirmations(paces)
+            searches=[left.search(study, plan, step_times[study.method]) for study in left.studies],
+            confirmations=left.confirmations(step_times)
             if left.stages
-            else repetition.searches(paces, task.schedule.steps),
+            else repetition.searches(step_times, task.schedule.steps),
             unprepared=sorted({s.preparation for s in unmade if s.preparation and not s.planned}),
-            **survey.stored(),
+            **costs.stored(),
         )
 
 
@@ -125,9 +125,9 @@ class _Left:
     open_trials: Sequence[log.OpenTrial]  # of both
 
     @classmethod
-    def of(cls, row: Any, place: Place) -> _Left:
+    def of(cls, row: Any, site: TrainingSite) -> _Left:
         refuse_child(row)
-        with place.engine.connect() as connection:
+        with site.engine.connect() as connection:
             studies = [s for s in log.studies(connection, row.id) if s.state == "active"]
             if not studies:
                 raise PlanError(
@@ -158,18 +158,18 @@ class _Left:
             terms.get("baseline_seeds") if baseline_seeds is None else baseline_seeds,
         )
 
-    def search(self, study: log.Study, plan: Plan, pace: Pace) -> Search:
+    def search(self, study: log.Study, plan: Plan, step_time: StepTime) -> Search:
         planned = study.planned // plan.bracket
         return Search(
-            pace=pace,
+            step_time=step_time,
             plan=plan,
-            brackets=range(planned, study.target // plan.bracket),
+            brackets=range(planned, study.budget // plan.bracket),
             group=study.repeat,
             open_bracket=max(planned - 1, 0),
             open=_standings((t for t in self.open_trials if t.study_id == study.id), plan),
         )
 
-    def confirmations(self, paces: Mapping[str, Pace]) -> list[Search]:
+    def confirmations(self, step_times: Mapping[str, StepTime]) -> list[Search]:
         """Return what is left of the stages and axes that are declared."""
         found: dict[tuple[int, int], list[log.OpenTrial]] = {}
         for trial in self.open_trials:
@@ -178,7 +178,7 @@ class _Left:
         groups: dict[tuple[int, Plan], int] = {}  # only runs of one seed and length share cohorts
         return [
             Search(
-                pace=paces[study.method],
+                step_time=step_times[study.method],
                 plan=plan,
                 brackets=range(0),
                 group=groups.setdefault((seed, plan), len(groups)),
@@ -186,7 +186,7 @@ class _Left:
             )
             for (seed, study_id), trials in found.items()
             for study, plan in [self.confirmed[study_id]]
-            if study.method in paces
+            if study.method in step_times
         ]
 
 

@@ -134,9 +134,10 @@ class _Play:
         self.free, self.cohort = workers, cohort
         self.now, self.busy, self.steps, self.most = 0.0, 0.0, 0, 0
         self._numbers = count()
-        self._flights: list[_Flight] = []
+        self._assignments: list[_Flight] = []
         work = sum(
-            s.pace.alone * s.plan.allowed_steps(len(s.brackets) * s.plan.bracket) for s in searches
+            s.step_time.alone * s.plan.allowed_steps(len(s.brackets) * s.plan.bracket)
+            for s in searches
         )
         self._slice = max(SEGMENT_SECONDS, work / workers / MOST_SLICES)
 
@@ -145,11 +146,11 @@ class _Play:
         segments = 0
         while True:
             for flight in self._started():
-                heappush(self._flights, flight)
+                heappush(self._assignments, flight)
                 segments += 1
-            if not self._flights:
+            if not self._assignments:
                 break
-            self.most = max(self.most, sum(len(f.members) for f in self._flights))
+            self.most = max(self.most, sum(len(f.members) for f in self._assignments))
             self._land()
         return Forecast(
             trials=sum(course.trials for course in self.courses),
@@ -185,23 +186,25 @@ class _Play:
         return members
 
     def _flight(self, members: Sequence[tuple[_Course, Standing]]) -> _Flight:
-        paces = [course.search.pace for course, _ in members]
+        step_times = [course.search.step_time for course, _ in members]
         course, first = members[0]
-        a_step = sum(pace.own for pace in paces) + max(pace.common for pace in paces)
+        a_step = sum(step_time.own for step_time in step_times) + max(
+            step_time.common for step_time in step_times
+        )
         goal = course.stop(first) - first.step
         steps = min(goal, max(1, int(self._slice / a_step))) if a_step else goal
         seconds = steps * a_step
         if steps == goal:
-            seconds += sum(pace.ending for pace in paces)
+            seconds += sum(step_time.ending for step_time in step_times)
         self.busy += seconds
         self.steps += steps * len(members)
         return _Flight(self.now + seconds, next(self._numbers), members, first.step + steps)
 
     def _land(self) -> None:
         """Go on to the next end, and note all that end at that moment."""
-        self.now = self._flights[0].ends
-        while self._flights and self._flights[0].ends <= self.now + SAME_MOMENT_S:
-            flight = heappop(self._flights)
+        self.now = self._assignments[0].ends
+        while self._assignments and self._assignments[0].ends <= self.now + SAME_MOMENT_S:
+            flight = heappop(self._assignments)
             self.free += 1
             for course, standing in flight.members:
                 course.arrive(standing, flight.reached)

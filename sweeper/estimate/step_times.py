@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine
 
 from sweeper.core.constants import BASELINE
-from sweeper.estimate.forecast import Forecast, Pace, one_after_another
+from sweeper.estimate.forecast import Forecast, StepTime, one_after_another
 from sweeper.prerequisites.artifact_cache import is_stored
 from sweeper.store import past_costs
 from sweeper.store.past_costs import Spent
@@ -35,7 +35,7 @@ MEASURED_NOW = "measured now"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class TrainingSite:
     """Where a sweep would be trained."""
 
     engine: Engine
@@ -44,12 +44,12 @@ class Place:
     cohort: int | None = None  # most trials that train together; None: as the task says
 
 
-class Survey:
-    """One task at a place; to be closed: what was loaded for measuring ends then."""
+class TaskCosts:
+    """One task at a site; to be closed: what was loaded for measuring ends then."""
 
-    def __init__(self, task: Task, place: Place) -> None:
-        self.task, self.place = task, place
-        self.cohort = place.cohort or task.search.cohort
+    def __init__(self, task: Task, site: TrainingSite) -> None:
+        self.task, self.site = task, site
+        self.cohort = site.cohort or task.search.cohort
         self._to_close = ExitStack()
 
     def close(self) -> None:
@@ -62,18 +62,18 @@ class Survey:
         It is the one that was named; else the one that trained the task last, in that sweep or in
         any; else the one here.
         """
-        if self.place.device is None:
-            with self.place.engine.connect() as connection:
+        if self.site.device is None:
+            with self.site.engine.connect() as connection:
                 last = past_costs.last_device(connection, self.task, sweep)
             if last is not None:
                 return last
         from trainers.runtime.devices import model_of  # loads torch
 
-        return model_of(self.place.device)
+        return model_of(self.site.device)
 
-    def paces(self, methods: Sequence[str], device: str) -> dict[str, Pace]:
+    def step_times(self, methods: Sequence[str], device: str) -> dict[str, StepTime]:
         """Return how long the methods' steps take on such a device, by the log or as measured."""
-        with self.place.engine.connect() as connection:
+        with self.site.engine.connect() as connection:
             known = fit(past_costs.read_spent(connection, self.task, device), f"log, {device}")
         return complete(known or self._measured(methods), methods)
 
@@ -82,24 +82,26 @@ class Survey:
         fingerprint = self._probe.dataset.fingerprint
         return teacher_identity(self.task, fingerprint, TEACHER_SEED) if self.task.teacher else None
 
-    def setup(self, recipe: str | None, to_calibrate: Sequence[Pace], first_rung: int) -> Forecast:
+    def setup(
+        self, recipe: str | None, to_calibrate: Sequence[StepTime], first_rung: int
+    ) -> Forecast:
         """Return what is made before anything else: the teacher, unless it is there, calibrations.
 
         `recipe`: the teacher's identity, None where nobody needs one.
         """
         made = Forecast()
-        if recipe is not None and not is_stored(self.place.engine, recipe):
+        if recipe is not None and not is_stored(self.site.engine, recipe):
             steps = self._probe.task.teacher_task().schedule.steps
             made = made.then(one_after_another(self._probe.teacher_step_seconds() * steps, steps))
         if to_calibrate:
-            student = min(pace.alone for pace in to_calibrate) * first_rung
-            gradients = sum(pace.alone for pace in to_calibrate) * CALIBRATION_BATCHES
+            student = min(step_time.alone for step_time in to_calibrate) * first_rung
+            gradients = sum(step_time.alone for step_time in to_calibrate) * CALIBRATION_BATCHES
             made = made.then(one_after_another(student + gradients, first_rung))
         return made
 
     def stored(self) -> Mapping[str, Any]:
         """Return what the store says besides: noise of seeds, sizes of trials."""
-        with self.place.engine.connect() as connection:
+        with self.site.engine.connect() as connection:
             kept = past_costs.checkpoint_bytes(connection, self.task)
             if kept is None and "_probe" in vars(self):
                 kept = self._probe.weights_bytes()
@@ -114,16 +116,16 @@ class Survey:
         from trainers.runtime.devices import choose_device  # loads torch
         from trainers.training.probe import Probe  # loads torch
 
-        device = choose_device(self.place.device)
-        return self._to_close.enter_context(closing(Probe(self.task, self.place.data_root, device)))
+        device = choose_device(self.site.device)
+        return self._to_close.enter_context(closing(Probe(self.task, self.site.data_root, device)))
 
-    def _measured(self, methods: Sequence[str]) -> dict[str, Pace]:
+    def _measured(self, methods: Sequence[str]) -> dict[str, StepTime]:
         """Measure the baseline, and the plainest method with a teacher where any method has one."""
         taught = self.task.teacher is not None and set(methods) - {BASELINE}
         names = (BASELINE, USUAL) if taught else (BASELINE,)
         ending = self._probe.evaluation_seconds()
         found = fit((spent for name in names for spent in self._tried(name)), MEASURED_NOW)
-        return {name: replace(pace, ending=ending) for name, pace in found.items()}
+        return {name: replace(step_time, ending=ending) for name, step_time in found.items()}
 
     def _tried(self, method: str) -> Iterator[Spent]:
         for size in sorted({1, self.cohort}):
@@ -134,8 +136,8 @@ class Survey:
 USUAL = "kd"  # of the methods with a teacher the plainest: the others are measured against it
 
 
-def fit(spent: Iterable[Spent], source: str) -> dict[str, Pace]:
-    """Return the paces that fit best: a student's step = own part + common part / cohort.
+def fit(spent: Iterable[Spent], source: str) -> dict[str, StepTime]:
+    """Return the step_times that fit best: a student's step = own part + common part / cohort.
 
     Where a method was seen in cohorts of one size alone, the parts cannot be told apart, and all of
     it counts as the student's own.
@@ -147,7 +149,7 @@ def fit(spent: Iterable[Spent], source: str) -> dict[str, Pace]:
     }
 
 
-def _fitted(rows: Sequence[Spent], source: str) -> Pace:
+def _fitted(rows: Sequence[Spent], source: str) -> StepTime:
     """Return the regression of a step's seconds on 1 / cohort, by steps; neither part below 0."""
     total = sum(row.steps for row in rows)
     mean = sum(row.seconds for row in rows) / total
@@ -156,7 +158,7 @@ def _fitted(rows: Sequence[Spent], source: str) -> Pace:
     both = sum(row.steps * (1 / row.cohort - share) * (row.a_step - mean) for row in rows)
     common = min(max(both / spread, 0.0), mean / share) if spread > 0 else 0.0
     sizes = ", ".join(str(size) for size in sorted({row.cohort for row in rows}))
-    return Pace(
+    return StepTime(
         own=mean - common * share,
         common=common,
         basis=f"{source}: {total:,} steps in cohorts of {sizes}",
@@ -164,8 +166,8 @@ def _fitted(rows: Sequence[Spent], source: str) -> Pace:
     )
 
 
-def complete(known: Mapping[str, Pace], methods: Iterable[str]) -> dict[str, Pace]:
-    """Return a pace for each of the methods; SweeperError where none at all is known.
+def complete(known: Mapping[str, StepTime], methods: Iterable[str]) -> dict[str, StepTime]:
+    """Return a step_time for each of the methods; SweeperError where none at all is known.
 
     A method that was not measured is like one that was, but for what its losses cost: the
     difference of the figures in search_spaces/measured.toml, in steps of the baseline.
@@ -177,22 +179,22 @@ def complete(known: Mapping[str, Pace], methods: Iterable[str]) -> dict[str, Pac
     }
 
 
-def _like(known: Mapping[str, Pace], method: str) -> Pace:
+def _like(known: Mapping[str, StepTime], method: str) -> StepTime:
     reference = _reference(known, method)
-    pace = known[reference]
+    step_time = known[reference]
     cost, its_cost = _cost(method), _cost(reference)
     if cost is None or its_cost is None:
-        return replace(pace, basis=f"taken as {reference}'s: it was never measured")
-    unit = known[BASELINE].alone if BASELINE in known else pace.alone / its_cost
+        return replace(step_time, basis=f"taken as {reference}'s: it was never measured")
+    unit = known[BASELINE].alone if BASELINE in known else step_time.alone / its_cost
     return replace(
-        pace,
-        own=max(pace.own + (cost - its_cost) * unit, 0.0),
+        step_time,
+        own=max(step_time.own + (cost - its_cost) * unit, 0.0),
         basis=f"{reference}'s, and {cost - its_cost:+.2f} steps of the baseline "
         "(search_spaces/measured.toml)",
     )
 
 
-def _reference(known: Mapping[str, Pace], method: str) -> str:
+def _reference(known: Mapping[str, StepTime], method: str) -> str:
     """Return the known method that is most like it: with a teacher, or the baseline."""
     taught = sorted(known.keys() - {BASELINE}, key=lambda name: (name != USUAL, name))
     if method == BASELINE or not taught:

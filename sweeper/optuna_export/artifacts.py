@@ -98,7 +98,7 @@ def _drawn(connection: Connection, key: TrialKey) -> bytes | None:
         title=f"{trial_name(row.name, row.method, row.repeat, key[1])}, {_state(row)}",
         last_step=row.protocol["plan"]["rung_steps"][-1],
         losses=kept_losses(connection.execute(SEGMENTS, values)),
-        rungs=[(rung.step, rung.miou) for rung in rungs],
+        rungs=[(rung.step, rung.score) for rung in rungs],
     )
     return draw_curve(curve)
 

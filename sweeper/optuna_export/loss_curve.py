@@ -74,12 +74,12 @@ class _Frame:
         yield f'<path d="M{LEFT} {self.y(loss):.1f}H{RIGHT}" stroke="{FAINT}"/>'
         yield _text(LEFT - 8, self.y(loss) + 5, f"{loss:g}", 'text-anchor="end"')
 
-    def rung(self, step: int, miou: float) -> Iterator[str]:
+    def rung(self, step: int, score: float) -> Iterator[str]:
         x = self.x(step)
         dashed = f'stroke="{RUNG}" stroke-dasharray="5 4"'
         yield f'<path d="M{x:.1f} {TOP}V{BOTTOM}" {dashed}/>'
         anchor = "end" if step > self.x_max / 2 else "middle"
-        yield _text(x, TOP - 8, f"mIoU {miou:.2f} %", f'text-anchor="{anchor}" fill="{RUNG}"')
+        yield _text(x, TOP - 8, f"mIoU {score:.2f} %", f'text-anchor="{anchor}" fill="{RUNG}"')
 
     def line(self, losses: Points) -> str:
         if not losses:

@@ -34,7 +34,7 @@ class Subject:
     optuna_id: int
     name: str  # in Optuna
     method: str
-    target: int
+    budget: int
     state: str
     space: Space
     task: Task
@@ -102,7 +102,7 @@ def _terms(about: MethodSpace) -> Iterator[tuple[str, ...]]:
 
 def _comparison(subject: Subject, siblings: Sequence[Subject]) -> Iterator[str]:
     yield (
-        f"Budget: {subject.target} trials. The best of this study can be set beside the best of "
+        f"Budget: {subject.budget} trials. The best of this study can be set beside the best of "
         "a study with the same budget:"
     )
     if siblings:
@@ -114,7 +114,7 @@ def _comparison(subject: Subject, siblings: Sequence[Subject]) -> Iterator[str]:
 def _link(sibling: Subject) -> str:
     state = "" if sibling.state == "active" else f", {sibling.state}"
     link = f"[{sibling.name}](/dashboard/studies/{sibling.optuna_id})"
-    return f"{link}: {sibling.target} trials{state}"
+    return f"{link}: {sibling.budget} trials{state}"
 
 
 def _space(space: Space) -> str:

@@ -152,7 +152,7 @@ class Projection:
             self.storage.set_trial_user_attr(identifier, "reason", row.reason.splitlines()[0])
         if row.diverged:
             self._show_divergence(name, identifier)
-        result = [row.value] if row.state != "FAIL" and row.value is not None else None
+        result = [row.score] if row.state != "FAIL" and row.score is not None else None
         self.storage.set_trial_state_values(identifier, TrialState[row.state], result)
 
     def _show_divergence(self, name: str, identifier: int) -> None:
@@ -220,5 +220,5 @@ def _rung_values(connection: Connection, keys: list[TrialKey]) -> dict[TrialKey,
     values: dict[TrialKey, dict[int, float]] = {}
     query = select(rung).where(tuple_(rung.c.study_id, rung.c.number).in_(keys))
     for row in connection.execute(query) if keys else ():
-        values.setdefault((row.study_id, row.number), {})[row.step] = row.value
+        values.setdefault((row.study_id, row.number), {})[row.step] = row.score
     return values

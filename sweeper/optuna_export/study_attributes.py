@@ -23,7 +23,7 @@ from sweeper.store.schema import study, sweep
 
 METRIC = "mIoU"
 COLUMNS = (
-    *(study.c.id, study.c.method, study.c.repeat, study.c.target, study.c.state),
+    *(study.c.id, study.c.method, study.c.repeat, study.c.budget, study.c.state),
     study.c.calibration.is_(None),
 )
 
@@ -71,7 +71,7 @@ class Presentation:
             optuna_id=self.storage.get_study_id_from_name(name),
             name=name,
             method=row.method,
-            target=row.target,
+            budget=row.budget,
             state=row.state,
             space=known_space(row.space, row.calibration),
             task=task_of(row.protocol),

@@ -74,7 +74,7 @@ class Embedded:
         prepare(self.layout)
         with locked(self.layout.lock, LOCK_S):
             os.utime(self.layout.lock)  # in use: the watcher counts from here
-            if not self._answers():
+            if not self._outcomes():
                 self._bring_up()
             if not is_held(self.layout.watcher):
                 self._start_watcher()
@@ -89,7 +89,7 @@ class Embedded:
             return False
         with locked(self.layout.lock, LOCK_S):
             self.refuse_other_host()
-            users = self._lasting_clients() if self._answers() and not force else []
+            users = self._lasting_clients() if self._outcomes() and not force else []
             if users:
                 raise DatabaseError(
                     f"{len(users)} connections are open ({', '.join(sorted(set(users)))}); end"
@@ -156,7 +156,7 @@ class Embedded:
         session.autocommit = True
         return session
 
-    def _answers(self) -> bool:
+    def _outcomes(self) -> bool:
         try:
             self.connect("postgres").close()
         except psycopg2.OperationalError:
@@ -166,7 +166,7 @@ class Embedded:
     def _bring_up(self) -> None:
         """Start the server, or wait for one that is starting or ending just now."""
         deadline = time.monotonic() + START_S
-        while not self._answers():
+        while not self._outcomes():
             if not self.is_running:
                 self._start()
                 return

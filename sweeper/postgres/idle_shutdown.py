@@ -38,7 +38,7 @@ def watch(embedded: Embedded) -> None:
 
 
 def _stopped(embedded: Embedded, session: Connection) -> bool:
-    """Look again and again; return True after stopping the server, raise when it has gone."""
+    """CheckResult again and again; return True after stopping the server, raise when it has gone."""
     state = embedded.state()
     idle_s = IDLE_S if state is None else state.idle_s
     poll_s = min(POLL_S, idle_s / 4)

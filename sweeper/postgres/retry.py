@@ -10,24 +10,24 @@ from typing import TypeVar
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 AWAY = (OperationalError, InterfaceError)  # the connection failed, whatever was asked
-PATIENCE_S = 600.0
+RETRY_S = 600.0
 PAUSE_S = 2.0
 Made = TypeVar("Made")
 
 logger = logging.getLogger(__name__)
 
 
-def with_patience(
+def retry_on_disconnect(
     action: Callable[[], Made],
     before_retry: Callable[[], object] | None = None,
-    patience_s: float = PATIENCE_S,
+    retry_s: float = RETRY_S,
 ) -> Made:
     """Return what `action` returns; repeat it for a while when the connection fails.
 
     `action` must be safe to repeat: a lost connection does not tell whether it was committed.
     `before_retry` belongs to each repetition. Any other error passes at once.
     """
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + retry_s
     failed = False
     while True:
         try:

@@ -109,7 +109,7 @@ def store_artifact(engine: Engine, made: Artifact) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workshop:
+class ArtifactCache:
     """Where artifacts are made: one process at a time makes the same one, others wait for it."""
 
     engine: Engine

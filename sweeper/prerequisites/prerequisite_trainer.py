@@ -16,7 +16,7 @@ from typing import Any
 
 from sweeper.core.errors import SweeperError
 from sweeper.prerequisites.artifact_cache import Artifact, CannotBeTrained, Interrupted
-from sweeper.prerequisites.teacher import School, ensure_teacher, freeze_teacher
+from sweeper.prerequisites.teacher import TeacherContext, ensure_teacher, freeze_teacher
 from sweeper.scheduler.state_machine import Sweep
 from sweeper.search.seeds import training_seed
 from sweeper.store.log import Study
@@ -33,75 +33,79 @@ STUDENT = "baseline"  # calibrations are measured at a default one, at its first
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outfitter:
+class PrerequisiteTrainer:
     """Makes ready what a sweep lacks."""
 
     sweep: Sweep
-    school: School
+    teacher_context: TeacherContext
     dataset: Dataset
 
-    def make_ready(self, trainer: Runs) -> None:
+    def train_prerequisites(self, trainer: Runs) -> None:
         """Make what is lacking now; a stop leaves the rest for later.
 
         Raises SweeperError where there is no teacher to be had, or where a file that was made is
         found damaged time and again; once, it is left to be made again by the next call. A method
-        whose preparation cannot be trained, or whose terms cannot be calibrated, is parked.
+        whose preparation cannot be trained, or whose terms cannot be calibrated, is blocked.
         """
-        lack = self.sweep.lacking()
+        lack = self.sweep.missing_prerequisites()
         try:
             if lack.teacher:
                 self._teach(trainer)
             for name, studies in lack.preparations.items():
-                with self._parking(studies):
+                with self._blocking(studies):
                     self._prepare(name, trainer)
-            lack = self.sweep.lacking()  # some are parked; another launch may have added methods
+            lack = (
+                self.sweep.missing_prerequisites()
+            )  # some are blocked; another launch may have added methods
             if lack.calibrations and not (lack.teacher or lack.preparations):
-                with self._parking(lack.calibrations):
+                with self._blocking(lack.calibrations):
                     self._calibrate(lack.calibrations, trainer)
         except Interrupted as interruption:
-            self.school.announce(str(interruption))
+            self.teacher_context.announce(str(interruption))
         except UnusableFile as fault:
-            self.school.announce(f"{fault}; it is made again")
+            self.teacher_context.announce(f"{fault}; it is made again")
             self.sweep.make_again(fault.file)
 
     @contextmanager
-    def _parking(self, studies: Sequence[Study]) -> Iterator[None]:
+    def _blocking(self, studies: Sequence[Study]) -> Iterator[None]:
         """Park the studies where what they need cannot be trained: others go on without it."""
         try:
             yield
         except CannotBeTrained as fault:
             for study in studies:
-                self._park(study, str(fault))
+                self._block(study, str(fault))
 
-    def _park(self, study: Study, reason: str) -> None:
-        self.sweep.park(study.id, f"blocked: {reason}")
-        self.school.announce(f"{study.method} is parked: {reason.partition(chr(10))[0]}")
+    def _block(self, study: Study, reason: str) -> None:
+        self.sweep.block(study.id, reason)
+        self.teacher_context.announce(f"{study.method} is blocked: {reason.partition(chr(10))[0]}")
 
     def _teach(self, trainer: Runs) -> None:
-        teacher = ensure_teacher(self.school, trainer)
+        teacher = ensure_teacher(self.teacher_context, trainer)
         freeze_teacher(self.sweep.engine, self.sweep.id, teacher)
-        score = f"{teacher.miou:.2f} mIoU on the selection split"
-        self.school.announce(f"teacher: {score} ({teacher.path})")
-        hashes = {**self.sweep.workplace.hashes, teacher.path: teacher.weights_hash}
-        self.sweep.workplace = replace(self.sweep.workplace, teacher=teacher.path, hashes=hashes)
+        score = f"{teacher.score:.2f} mIoU on the selection split"
+        self.teacher_context.announce(f"teacher: {score} ({teacher.path})")
+        hashes = {**self.sweep.driver_config.hashes, teacher.path: teacher.weights_hash}
+        self.sweep.driver_config = replace(
+            self.sweep.driver_config, teacher=teacher.path, hashes=hashes
+        )
 
     def _prepare(self, name: str, trainer: Runs) -> None:
-        root = self.sweep.workplace.checkpoints
+        root = self.sweep.driver_config.checkpoints
         wanted = preparation_of(self._configuration(name, root), self.dataset, root)
         if wanted is None:
             raise SweeperError(f"method {name} has nothing to prepare: reinstall sweeper")
         made = self._ensure("preparation", f"preparation of {name}", wanted, trainer)
-        place = self.sweep.workplace
+        place = self.sweep.driver_config
         files = {**place.preparations, name: made.path}
         hashes = {**place.hashes, made.path: made.weights_hash}
-        self.sweep.workplace = replace(place, preparations=files, hashes=hashes)
+        self.sweep.driver_config = replace(place, preparations=files, hashes=hashes)
 
     def _calibrate(self, studies: Sequence[Study], trainer: Runs) -> None:
         student = self._student(trainer)
         names = sorted({study.method for study in studies})
-        self.school.announce(f"measuring how strongly the terms pull: {', '.join(names)}")
+        self.teacher_context.announce(f"measuring how strongly the terms pull: {', '.join(names)}")
         segment = self._calibration(names, student)
-        outcome = trainer.run(segment, Control(should_stop=self.school.stop.is_set))
+        outcome = trainer.run(segment, Control(should_stop=self.teacher_context.stop.is_set))
         if outcome.interrupted:
             raise Interrupted("stopped while measuring; it begins again at the next launch")
         _check_files(outcome.members)
@@ -110,16 +114,16 @@ class Outfitter:
             member = found[study.method]
             reason = _fault_of(member)
             if reason:
-                self._park(study, f"its terms cannot be calibrated: {reason}")
+                self._block(study, f"its terms cannot be calibrated: {reason}")
                 continue
             measured = _measured(member, segment.start, outcome.device_name)
             self.sweep.calibrate(study.id, measured)
 
     def _student(self, trainer: Runs) -> Path:
         """Return the checkpoint of a baseline with default values at its first rung."""
-        sweep, root = self.sweep, self.sweep.workplace.checkpoints
+        sweep, root = self.sweep, self.sweep.driver_config.checkpoints
         seed, stop = training_seed(sweep.seed, 1), sweep.plan.rung_steps[0]
-        deterministic = self.school.deterministic
+        deterministic = self.teacher_context.deterministic
         parts = [task_hash(sweep.task), seed, stop, self.dataset.fingerprint, deterministic]
         identity = digest([STUDENT, *parts, NUMERICS_VERSION])
         wanted = replace(
@@ -132,9 +136,11 @@ class Outfitter:
 
         def make() -> Artifact:
             start, _ = wanted.stored()
-            self.school.announce(f"{title}: training it, steps {start} to {wanted.last}, once")
-            progress = Progress(wanted.last, start, self.school.announce)
-            control = Control(on_progress=progress, should_stop=self.school.stop.is_set)
+            self.teacher_context.announce(
+                f"{title}: training it, steps {start} to {wanted.last}, once"
+            )
+            progress = Progress(wanted.last, start, self.teacher_context.announce)
+            control = Control(on_progress=progress, should_stop=self.teacher_context.stop.is_set)
             outcome = train(wanted, trainer, control)
             _check_files([outcome])
             if outcome.ending is not Ending.REACHED or outcome.checkpoint is None:
@@ -152,10 +158,10 @@ class Outfitter:
                 metrics={},
             )
 
-        return self.school.workshop.ensure(wanted.folder.name, make)
+        return self.teacher_context.artifact_cache.ensure(wanted.folder.name, make)
 
     def _configuration(self, method: str, folder: Path) -> Configuration:
-        place = self.sweep.workplace
+        place = self.sweep.driver_config
         return Configuration(
             task=self.sweep.task,
             method=method,
@@ -164,13 +170,13 @@ class Outfitter:
             folder=folder,
             data_root=place.data_root,
             device=place.device,
-            deterministic=self.school.deterministic,
+            deterministic=self.teacher_context.deterministic,
             teacher=place.teacher,
             hashes=place.hashes,
         )
 
     def _calibration(self, names: Sequence[str], student: Path) -> Segment:
-        sweep, place = self.sweep, self.sweep.workplace
+        sweep, place = self.sweep, self.sweep.driver_config
         return Segment(
             task=sweep.task,
             seed=training_seed(sweep.seed, 1),
@@ -187,7 +193,7 @@ class Outfitter:
             hashes=place.hashes,
             data_root=place.data_root,
             device=place.device,
-            deterministic=self.school.deterministic,
+            deterministic=self.teacher_context.deterministic,
             calibrates=True,
         )
 

@@ -13,13 +13,13 @@ from sweeper.core.errors import ProtocolMismatch, SweeperError
 from sweeper.prerequisites.artifact_cache import (
     Announce,
     Artifact,
+    ArtifactCache,
     Interrupted,
-    Workshop,
     store_artifact,
     stored_artifact,
 )
-from sweeper.scheduler.driver_config import Workplace
-from sweeper.store.row_digests import seal
+from sweeper.scheduler.driver_config import DriverConfig
+from sweeper.store.row_digests import add_digest
 from sweeper.store.schema import sweep
 from trainers.runtime.json_log import detail
 from trainers.runtime.terminal import Progress
@@ -37,19 +37,19 @@ class Teacher(Artifact):
     """A trained teacher."""
 
     @property
-    def miou(self) -> float:
+    def score(self) -> float:
         """Its score in percent on the selection split."""
-        return self.metrics["miou"]
+        return self.metrics["score"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class School:
+class TeacherContext:
     """What it takes to find or train the teacher of a task."""
 
     engine: Engine
     task: Task
     fingerprint: str  # of the data
-    workplace: Workplace
+    driver_config: DriverConfig
     stop: threading.Event
     announce: Announce
     deterministic: bool = False
@@ -60,11 +60,11 @@ class School:
         return teacher_identity(self.task, self.fingerprint, TEACHER_SEED)
 
     @property
-    def workshop(self) -> Workshop:
+    def artifact_cache(self) -> ArtifactCache:
         """Where it is made."""
-        return Workshop(
+        return ArtifactCache(
             engine=self.engine,
-            folder=self.workplace.checkpoints,
+            folder=self.driver_config.checkpoints,
             stop=self.stop,
             announce=self.announce,
         )
@@ -72,43 +72,45 @@ class School:
     @property
     def folder(self) -> Path:
         """Where its files lie."""
-        return self.workplace.checkpoints / "teachers" / self.hash[:16]
+        return self.driver_config.checkpoints / "teachers" / self.hash[:16]
 
 
-def ensure_teacher(school: School, trainer: Runs) -> Teacher:
+def ensure_teacher(teacher_context: TeacherContext, trainer: Runs) -> Teacher:
     """Return the task's teacher; train it, or go on training it, where there is none.
 
     One process at a time trains a teacher; others wait for it. Raises Interrupted on a stop.
     """
-    found = school.workshop.ensure(school.hash, lambda: _train(school, trainer))
+    found = teacher_context.artifact_cache.ensure(
+        teacher_context.hash, lambda: _train(teacher_context, trainer)
+    )
     return Teacher(**vars(found))
 
 
-def adopt_teacher(school: School, trainer: Trainer, file: Path) -> Teacher:
+def adopt_teacher(teacher_context: TeacherContext, trainer: Trainer, file: Path) -> Teacher:
     """Take the weights in `file` as the task's teacher, scored on the selection split.
 
     CheckpointError where they do not fit the task's net; SweeperError where the task has another
     teacher already, since sweeps may have learnt from it.
     """
-    place = school.workplace
-    score = trainer.score_teacher(school.task, file, place.data_root, place.device)
-    with school.workshop.alone(school.hash):
-        known = stored_artifact(school.engine, school.hash)
+    place = teacher_context.driver_config
+    score = trainer.score_teacher(teacher_context.task, file, place.data_root, place.device)
+    with teacher_context.artifact_cache.alone(teacher_context.hash):
+        known = stored_artifact(teacher_context.engine, teacher_context.hash)
         if known is not None and known.weights_hash != score.weights_hash:
             raise SweeperError(
-                f"{school.task.name} has a teacher already ({known.origin}: {known.path}); another "
+                f"{teacher_context.task.name} has a teacher already ({known.origin}: {known.path}); another "
                 "one would be another task: copy the task's TOML file under a new name"
             )
-        kept = school.folder / "adopted.pt"
-        classes = trainer.dataset(school.task.data, place.data_root).num_classes
-        if copy_teacher(school.task, file, kept, classes) != score.weights_hash:
+        kept = teacher_context.folder / "adopted.pt"
+        classes = trainer.dataset(teacher_context.task.data, place.data_root).num_classes
+        if copy_teacher(teacher_context.task, file, kept, classes) != score.weights_hash:
             raise SweeperError(f"{file} was changed while it was read: give it again")
         if known is not None:  # sweeps are bound to what is on record; the file is the same
             teacher = Teacher(**vars(known) | {"path": kept})
         else:
             origin = str(file.absolute())
-            teacher = _teacher(school, kept, origin, score.weights_hash, score.miou)
-        store_artifact(school.engine, teacher)
+            teacher = _teacher(teacher_context, kept, origin, score.weights_hash, score.miou)
+        store_artifact(teacher_context.engine, teacher)
     return teacher
 
 
@@ -121,7 +123,7 @@ def freeze_teacher(engine: Engine, sweep_id: int, teacher: Teacher) -> None:
             .values(teacher_hash=teacher.weights_hash)
         )
         if frozen.rowcount:
-            seal(connection, "teacher", sweep_id)
+            add_digest(connection, "teacher", sweep_id)
         row = connection.execute(select(sweep).where(sweep.c.id == sweep_id)).one()
     if row.teacher_hash != teacher.weights_hash:
         raise ProtocolMismatch(
@@ -129,61 +131,67 @@ def freeze_teacher(engine: Engine, sweep_id: int, teacher: Teacher) -> None:
             f"the task's is now {teacher.weights_hash[:12]} ({teacher.path}); "
             "put the old file back, or use another --sweep NAME"
         )
-    said = {"miou": teacher.miou, "origin": teacher.origin, "file": teacher.path}
+    said = {"score": teacher.score, "origin": teacher.origin, "file": teacher.path}
     logger.info("teacher", extra=detail(**said, weights_hash=teacher.weights_hash))
 
 
-def _teacher(school: School, path: Path, origin: str, weights_hash: str, miou: float) -> Teacher:
+def _teacher(
+    teacher_context: TeacherContext, path: Path, origin: str, weights_hash: str, score: float
+) -> Teacher:
     return Teacher(
-        hash=school.hash,
+        hash=teacher_context.hash,
         kind="teacher",
         origin=origin,
-        identity={"task": school.task.identity(), "data": school.fingerprint},
+        identity={"task": teacher_context.task.identity(), "data": teacher_context.fingerprint},
         path=path,
         weights_hash=weights_hash,
-        metrics={"miou": miou},
+        metrics={"score": score},
     )
 
 
-def _train(school: School, trainer: Runs) -> Teacher:
-    configuration = _configuration(school)
-    _check_origin(school)
+def _train(teacher_context: TeacherContext, trainer: Runs) -> Teacher:
+    configuration = _configuration(teacher_context)
+    _check_origin(teacher_context)
     steps = configuration.task.schedule.steps
     start, _ = configuration.stored()
-    school.announce(f"teacher of {school.task.name}: training it, steps {start} to {steps}, once")
+    teacher_context.announce(
+        f"teacher of {teacher_context.task.name}: training it, steps {start} to {steps}, once"
+    )
     logger.info("teacher is trained", extra=detail(start=start, steps=steps))
-    progress = Progress(steps, start, school.announce)
-    control = Control(on_progress=progress, should_stop=school.stop.is_set)
+    progress = Progress(steps, start, teacher_context.announce)
+    control = Control(on_progress=progress, should_stop=teacher_context.stop.is_set)
     outcome = train(configuration, trainer, control)
     if outcome.ending is not Ending.REACHED:
         raise SweeperError(
-            f"the teacher of {school.task.name} {outcome.ending} at step {outcome.step}: "
+            f"the teacher of {teacher_context.task.name} {outcome.ending} at step {outcome.step}: "
             f"{outcome.reason or 'a loss was not finite'}; change [teacher.schedule] in the task"
         )
     if outcome.miou is None or outcome.checkpoint is None:
         raise Interrupted(f"stopped at step {outcome.step} of the teacher's {steps}; it is saved")
-    return _teacher(school, outcome.checkpoint, "trained", str(outcome.weights_hash), outcome.miou)
+    return _teacher(
+        teacher_context, outcome.checkpoint, "trained", str(outcome.weights_hash), outcome.miou
+    )
 
 
-def _check_origin(school: School) -> None:
+def _check_origin(teacher_context: TeacherContext) -> None:
     """Refuse to train a teacher in place of one that was taken from a file: it would be another."""
-    lost = stored_artifact(school.engine, school.hash)
+    lost = stored_artifact(teacher_context.engine, teacher_context.hash)
     if lost is not None and lost.origin != "trained":
         raise SweeperError(
-            f"the teacher of {school.task.name} was taken from {lost.origin}, and its copy "
-            f"{lost.path} is gone or damaged: sweeper teacher --task {school.task.name} --from FILE"
+            f"the teacher of {teacher_context.task.name} was taken from {lost.origin}, and its copy "
+            f"{lost.path} is gone or damaged: sweeper teacher --task {teacher_context.task.name} --from FILE"
         )
 
 
-def _configuration(school: School) -> Configuration:
+def _configuration(teacher_context: TeacherContext) -> Configuration:
     return Configuration(
-        task=school.task.teacher_task(),
+        task=teacher_context.task.teacher_task(),
         method=TEACHER_METHOD,
         params={},
         seed=TEACHER_SEED,
-        folder=school.folder,
+        folder=teacher_context.folder,
         key="teacher",
-        data_root=school.workplace.data_root,
-        device=school.workplace.device,
-        deterministic=school.deterministic,
+        data_root=teacher_context.driver_config.data_root,
+        device=teacher_context.driver_config.device,
+        deterministic=teacher_context.deterministic,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sweeper.report.content import Material
+from sweeper.report.content import PageContent
 from sweeper.report.html import Cell, Html, details, element, paragraph, table
 
 SIGNS: Mapping[str, str] = MappingProxyType(
@@ -13,9 +13,9 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 )  # worst first
 
 
-def audit_section(material: Material) -> Html:
+def audit_section(content: PageContent) -> Html:
     """Return what is known of every rule of a fair comparison, in the order of the rules."""
-    order, audit = list(SIGNS), material.audit
+    order, audit = list(SIGNS), content.audit
     rows: list[list[Cell | str]] = [
         [
             f.rule.title,
@@ -28,7 +28,7 @@ def audit_section(material: Material) -> Html:
     ]
     holding = sum(f.state.value == "holds" for f in audit.findings)
     asked = [element("li", f"{f.rule.title}: {f.rule.text}") for f in audit.findings]
-    return material.section(
+    return content.section(
         "audit",
         "Is it fair?",
         paragraph(

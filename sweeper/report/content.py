@@ -14,7 +14,7 @@ from sweeper.report.plots import plot
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class PageContent:
     """A comparison, its figures, and what must be said on every page."""
 
     comparison: Comparison

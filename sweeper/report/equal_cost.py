@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.report.content import Material
+from sweeper.report.content import PageContent
 from sweeper.report.html import Cell, Html, missing, number, paragraph, table
 
 Row = dict[Any, Any]
@@ -18,28 +18,28 @@ TRAINING = (
 )
 
 
-def axes_section(material: Material) -> Html:
+def equal_cost_section(content: PageContent) -> Html:
     """Return a plot and a table for each axis that is trained."""
-    comparison = material.comparison
+    comparison = content.comparison
     tuning, training = comparison.tuning_matched, comparison.training_matched
     parts: list[Html] = []
     if len(tuning):
         rows = [_tuning(row) for row in tuning.to_dict("records")]
         parts += [
-            paragraph(" ".join(comparison.axis_notes("tuning"))),
-            material.plot("equal_tuning", "Equal cost of tuning.", ["tuning_matched"], ""),
+            paragraph(" ".join(comparison.equal_cost_notes("tuning"))),
+            content.plot("equal_tuning", "Equal cost of tuning.", ["tuning_matched"], ""),
             table("At equal cost of tuning", TUNING, rows),
         ]
     if len(training):
         rows = [_training(row) for row in training.to_dict("records")]
         data = ["training_matched", "training_points"]
         parts += [
-            paragraph(" ".join(comparison.axis_notes("training"))),
-            material.plot("equal_training", "Equal cost of training.", data, ""),
+            paragraph(" ".join(comparison.equal_cost_notes("training"))),
+            content.plot("equal_training", "Equal cost of training.", data, ""),
             table("At equal cost of training", TRAINING, rows),
         ]
-    lack = f"Not trained: sweeper confirm {comparison.evidence.name} --axes"
-    return material.section("axes", "At equal cost", *(parts or [missing(lack)]))
+    lack = f"Not trained: sweeper confirm {comparison.evidence.name} --equal-cost"
+    return content.section("axes", "At equal cost", *(parts or [missing(lack)]))
 
 
 def _tuning(row: Row) -> list[Cell | str]:

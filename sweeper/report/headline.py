@@ -6,20 +6,20 @@ from typing import Any
 
 from sweeper.comparison.theme import MARKS, kind_of
 from sweeper.core.constants import BASELINE
-from sweeper.report.content import Material
+from sweeper.report.content import PageContent
 from sweeper.report.html import Html, element, paragraph
 
 COUNTED = {"better": "better", "worse": "worse", "no gain": "no gain", "undecided": "undecided"}
 Row = dict[Any, Any]
 
 
-def headline(material: Material) -> Html:
+def headline(content: PageContent) -> Html:
     """Return the claim, how many methods have which verdict, and what must be known of all."""
-    comparison = material.comparison
+    comparison = content.comparison
     rows = comparison.verdicts.to_dict("records")
     judged = [row for row in rows if row["verdict"]]
-    is_claimed = bool(judged) and not material.audit.is_void
-    found = element("p", _found(judged, material), class_="found")
+    is_claimed = bool(judged) and not content.audit.is_void
+    found = element("p", _found(judged, content), class_="found")
     return element(
         "section",
         element("h2", "What was found", id="found-heading", class_="hidden"),
@@ -33,13 +33,13 @@ def headline(material: Material) -> Html:
     )
 
 
-def _found(judged: list[Row], material: Material) -> str:
+def _found(judged: list[Row], content: PageContent) -> str:
     """Return the finding; the verdicts stand best first."""
-    if material.audit.is_void:
-        rules = ", ".join(finding.rule.title for finding in material.audit.broken)
+    if content.audit.is_void:
+        rules = ", ".join(finding.rule.title for finding in content.audit.broken)
         return f"Void: nothing may be claimed, since broken is rule {rules}."
     if not judged:
-        return material.lack
+        return content.lack
     better = [row for row in judged if kind_of(row["verdict"]) == "better"]
     if not better:
         return f"None of {len(judged)} methods is shown to beat the equally tuned baseline."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 
 from sweeper.report.audit import audit_section
-from sweeper.report.content import Material
-from sweeper.report.equal_cost import axes_section
+from sweeper.report.content import PageContent
+from sweeper.report.equal_cost import equal_cost_section
 from sweeper.report.headline import headline
 from sweeper.report.html import Html, element, joined, paragraph
 from sweeper.report.pictures import pictures_section
@@ -40,56 +40,56 @@ NAVIGATION = {
 }
 
 
-def render_page(material: Material) -> str:
+def render_page(content: PageContent) -> str:
     """Return the whole page; nothing in it asks for a network."""
     sections = [
-        headline(material),
-        verdicts_section(material),
-        published_section(material),
-        axes_section(material),
-        classes_section(material),
-        pictures_section(material),
-        curves_section(material),
-        shared_section(material),
-        slices_section(material),
-        importances_section(material),
-        rungs_section(material),
-        widening_section(material),
-        costs_section(material),
-        audit_section(material),
-        provenance_section(material),
+        headline(content),
+        verdicts_section(content),
+        published_section(content),
+        equal_cost_section(content),
+        classes_section(content),
+        pictures_section(content),
+        curves_section(content),
+        shared_section(content),
+        slices_section(content),
+        importances_section(content),
+        rungs_section(content),
+        widening_section(content),
+        costs_section(content),
+        audit_section(content),
+        provenance_section(content),
     ]
     body = element(
         "body",
         element("a", "Skip to the findings", href="#found", class_="skip"),
-        _header(material),
+        _header(content),
         _navigation(),
         element("main", *sections, id="main"),
-        payload(material.figures),
+        payload(content.figures),
         library(),
         element("script", _asset("page.js")),
     )
-    return f"<!doctype html>\n{element('html', _head(material), body, lang='en')}\n"
+    return f"<!doctype html>\n{element('html', _head(content), body, lang='en')}\n"
 
 
-def _head(material: Material) -> Html:
+def _head(content: PageContent) -> Html:
     return element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", name_="viewport", content_="width=device-width, initial-scale=1"),
         element("meta", name_="color-scheme", content_="light dark"),
-        element("title", f"{material.comparison.evidence.name}: comparison"),
+        element("title", f"{content.comparison.evidence.name}: comparison"),
         element("link", rel="icon", href="data:,"),
         element("style", _asset("page.css")),
     )
 
 
-def _header(material: Material) -> Html:
-    evidence = material.comparison.evidence
+def _header(content: PageContent) -> Html:
+    evidence = content.comparison.evidence
     searches = len(evidence.compared_studies)
     about = f"task {evidence.task}, {searches} searches, {evidence.budget} trials each compared"
     toggle = element("button", "Dark", type="button", id="mode", aria_pressed="false")
-    stamps = [element("li", stamp) for stamp in material.audit.stamps]
+    stamps = [element("li", stamp) for stamp in content.audit.stamps]
     return element(
         "header",
         element("div", element("h1", evidence.name), toggle, class_="bar"),

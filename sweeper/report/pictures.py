@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sweeper.comparison.comparison import Comparison
 from sweeper.core.constants import BASELINE
-from sweeper.report.content import Material
+from sweeper.report.content import PageContent
 from sweeper.report.html import Html, element, missing, paragraph, picture
 from trainers.data.preview_columns import columns_of
 
@@ -13,11 +13,11 @@ NAMES = {"image": "image", "labels": "truth", "teacher": "teacher"}
 Strips = dict[str, bytes]
 
 
-def pictures_section(material: Material) -> Html:
+def pictures_section(content: PageContent) -> Html:
     """Return image, truth, baseline, methods and teacher as columns: the first seed's runs."""
-    sheets = _sheets(material.comparison)
+    sheets = _sheets(content.comparison)
     if not sheets:
-        return material.section(
+        return content.section(
             "pictures", TITLE, missing("No confirmation has stored its predictions.")
         )
     columns = {method: columns_of(png) for method, png in sheets.items()}
@@ -29,7 +29,7 @@ def pictures_section(material: Material) -> Html:
     ]
     label = "Predictions, one column a method"
     row = element("div", *boxes, class_="strips", role="region", tabindex=0, aria_label=label)
-    return material.section(
+    return content.section(
         "pictures",
         TITLE,
         paragraph(

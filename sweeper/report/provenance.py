@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from sweeper.comparison.evidence import Evidence, Stage
-from sweeper.report.content import Material
+from sweeper.report.content import PageContent
 from sweeper.report.html import Html, details, element, facts, number, table
 from sweeper.report.plots import data_links
 
@@ -14,7 +14,7 @@ Row = dict[Any, Any]
 SHORT = 12  # characters of a hash that tell it from others
 
 
-def costs_section(material: Material) -> Html:
+def costs_section(content: PageContent) -> Html:
     """Return the ledger of the searches."""
     headers = (
         *("Method", "Searches", "Trials", "Steps kept", "Steps lost", "Device s kept"),
@@ -32,9 +32,9 @@ def costs_section(material: Material) -> Html:
             number(row["per_step"], 4),
             row["basis"],
         ]
-        for row in material.comparison.costs.to_dict("records")
+        for row in content.comparison.costs.to_dict("records")
     ]
-    return material.section(
+    return content.section(
         "costs",
         "What it cost",
         table("Ledger of the searches", headers, rows),
@@ -42,13 +42,13 @@ def costs_section(material: Material) -> Html:
     )
 
 
-def provenance_section(material: Material) -> Html:
+def provenance_section(content: PageContent) -> Html:
     """Return launches, versions, commits, hashes, seeds, and what must be said of the data."""
-    evidence = material.comparison.evidence
-    return material.section(
+    evidence = content.comparison.evidence
+    return content.section(
         "provenance",
         "Where it comes from",
-        facts(_facts(evidence, material.version)),
+        facts(_facts(evidence, content.version)),
         _stages(evidence),
         _launches(evidence),
         _searches(evidence),
@@ -60,7 +60,7 @@ def _facts(evidence: Evidence, version: str) -> dict[str, object]:
     protocol, teacher = evidence.protocol, evidence.teacher
     said = "none"
     if teacher is not None:
-        said = f"{teacher.origin}, {teacher.miou:.2f} mIoU, {teacher.weights_hash[:SHORT]}"
+        said = f"{teacher.origin}, {teacher.score:.2f} mIoU, {teacher.weights_hash[:SHORT]}"
     numerics = protocol["numerics"]
     exact = "deterministic" if numerics["deterministic"] else "not deterministic"
     return {

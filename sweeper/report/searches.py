@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeper.report.content import Material
+from sweeper.report.content import PageContent
 from sweeper.report.html import (
     Cell,
     Html,
@@ -25,11 +25,11 @@ CURVES = {
 }
 
 
-def curves_section(material: Material) -> Html:
+def curves_section(content: PageContent) -> Html:
     """Return the best value so far, by trials and by cost."""
-    found = [name for name in CURVES if name in material.figures]
-    plots = [material.plot(name, CURVES[name], ["curves"], NOT_YET) for name in found]
-    return material.section(
+    found = [name for name in CURVES if name in content.figures]
+    plots = [content.plot(name, CURVES[name], ["curves"], NOT_YET) for name in found]
+    return content.section(
         "curves",
         "Progress of the searches",
         paragraph(
@@ -41,16 +41,16 @@ def curves_section(material: Material) -> Html:
     )
 
 
-def shared_section(material: Material) -> Html:
+def shared_section(content: PageContent) -> Html:
     """Return differences at equal shared points."""
-    return material.section(
+    return content.section(
         "shared",
         "At equal shared hyperparameters",
         paragraph(
             "The first trials of every search have the same learning rates and weight decays, so "
             "what differs there is the method. One training seed, no verdict."
         ),
-        material.plot(
+        content.plot(
             "shared",
             "Differences at the same points.",
             ["shared", "shared_points"],
@@ -59,15 +59,15 @@ def shared_section(material: Material) -> Html:
     )
 
 
-def slices_section(material: Material) -> Html:
+def slices_section(content: PageContent) -> Html:
     """Return a method's trials along each hyperparameter; the page draws those of one method."""
-    names = [name.split("/") for name in material.figures if name.startswith("slices/")]
+    names = [name.split("/") for name in content.figures if name.startswith("slices/")]
     methods = list(dict.fromkeys(method for _, method, _ in names))
     if not methods:
-        return material.section("slices", "Hyperparameters of a method", missing(NOT_YET))
+        return content.section("slices", "Hyperparameters of a method", missing(NOT_YET))
     options = [element("option", method, value=method) for method in methods]
     label = element("label", "Method ", element("select", *options, id="slice-method"))
-    return material.section(
+    return content.section(
         "slices",
         "Hyperparameters of a method",
         paragraph(
@@ -80,12 +80,12 @@ def slices_section(material: Material) -> Html:
     )
 
 
-def importances_section(material: Material) -> Html:
+def importances_section(content: PageContent) -> Html:
     """Return how much each hyperparameter decided."""
-    return material.section(
+    return content.section(
         "importances",
         "What mattered",
-        material.plot(
+        content.plot(
             "importances",
             "Share of each hyperparameter in being among the best trials (PED-ANOVA).",
             ["importances"],
@@ -94,7 +94,7 @@ def importances_section(material: Material) -> Html:
     )
 
 
-def rungs_section(material: Material) -> Html:
+def rungs_section(content: PageContent) -> Html:
     """Return whether the early rungs rank as the end does."""
     rows = [
         [
@@ -104,25 +104,25 @@ def rungs_section(material: Material) -> Html:
             _limits(row, "rate_bias"),
             "yes" if row["misleads"] else "no",
         ]
-        for row in material.comparison.rung_summary.to_dict("records")
+        for row in content.comparison.rung_summary.to_dict("records")
     ]
     headers = ("Rung", "Kendall's τ", "Regret, mIoU", "Rank shift and learning rate", "Misleads")
     reason = "The check needs anchor trials that have reached both a rung and the end."
-    return material.section(
+    return content.section(
         "rungs",
         "Check of the rungs",
         paragraph(
             "Trials are stopped by how they rank at a rung. Anchors always run to the end, so they "
             "tell, without bias, whether the rung ranks as the end does; means over methods, 95 %."
         ),
-        material.plot("rungs", "Agreement with the end.", ["rung_checks", "rung_summary"], reason),
+        content.plot("rungs", "Agreement with the end.", ["rung_checks", "rung_summary"], reason),
         table("Rungs, means over methods", headers, rows) if rows else None,
     )
 
 
-def widening_section(material: Material) -> Html:
+def widening_section(content: PageContent) -> Html:
     """Return best values at an edge, and searches that still improved."""
-    comparison = material.comparison
+    comparison = content.comparison
     edges = [_edge(row) for row in comparison.edges.to_dict("records")]
     growing = [
         [row["method"], number(row["half_budget"], 0), number(row["gain"], sign="+")]
@@ -139,7 +139,7 @@ def widening_section(material: Material) -> Html:
         else paragraph("No search gained more than a standard error in its last doubling."),
         paragraph(data_links(["edges", "improvements", "expected"])),
     ]
-    return material.section("widening", "Where to search on", joined(parts))
+    return content.section("widening", "Where to search on", joined(parts))
 
 
 def _edge(row: Row) -> list[Cell | str]:

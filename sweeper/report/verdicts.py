@@ -6,7 +6,7 @@ from typing import Any
 
 from sweeper.comparison.theme import BASELINE_MARK, MARKS, kind_of
 from sweeper.core.constants import BASELINE
-from sweeper.report.content import Material
+from sweeper.report.content import PageContent
 from sweeper.report.html import Cell, Html, missing, number, paragraph, table
 from sweeper.report.plots import data_links
 
@@ -18,14 +18,14 @@ HEADERS = (
 )
 
 
-def verdicts_section(material: Material) -> Html:
+def verdicts_section(content: PageContent) -> Html:
     """Return the interval plot and the table behind it."""
-    comparison = material.comparison
+    comparison = content.comparison
     name = "Verdicts"
     if not comparison.verdicts["n"].any():
-        return material.section("verdicts", name, missing(material.lack))
+        return content.section("verdicts", name, missing(content.lack))
     rows = [_cells(row) for row in comparison.verdicts.to_dict("records")]
-    return material.section(
+    return content.section(
         "verdicts",
         name,
         paragraph(
@@ -34,31 +34,31 @@ def verdicts_section(material: Material) -> Html:
             "interval of one difference, a broad one holds for all methods at once. Right of 0 is "
             f"better than the baseline; a gain left of δ = {comparison.delta:g} is of no interest."
         ),
-        material.plot("verdicts", "Differences.", ["verdicts"], material.lack),
+        content.plot("verdicts", "Differences.", ["verdicts"], content.lack),
         table("Verdicts, best first; a column's head sorts by it", HEADERS, rows),
         paragraph(data_links(["verdicts", "testset"])),
     )
 
 
-def published_section(material: Material) -> Html:
+def published_section(content: PageContent) -> Html:
     """Return published beside tuned configurations."""
-    return material.section(
+    return content.section(
         "published",
         "Published against tuned",
         paragraph(
             "Published: the weights of the paper under this recipe, which is not the paper's "
             "result. Tuned: what the search chose. Both were confirmed; every tick is one run."
         ),
-        material.plot("published", "Confirmed values.", ["confirmed"], material.lack),
+        content.plot("published", "Confirmed values.", ["confirmed"], content.lack),
     )
 
 
-def classes_section(material: Material) -> Html:
+def classes_section(content: PageContent) -> Html:
     """Return the differences class by class."""
-    return material.section(
+    return content.section(
         "classes",
         "Class by class",
-        material.plot("classes", "IoU by class.", ["class_differences"], material.lack),
+        content.plot("classes", "IoU by class.", ["class_differences"], content.lack),
     )
 
 

@@ -9,7 +9,7 @@ from sweeper.audit.run import Audit
 from sweeper.comparison.comparison import Comparison
 from sweeper.core.constants import VERSION
 from sweeper.core.errors import SweeperError
-from sweeper.report.content import Material
+from sweeper.report.content import PageContent
 from sweeper.report.page import render_page
 from sweeper.store.named_queries import as_csv
 
@@ -27,13 +27,13 @@ def write_report(comparison: Comparison, audit: Audit, folder: Path) -> Path:
             f"no trial of {evidence.name} has ended yet, so there is nothing to report; see how "
             f"far it is with `sweeper status {evidence.name}`"
         )
-    material = Material(
+    page = PageContent(
         comparison=comparison,
         figures=comparison.figures(),
         audit=audit,
         version=VERSION,
     )
-    contents = {Path(PAGE): render_page(material)}
+    contents = {Path(PAGE): render_page(page)}
     contents |= {
         Path("data", f"{name}.csv"): as_csv(frame) for name, frame in comparison.tables().items()
     }

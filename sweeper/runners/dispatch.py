@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sweeper.core.errors import SweeperError
-from sweeper.postgres.retry import with_patience
+from sweeper.postgres.retry import retry_on_disconnect
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.runners.jobs import HABITS, Habits, Job
+from sweeper.runners.jobs import HEALTH_CHECK, HealthCheck, Job
 from sweeper.runners.ray_cluster import Cluster
-from sweeper.runners.runner import Announce, MakeReady, foreign_segment
-from sweeper.runners.worker_options import Premises
+from sweeper.runners.runner import Announce, TrainPrerequisites, foreign_segment
+from sweeper.runners.worker_options import WorkerRequirements
 from sweeper.scheduler.state_machine import Assignment, Idle, Sweep
 from trainers.training.segment import Control, Ending, Outcome, Segment
 from trainers.training.worker import Worker
@@ -28,11 +28,11 @@ TRIES = 3  # of a segment that is not a trial's
 logger = logging.getLogger(__name__)
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """The workers of one launch."""
 
     @property
-    def habits(self) -> Habits:
+    def health_check(self) -> HealthCheck:
         """How closely the workers are listened to."""
         ...
 
@@ -67,46 +67,46 @@ class Crew(Protocol):
         ...
 
 
-def run_with_crew(
+def run_with_pool(
     sweep: Sweep,
-    crew: Crew,
+    pool: WorkerPool,
     heartbeat: Heartbeat,
-    make_ready: MakeReady,
+    train_prerequisites: TrainPrerequisites,
     announce: Announce | None = None,
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
-    `make_ready` is called, with who can train, when something is lacking: a teacher, say. On a stop
+    `train_prerequisites` is called, with who can train, when something is lacking: a teacher, say. On a stop
     every worker ends its segment after the running step, and all of them are recorded. Raises
     LeaseLost when another driver has taken over, ClusterError when no worker is left.
     """
-    return _Dispatcher(sweep, crew, heartbeat, announce).drive(make_ready)
+    return _Dispatcher(sweep, pool, heartbeat, announce).drive(train_prerequisites)
 
 
 class _Dispatcher:
-    """Hands segments to a crew and records what comes back; lends a worker to the teacher."""
+    """Hands segments to a pool and records what comes back; lends a worker to the teacher."""
 
     def __init__(
         self,
         sweep: Sweep,
-        crew: Crew,
+        pool: WorkerPool,
         heartbeat: Heartbeat,
         announce: Announce | None = None,
     ) -> None:
-        self.sweep, self.crew, self.heartbeat, self.announce = sweep, crew, heartbeat, announce
-        self._flights: dict[int, Assignment] = {}  # by number of the job
-        self._answers: dict[int, Outcome] = {}  # of jobs that are not the sweep's
+        self.sweep, self.pool, self.heartbeat, self.announce = sweep, pool, heartbeat, announce
+        self._assignments: dict[int, Assignment] = {}  # by number of the job
+        self._outcomes: dict[int, Outcome] = {}  # of jobs that are not the sweep's
         self._told = False
         self._ask_at = 0.0
 
-    def drive(self, make_ready: MakeReady) -> bool:
-        """Run the sweep; see `run_with_crew`."""
-        self._gather()
+    def drive(self, train_prerequisites: TrainPrerequisites) -> bool:
+        """Run the sweep; see `run_with_pool`."""
+        self._wait_for_workers()
         while not self.heartbeat.stop.is_set():
-            if self._hand_out(make_ready):
+            if self._assign(train_prerequisites):
                 return True
             self._collect()
-        while self._flights:
+        while self._assignments:
             self._collect()
         self.heartbeat.check_lease()
         return False
@@ -127,33 +127,33 @@ class _Dispatcher:
         raise SweeperError(f"{segment.members[0].key} was lost, {TRIES - left} times: {reason}")
 
     def _run_once(self, segment: Segment, control: Control) -> Outcome:
-        while not self.crew.free:
+        while not self.pool.free:
             self._collect()
-        job = self.crew.start(segment)
-        while job.number not in self._answers:
+        job = self.pool.start(segment)
+        while job.number not in self._outcomes:
             self._keep_busy()
             self._collect()
             control.on_progress(job.step)
-        return self._answers.pop(job.number)
+        return self._outcomes.pop(job.number)
 
-    def _gather(self) -> None:
+    def _wait_for_workers(self) -> None:
         """Wait for the workers, so that the work is divided among all of them."""
         there, since, told = 0, time.monotonic(), False
-        while self.crew.starting and not self.heartbeat.stop.is_set():
+        while self.pool.starting and not self.heartbeat.stop.is_set():
             self._collect()
-            if self.crew.free > there:
-                there, since = self.crew.free, time.monotonic()
+            if self.pool.free > there:
+                there, since = self.pool.free, time.monotonic()
             if time.monotonic() - since > GATHER_S and not told:
                 told = True
-                logger.warning("%d workers wait for room on the cluster", self.crew.starting)
+                logger.warning("%d workers wait for room on the cluster", self.pool.starting)
             if told and there:
                 return
 
     def _keep_busy(self) -> None:
         """Give the other workers what lacks nothing while one of them makes what is lacking."""
         while self._may_ask():
-            assignment = with_patience(
-                lambda: self.sweep.next_segment(self.crew.free, is_making=True),
+            assignment = retry_on_disconnect(
+                lambda: self.sweep.next_segment(self.pool.free, is_making=True),
                 before_retry=self._recover,
             )
             if not isinstance(assignment, Assignment):
@@ -163,24 +163,24 @@ class _Dispatcher:
 
     def _may_ask(self) -> bool:
         is_wanted = not self.heartbeat.stop.is_set() and time.monotonic() >= self._ask_at
-        return is_wanted and bool(self.crew.free)
+        return is_wanted and bool(self.pool.free)
 
     def _start(self, assignment: Assignment) -> None:
-        self._flights[self.crew.start(assignment.segment).number] = assignment
+        self._assignments[self.pool.start(assignment.segment).number] = assignment
         self.heartbeat.note(assignment, assignment.segment.start)
 
-    def _hand_out(self, make_ready: MakeReady) -> bool:
+    def _assign(self, train_prerequisites: TrainPrerequisites) -> bool:
         """Give segments to the free workers; return whether the sweep is done."""
         while self._may_ask():
-            assignment = with_patience(
-                lambda: self.sweep.next_segment(self.crew.free), before_retry=self._recover
+            assignment = retry_on_disconnect(
+                lambda: self.sweep.next_segment(self.pool.free), before_retry=self._recover
             )
             if isinstance(assignment, Assignment):
                 self._start(assignment)
-            elif assignment is Idle.UNREADY:
-                make_ready(self)
+            elif assignment is Idle.NEEDS_PREREQUISITES:
+                train_prerequisites(self)
                 self._ask_at = 0.0
-            elif self._flights:
+            elif self._assignments:
                 self._ask_at = time.monotonic() + ASK_S
             elif assignment is Idle.DONE:
                 return True
@@ -189,51 +189,56 @@ class _Dispatcher:
         return False
 
     def _recover(self) -> None:
-        self.sweep.recover({assignment.id for assignment in self._flights.values()})
+        self.sweep.recover({assignment.id for assignment in self._assignments.values()})
 
     def _collect(self) -> None:
         """Record what has ended, note how far the rest is, pass a stop on."""
         self.heartbeat.check_lease()
         if self.heartbeat.stop.is_set() and not self._told:
             self._told = True
-            self.crew.stop()
-        for job, outcome in self.crew.poll(min(POLL_S, self.crew.habits.listen_s)):
+            self.pool.stop()
+        for job, outcome in self.pool.poll(min(POLL_S, self.pool.health_check.interval_s)):
             self._settle(job, outcome)
-        for job in self.crew.jobs:
-            assignment, step = self._flights.get(job.number), job.news()
+        for job in self.pool.jobs:
+            assignment, step = self._assignments.get(job.number), job.news()
             if assignment is not None and step is not None:
                 self.heartbeat.note(assignment, step)
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
         self._ask_at = 0.0
-        assignment = self._flights.pop(job.number, None)
+        assignment = self._assignments.pop(job.number, None)
         if assignment is None:
-            self._answers[job.number] = outcome
+            self._outcomes[job.number] = outcome
             return
-        with_patience(lambda: self.sweep.record(assignment, outcome))
+        retry_on_disconnect(lambda: self.sweep.record(assignment, outcome))
         if self.announce is not None:
             self.announce(assignment, outcome)
 
 
-class Hire(Protocol):
+class OpenPool(Protocol):
     """Starts workers; they go when the block ends."""
 
     def __call__(
-        self, cluster: Cluster, premises: Premises, *, worker: type[Worker], habits: Habits
-    ) -> AbstractContextManager[Crew]:
-        """Return the crew, to be used in a `with` statement."""
+        self,
+        cluster: Cluster,
+        requirements: WorkerRequirements,
+        *,
+        worker: type[Worker],
+        health_check: HealthCheck,
+    ) -> AbstractContextManager[WorkerPool]:
+        """Return the pool, to be used in a `with` statement."""
         ...
 
 
 @dataclass(frozen=True)
-class CrewRunner:
+class PoolRunner:
     """Workers on a cluster, as a runner."""
 
-    hire: Hire
+    open_pool: OpenPool
     cluster: Cluster
-    premises: Premises
+    requirements: WorkerRequirements
     worker: type[Worker] = Worker
-    habits: Habits = HABITS
+    health_check: HealthCheck = HEALTH_CHECK
 
     @property
     def where(self) -> str:
@@ -245,10 +250,12 @@ class CrewRunner:
         self,
         sweep: Sweep,
         heartbeat: Heartbeat,
-        make_ready: MakeReady,
+        train_prerequisites: TrainPrerequisites,
         announce: Announce | None = None,
     ) -> bool:
-        """Run the sweep; see `run_with_crew`."""
-        sweep.workplace = replace(sweep.workplace, device=self.cluster.device)
-        with self.hire(self.cluster, self.premises, worker=self.worker, habits=self.habits) as crew:
-            return run_with_crew(sweep, crew, heartbeat, make_ready, announce)
+        """Run the sweep; see `run_with_pool`."""
+        sweep.driver_config = replace(sweep.driver_config, device=self.cluster.device)
+        with self.open_pool(
+            self.cluster, self.requirements, worker=self.worker, health_check=self.health_check
+        ) as pool:
+            return run_with_pool(sweep, pool, heartbeat, train_prerequisites, announce)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.core.errors import LeaseLost
 from sweeper.core.limits import NO_LIMITS, End, Limits
-from sweeper.scheduler.control import read_wishes
+from sweeper.scheduler.control import read_requests
 from sweeper.scheduler.lease import RENEWAL_S
 from sweeper.scheduler.state_machine import Assignment, Sweep
 from trainers.training.segment import Control
@@ -37,17 +37,17 @@ class Heartbeat:
         interval_s: float = RENEWAL_S,
         *,
         limits: Limits = NO_LIMITS,
-        say: Callable[[str], None] = _ignore,
+        print_status: Callable[[str], None] = _ignore,
     ) -> None:
         self.sweep = sweep
         self.stop = stop
         self.interval_s = interval_s
         self.limits = limits
-        self.say = say
+        self.print_status = print_status
         self.lease_lost = False
         self.end: End | None = None  # why `stop` was set, unless it was by a signal
         self._unwanted: frozenset[int] = frozenset()  # segments
-        self._targets: Mapping[str, int] | None = None
+        self._budgets: Mapping[str, int] | None = None
         self._heard: dict[int, tuple[Assignment, int]] = {}  # since the last beat, by segment
         self._guard = threading.Lock()
         self._over = threading.Event()
@@ -90,11 +90,11 @@ class Heartbeat:
 
     def look(self) -> None:
         """Read what is asked of the driver, and set `stop` and `end` where it is to end."""
-        wishes = read_wishes(self.sweep.engine, self.sweep.id, self.limits)
-        self._unwanted = wishes.unwanted
-        self._tell_added(wishes.targets)
-        if wishes.end is not None and not self.stop.is_set():
-            self.end = wishes.end
+        requests = read_requests(self.sweep.engine, self.sweep.id, self.limits)
+        self._unwanted = requests.unwanted
+        self._print_added(requests.budgets)
+        if requests.end is not None and not self.stop.is_set():
+            self.end = requests.end
             self.stop.set()
 
     def _run(self) -> None:
@@ -114,14 +114,14 @@ class Heartbeat:
         with self._guard:
             heard, self._heard = self._heard, {}
         for assignment, step in heard.values():
-            self.sweep.hear(assignment, step)
+            self.sweep.record_heartbeat(assignment, step)
         before = self.end
         self.look()
         if self.end is not before and self.end is not None:
-            self.say(f"{self.end.why}: finishing the running step and saving")
+            self.print_status(f"{self.end.why}: finishing the running step and saving")
 
-    def _tell_added(self, targets: Mapping[str, int]) -> None:
-        before, self._targets = self._targets, targets
-        added = [f"{name} {target}" for name, target in targets.items() - (before or {}).items()]
+    def _print_added(self, budgets: Mapping[str, int]) -> None:
+        before, self._budgets = self._budgets, budgets
+        added = [f"{name} {budget}" for name, budget in budgets.items() - (before or {}).items()]
         if before is not None and added:
-            self.say(f"another launch adds trials, up to {', '.join(sorted(added))}")
+            self.print_status(f"another launch adds trials, up to {', '.join(sorted(added))}")

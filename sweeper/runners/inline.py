@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sweeper.core.errors import SweeperError
-from sweeper.postgres.retry import with_patience
+from sweeper.postgres.retry import retry_on_disconnect
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.runners.runner import Announce, MakeReady, foreign_segment
+from sweeper.runners.runner import Announce, TrainPrerequisites, foreign_segment
 from sweeper.scheduler.state_machine import Assignment, Idle, Sweep
 from trainers.training.segment import Outcome, Runs
 
@@ -23,36 +23,36 @@ class InlineRunner:
         self,
         sweep: Sweep,
         heartbeat: Heartbeat,
-        make_ready: MakeReady,
+        train_prerequisites: TrainPrerequisites,
         announce: Announce | None = None,
     ) -> bool:
         """Run the sweep; see `run_inline`."""
-        return run_inline(sweep, self.trainer, heartbeat, make_ready, announce)
+        return run_inline(sweep, self.trainer, heartbeat, train_prerequisites, announce)
 
 
 def run_inline(
     sweep: Sweep,
     trainer: Runs,
     heartbeat: Heartbeat,
-    make_ready: MakeReady,
+    train_prerequisites: TrainPrerequisites,
     announce: Announce | None = None,
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
-    `make_ready` is called, with who can train, when something is lacking: a teacher, say. Whatever
+    `train_prerequisites` is called, with who can train, when something is lacking: a teacher, say. Whatever
     is interrupted is stored first: its trials go on from there at the next launch. Raises LeaseLost
     when another driver has taken over.
     """
     while not heartbeat.stop.is_set():
         # Nothing runs here at this moment, so a retry may give up all that is in flight.
-        assignment = with_patience(sweep.next_segment, before_retry=sweep.recover)
+        assignment = retry_on_disconnect(sweep.next_segment, before_retry=sweep.recover)
         if assignment is Idle.DONE:
             return True
-        if assignment is Idle.UNREADY:
-            make_ready(trainer)
+        if assignment is Idle.NEEDS_PREREQUISITES:
+            train_prerequisites(trainer)
         elif isinstance(assignment, Assignment):
             outcome = _run(trainer, assignment, heartbeat)
-            with_patience(lambda: sweep.record(assignment, outcome))  # noqa: B023 - called at once
+            retry_on_disconnect(lambda: sweep.record(assignment, outcome))  # noqa: B023 - called at once
             if announce is not None:
                 announce(assignment, outcome)
         else:

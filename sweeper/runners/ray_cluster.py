@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from sweeper.core.config import without_database
 from sweeper.core.errors import ClusterError
 from sweeper.runners.sent_code import sent_code
-from sweeper.runners.worker_options import Premises, Staff
+from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from trainers.training.environment import Surroundings, differences, surroundings
 from trainers.training.imported_code import code_differences
 from trainers.training.worker import Introduction
@@ -50,28 +50,30 @@ class Cluster:
 
 
 @contextmanager
-def open_cluster(staff: Staff, premises: Premises) -> Iterator[Cluster]:
+def open_cluster(
+    worker_options: WorkerOptions, requirements: WorkerRequirements
+) -> Iterator[Cluster]:
     """Start or join a cluster for as long as the block runs.
 
     Raises ClusterError where it cannot be reached, its nodes have other versions or do not see
     the checkpoints' folder, or there is no room for the workers.
     """
     with without_database(), _own_signals():
-        _connect(staff, premises.threads)
-    marker = premises.checkpoints / f".seen-{uuid4().hex}" if staff.address else None
+        _connect(worker_options, requirements.threads)
+    marker = requirements.checkpoints / f".seen-{uuid4().hex}" if worker_options.address else None
     try:
         if marker is not None:
             marker.parent.mkdir(parents=True, exist_ok=True)
             marker.touch()
         nodes = [node for node in _nodes() if node["Alive"]]
         cluster = Cluster(
-            workers=staff.workers,
-            gpus=_gpus(staff, nodes),
+            workers=worker_options.workers,
+            gpus=_gpus(worker_options, nodes),
             here=surroundings(PACKAGES, marker),
             marker=marker,
         )
-        _check_room(staff, cluster, premises.threads, nodes)
-        if staff.address is not None:
+        _check_room(worker_options, cluster, requirements.threads, nodes)
+        if worker_options.address is not None:
             _check_nodes(cluster, nodes)
         yield cluster
     finally:
@@ -103,11 +105,13 @@ def fault_of(there: Surroundings, cluster: Cluster) -> str | None:
     return None
 
 
-def fault_of_worker(introduction: Introduction, cluster: Cluster, premises: Premises) -> str | None:
+def fault_of_worker(
+    introduction: Introduction, cluster: Cluster, requirements: WorkerRequirements
+) -> str | None:
     """Return why a worker cannot be used: its place, or the data it finds there."""
     there = introduction.surroundings
     fault = fault_of(there, cluster)
-    if fault is None and introduction.fingerprint != premises.fingerprint:
+    if fault is None and introduction.fingerprint != requirements.fingerprint:
         return f"the data on node {there.host} are not those of this launch"
     return fault
 
@@ -123,8 +127,8 @@ def _own_signals() -> Iterator[None]:
             signal.signal(signal.SIGTERM, handler)
 
 
-def _connect(staff: Staff, threads: int) -> None:
-    setting = _setting(staff, threads)
+def _connect(worker_options: WorkerOptions, threads: int) -> None:
+    setting = _setting(worker_options, threads)
     try:
         with sent_code() as environment:
             ray.init(
@@ -135,21 +139,25 @@ def _connect(staff: Staff, threads: int) -> None:
             )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         ray.shutdown()  # what was started before it failed
-        place = f"--address {staff.address}" if staff.address else "Ray could not be started here"
+        place = (
+            f"--address {worker_options.address}"
+            if worker_options.address
+            else "Ray could not be started here"
+        )
         raise ClusterError(f"{place}: {' '.join(str(error).split())}") from error
 
 
-def _setting(staff: Staff, threads: int) -> dict[str, Any]:
+def _setting(worker_options: WorkerOptions, threads: int) -> dict[str, Any]:
     """Return what `ray.init` is told: how large a cluster to start, or which one to join."""
-    if staff.address is None:
+    if worker_options.address is None:
         return {
             "address": "local",
-            "num_cpus": staff.workers * threads,
+            "num_cpus": worker_options.workers * threads,
             "include_dashboard": False,
             "object_store_memory": OBJECTS_BYTES,
         }
-    _knock(staff.address)
-    return {"address": staff.address}
+    _knock(worker_options.address)
+    return {"address": worker_options.address}
 
 
 def _knock(address: str) -> None:
@@ -180,26 +188,28 @@ def _nodes() -> list[dict[str, Any]]:
     return nodes
 
 
-def _gpus(staff: Staff, nodes: list[dict[str, Any]]) -> float:
+def _gpus(worker_options: WorkerOptions, nodes: list[dict[str, Any]]) -> float:
     """Return how many GPUs a worker gets: what is asked for, else an equal share, at most 1."""
-    if staff.gpus_per_worker is not None:
-        return staff.gpus_per_worker
+    if worker_options.gpus_per_worker is not None:
+        return worker_options.gpus_per_worker
     total = sum(node["Resources"].get("GPU", 0.0) for node in nodes)
-    if staff.device == "cuda" and not total:
+    if worker_options.device == "cuda" and not total:
         raise ClusterError("--device cuda: no node of the cluster has a GPU")
-    if staff.device == "cpu":
+    if worker_options.device == "cpu":
         return 0.0
-    return min(1.0, int(total * PARTS / staff.workers) / PARTS)
+    return min(1.0, int(total * PARTS / worker_options.workers) / PARTS)
 
 
-def _check_room(staff: Staff, cluster: Cluster, threads: int, nodes: list[dict[str, Any]]) -> None:
+def _check_room(
+    worker_options: WorkerOptions, cluster: Cluster, threads: int, nodes: list[dict[str, Any]]
+) -> None:
     gpus = [node["Resources"].get("GPU", 0.0) for node in nodes]
     if cluster.gpus > max(gpus):
         raise ClusterError(
             f"--gpus-per-worker {cluster.gpus:g}: no node has more than {max(gpus):g} GPUs"
         )
     room = sum(int(count / cluster.gpus + 1 / PARTS) for count in gpus) if cluster.gpus else None
-    if staff.address is None and room is not None and room < cluster.workers:
+    if worker_options.address is None and room is not None and room < cluster.workers:
         raise ClusterError(
             f"--workers {cluster.workers} with {cluster.gpus:g} GPUs each: this machine has room "
             f"for {room}"

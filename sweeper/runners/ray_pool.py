@@ -18,10 +18,10 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from sweeper.core.errors import ClusterError
-from sweeper.runners.dispatch import CrewRunner
-from sweeper.runners.jobs import HABITS, MAX_DEATHS, Habits, Job, lost, reason_of
+from sweeper.runners.dispatch import PoolRunner
+from sweeper.runners.jobs import HEALTH_CHECK, MAX_DEATHS, HealthCheck, Job, lost, reason_of
 from sweeper.runners.ray_cluster import PACKAGES, Cluster, fault_of_worker, open_cluster
-from sweeper.runners.worker_options import Premises, Staff
+from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from trainers.training.segment import Outcome, Segment
 from trainers.training.worker import Introduction, Pulse, Worker
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
-class _Seat:
+class _WorkerSlot:
     """The place of one worker, whoever holds it at present."""
 
     actor: Any = None
@@ -42,56 +42,56 @@ class _Seat:
     deaths: int = 0
 
 
-class RayCrew:
+class RayWorkerPool:
     """The workers of one launch; use it in a `with` statement."""
 
     def __init__(
         self,
         cluster: Cluster,
-        premises: Premises,
+        requirements: WorkerRequirements,
         *,
         worker: type[Worker] = Worker,
-        habits: Habits = HABITS,
+        health_check: HealthCheck = HEALTH_CHECK,
     ) -> None:
-        self._cluster, self._premises, self.habits = cluster, premises, habits
+        self._cluster, self._requirements, self.health_check = cluster, requirements, health_check
         self._class = ray.remote(worker)
         self._jobs = 0
-        self._listened = self._polled = time.monotonic()
+        self._asked_at = self._polled = time.monotonic()
         self._stopping = False
-        self._dismissed: list[str] = []  # why
-        self._seats = [_Seat() for _ in range(cluster.workers)]
-        for seat in self._seats:
-            self._hire(seat)
+        self._removed: list[str] = []  # why
+        self._slots = [_WorkerSlot() for _ in range(cluster.workers)]
+        for slot in self._slots:
+            self._start_worker(slot)
 
-    def __enter__(self) -> RayCrew:
+    def __enter__(self) -> RayWorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for seat in self._seats:
-            ray.kill(seat.actor)
+        for slot in self._slots:
+            ray.kill(slot.actor)
 
     @property
     def free(self) -> int:
         """How many workers could start at once."""
-        return sum(seat.is_ready and seat.job is None for seat in self._seats)
+        return sum(slot.is_ready and slot.job is None for slot in self._slots)
 
     @property
     def starting(self) -> int:
         """How many workers are not there yet."""
-        return sum(not seat.is_ready for seat in self._seats)
+        return sum(not slot.is_ready for slot in self._slots)
 
     @property
     def jobs(self) -> Sequence[Job]:
         """What is being trained."""
-        return [seat.job for seat in self._seats if seat.job is not None]
+        return [slot.job for slot in self._slots if slot.job is not None]
 
     def start(self, segment: Segment) -> Job:
         """Give a segment to a free worker; there must be one."""
-        seat = next(seat for seat in self._seats if seat.is_ready and seat.job is None)
+        slot = next(slot for slot in self._slots if slot.is_ready and slot.job is None)
         self._jobs += 1
-        seat.job = Job(number=self._jobs, segment=segment, step=segment.start)
-        seat.awaited = seat.actor.run.remote(seat.job.number, segment)
-        return seat.job
+        slot.job = Job(number=self._jobs, segment=segment, step=segment.start)
+        slot.awaited = slot.actor.run.remote(slot.job.number, segment)
+        return slot.job
 
     def poll(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
         """Return the jobs that ended, after `timeout_s` or as soon as there is one.
@@ -99,123 +99,125 @@ class RayCrew:
         Raises ClusterError where no worker is left.
         """
         for job in self.jobs:  # the driver may have waited for its database
-            job.forgive(time.monotonic() - self._polled)
-        ended = self._hear_from_workers(timeout_s)
-        for seat in list(self._seats):
-            if seat.job is not None and seat.job.is_silent(self.habits):
-                ended.append(self._give_up(seat, seat.job))
+            job.extend_timeout(time.monotonic() - self._polled)
+        ended = self._poll_workers(timeout_s)
+        for slot in list(self._slots):
+            if slot.job is not None and slot.job.has_timed_out(self.health_check):
+                ended.append(self._give_up(slot, slot.job))
         self._polled = time.monotonic()
         return ended
 
     def stop(self) -> None:
         """Ask every worker, also one that is hired later, to end its job after the running step."""
         self._stopping = True
-        for seat in self._seats:
-            seat.actor.stop.remote()
+        for slot in self._slots:
+            slot.actor.stop.remote()
 
-    def _hear_from_workers(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
-        awaited = {seat.awaited: seat for seat in self._seats if seat.awaited is not None}
-        if not self._seats:
-            raise ClusterError(f"no worker can be used: {self._dismissed[-1]}")
+    def _poll_workers(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
+        awaited = {slot.awaited: slot for slot in self._slots if slot.awaited is not None}
+        if not self._slots:
+            raise ClusterError(f"no worker can be used: {self._removed[-1]}")
         if not awaited:
             return []
         done, rest = ray.wait(list(awaited), num_returns=1, timeout=timeout_s)
         if rest:
             done += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         ended = [answer for ref in done if (answer := self._receive(awaited[ref]))]
-        if time.monotonic() - self._listened >= self.habits.listen_s:
-            self._listened = time.monotonic()
-            self._listen()
+        if time.monotonic() - self._asked_at >= self.health_check.interval_s:
+            self._asked_at = time.monotonic()
+            self._ask_progress()
         return ended
 
-    def _hire(self, seat: _Seat) -> None:
-        options = {"num_cpus": self._premises.threads, "num_gpus": self._cluster.gpus}
-        seat.actor = self._class.options(
+    def _start_worker(self, slot: _WorkerSlot) -> None:
+        options = {"num_cpus": self._requirements.threads, "num_gpus": self._cluster.gpus}
+        slot.actor = self._class.options(
             **options, max_concurrency=THREADS_AT_ONCE, max_restarts=0, max_task_retries=0
         ).remote()
         if self._stopping:
-            seat.actor.stop.remote()
-        seat.is_ready, seat.job, seat.question = False, None, None
-        seat.awaited = seat.actor.introduce.remote(
-            self._premises.data,
-            self._premises.root,
+            slot.actor.stop.remote()
+        slot.is_ready, slot.job, slot.question = False, None, None
+        slot.awaited = slot.actor.introduce.remote(
+            self._requirements.data,
+            self._requirements.root,
             PACKAGES,
             self._cluster.marker,
-            self._premises.folder,
+            self._requirements.folder,
         )
 
-    def _receive(self, seat: _Seat) -> tuple[Job, Outcome] | None:
-        """Take what a seat's worker has answered; return the job that ended, if it was one."""
-        job, reference, seat.awaited = seat.job, seat.awaited, None
+    def _receive(self, slot: _WorkerSlot) -> tuple[Job, Outcome] | None:
+        """Take what a slot's worker has answered; return the job that ended, if it was one."""
+        job, reference, slot.awaited = slot.job, slot.awaited, None
         if job is None:
-            self._welcome(seat, reference)
+            self._admit(slot, reference)
             return None
         try:
             outcome: Outcome = ray.get(reference)
         except RayError as error:
             reason = reason_of(error)
-            self._replace(seat, reason.partition("\n")[0])
+            self._replace(slot, reason.partition("\n")[0])
             return job, lost(job, reason)
-        seat.job = seat.question = None
-        seat.deaths = 0
+        slot.job = slot.question = None
+        slot.deaths = 0
         return job, outcome
 
-    def _welcome(self, seat: _Seat, reference: Any) -> None:
+    def _admit(self, slot: _WorkerSlot, reference: Any) -> None:
         try:
             introduction: Introduction = ray.get(reference)
         except RayTaskError as error:
-            self._dismiss(seat, str(error.cause or error))
+            self._remove(slot, str(error.cause or error))
         except RayError as error:
-            self._replace(seat, reason_of(error))
+            self._replace(slot, reason_of(error))
         else:
-            fault = fault_of_worker(introduction, self._cluster, self._premises)
+            fault = fault_of_worker(introduction, self._cluster, self._requirements)
             if fault is None:
-                seat.is_ready = True
+                slot.is_ready = True
             else:
-                self._dismiss(seat, fault)
+                self._remove(slot, fault)
 
-    def _replace(self, seat: _Seat, reason: str) -> None:
-        """Hire another worker for a seat, unless one after another has failed in it.
+    def _replace(self, slot: _WorkerSlot, reason: str) -> None:
+        """OpenPool another worker for a slot, unless one after another has failed in it.
 
         Also where the old one lives: after an error of its device, say, it would fail for ever.
         """
-        ray.kill(seat.actor)
-        seat.deaths += 1
-        if seat.deaths >= MAX_DEATHS:
-            self._dismiss(seat, reason)
+        ray.kill(slot.actor)
+        slot.deaths += 1
+        if slot.deaths >= MAX_DEATHS:
+            self._remove(slot, reason)
             return
         logger.warning("a worker is replaced: %s", reason)
-        self._hire(seat)
+        self._start_worker(slot)
 
-    def _dismiss(self, seat: _Seat, reason: str) -> None:
-        ray.kill(seat.actor)
-        self._dismissed.append(reason)
-        self._seats.remove(seat)
-        logger.warning("one worker less, %d are left: %s", len(self._seats), reason)
+    def _remove(self, slot: _WorkerSlot, reason: str) -> None:
+        ray.kill(slot.actor)
+        self._removed.append(reason)
+        self._slots.remove(slot)
+        logger.warning("one worker less, %d are left: %s", len(self._slots), reason)
 
-    def _listen(self) -> None:
+    def _ask_progress(self) -> None:
         """Ask the busy workers how far they are, and note what those said who were asked before."""
-        asked = {seat.question: seat for seat in self._seats if seat.question is not None}
+        asked = {slot.question: slot for slot in self._slots if slot.question is not None}
         answered = ray.wait(list(asked), num_returns=len(asked), timeout=0)[0] if asked else []
         for reference in answered:
-            seat = asked[reference]
-            seat.question = None
+            slot = asked[reference]
+            slot.question = None
             with contextlib.suppress(RayError):  # it died: its outcome will say so
                 pulse: Pulse | None = ray.get(reference)
-                if pulse is not None and seat.job is not None:
-                    seat.job.hear(pulse)
-        for seat in self._seats:
-            if seat.job is not None and seat.question is None:
-                seat.question = seat.actor.pulse.remote(seat.job.number)
+                if pulse is not None and slot.job is not None:
+                    slot.job.record_heartbeat(pulse)
+        for slot in self._slots:
+            if slot.job is not None and slot.question is None:
+                slot.question = slot.actor.pulse.remote(slot.job.number)
 
-    def _give_up(self, seat: _Seat, job: Job) -> tuple[Job, Outcome]:
+    def _give_up(self, slot: _WorkerSlot, job: Job) -> tuple[Job, Outcome]:
         reason = f"no progress at step {job.step} for {time.monotonic() - job.alive:.0f} s"
-        self._replace(seat, reason)
+        self._replace(slot, reason)
         return job, lost(job, reason)
 
 
 @contextmanager
-def ray_runner(staff: Staff, premises: Premises) -> Iterator[CrewRunner]:
+def ray_runner(
+    worker_options: WorkerOptions, requirements: WorkerRequirements
+) -> Iterator[PoolRunner]:
     """Yield the runner on a cluster that is open as long as the block runs; see `open_cluster`."""
-    with open_cluster(staff, premises) as cluster:
-        yield CrewRunner(RayCrew, cluster, premises)
+    with open_cluster(worker_options, requirements) as cluster:
+        yield PoolRunner(RayWorkerPool, cluster, requirements)

@@ -10,7 +10,7 @@ from sweeper.runners.heartbeat import Heartbeat
 from sweeper.scheduler.state_machine import Assignment, Sweep
 from trainers.training.segment import Outcome, Runs
 
-MakeReady = Callable[[Runs], None]  # is given who can train it
+TrainPrerequisites = Callable[[Runs], None]  # is given who can train it
 Announce = Callable[[Assignment, Outcome], None]
 
 
@@ -31,7 +31,7 @@ class Runner(Protocol):
         self,
         sweep: Sweep,
         heartbeat: Heartbeat,
-        make_ready: MakeReady,
+        train_prerequisites: TrainPrerequisites,
         announce: Announce | None = None,
     ) -> bool:
         """Run segments until the sweep is done (True) or the heartbeat's stop is set (False)."""

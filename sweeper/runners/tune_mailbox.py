@@ -19,7 +19,7 @@ Waiting = asyncio.Future[tuple[int, Segment] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Welcome:
+class WorkerSetup:
     """What a new worker is told first."""
 
     worker: type[Worker]
@@ -31,7 +31,7 @@ class Welcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
+class ReadyWorker:
     """A trial that has its worker and waits for a segment."""
 
     trial: str
@@ -40,7 +40,7 @@ class Offer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss:
+class LostTrial:
     """A trial that has ended without an outcome."""
 
     trial: str
@@ -48,10 +48,12 @@ class Loss:
 
 
 @dataclass(kw_only=True)
-class News:
+class Updates:
     """What the driver has not heard yet."""
 
-    turns: list[Offer | Loss] = field(default_factory=list)  # as they came: a trial may have both
+    turns: list[ReadyWorker | LostTrial] = field(
+        default_factory=list
+    )  # as they came: a trial may have both
     pulses: dict[int, Pulse] = field(default_factory=dict)  # by number of the job
     outcomes: dict[int, Outcome] = field(default_factory=dict)  # by number of the job
 
@@ -59,17 +61,17 @@ class News:
 class Mailbox:
     """A Ray actor, named, with many calls waiting in it at once."""
 
-    def __init__(self, welcome: Welcome, listen_s: float) -> None:
-        self._welcome, self._listen_s = welcome, listen_s
-        self._news, self._is_news = News(), asyncio.Event()
+    def __init__(self, welcome: WorkerSetup, interval_s: float) -> None:
+        self._welcome, self._interval_s = welcome, interval_s
+        self._news, self._is_news = Updates(), asyncio.Event()
         self._waiting: dict[str, Waiting] = {}  # by trial
         self._stop, self._is_closed = asyncio.Event(), False
 
-    async def welcome(self) -> Welcome:
+    async def welcome(self) -> WorkerSetup:
         """Return what a new worker is told first."""
         return self._welcome
 
-    async def take(self, offer: Offer) -> tuple[int, Segment] | None:
+    async def take(self, offer: ReadyWorker) -> tuple[int, Segment] | None:
         """Wait for a segment and its number; None when there will be no more."""
         if self._is_closed:
             return None
@@ -91,10 +93,10 @@ class Mailbox:
         if pulse is not None:
             self._news.pulses[number] = pulse
         if has_stopped:
-            await asyncio.sleep(self._listen_s)
+            await asyncio.sleep(self._interval_s)
         else:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), self._listen_s)
+                await asyncio.wait_for(self._stop.wait(), self._interval_s)
         return self._stop.is_set()
 
     async def deliver(self, number: int, outcome: Outcome) -> None:
@@ -104,15 +106,15 @@ class Mailbox:
 
     async def lose(self, trial: str, reason: str) -> None:
         """Note that a trial has ended without an outcome."""
-        self._news.turns.append(Loss(trial=trial, reason=reason))
+        self._news.turns.append(LostTrial(trial=trial, reason=reason))
         self._is_news.set()
 
-    async def collect(self, timeout_s: float) -> News:
+    async def collect(self, timeout_s: float) -> Updates:
         """Return the news, after `timeout_s` or as soon as there is more than pulses."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._is_news.wait(), timeout_s)
         self._is_news.clear()
-        news, self._news = self._news, News()
+        news, self._news = self._news, Updates()
         return news
 
     async def stop(self) -> None:

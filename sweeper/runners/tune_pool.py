@@ -23,12 +23,12 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeper.core.errors import ClusterError
-from sweeper.runners.dispatch import CrewRunner
-from sweeper.runners.jobs import HABITS, MAX_DEATHS, Habits, Job, lost, reason_of
+from sweeper.runners.dispatch import PoolRunner
+from sweeper.runners.jobs import HEALTH_CHECK, MAX_DEATHS, HealthCheck, Job, lost, reason_of
 from sweeper.runners.ray_cluster import PACKAGES, Cluster, fault_of_worker, open_cluster
-from sweeper.runners.tune_mailbox import Mailbox, News, Offer, Welcome
-from sweeper.runners.tune_trials import OVER, Tuning, fit
-from sweeper.runners.worker_options import Premises, Staff
+from sweeper.runners.tune_mailbox import Mailbox, ReadyWorker, Updates, WorkerSetup
+from sweeper.runners.tune_trials import OVER, TuneRun, fit
+from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from trainers.training.segment import Outcome, Segment
 from trainers.training.worker import Introduction, Worker
 
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
-class _Seat:
+class _WorkerSlot:
     """The worker of a trial that waits for a segment or has one."""
 
     trial: str
@@ -50,38 +50,38 @@ class _Seat:
     fault: str | None = None  # why it was given up
 
 
-class TuneCrew:
+class TuneWorkerPool:
     """The workers of one launch; use it in a `with` statement."""
 
     def __init__(
         self,
         cluster: Cluster,
-        premises: Premises,
+        requirements: WorkerRequirements,
         *,
         worker: type[Worker] = Worker,
-        habits: Habits = HABITS,
+        health_check: HealthCheck = HEALTH_CHECK,
     ) -> None:
-        self._cluster, self._premises, self.habits = cluster, premises, habits
-        self._seats: dict[str, _Seat] = {}  # by trial
-        self._dismissed: dict[str, str] = {}  # trials whose worker cannot be used, and why
+        self._cluster, self._requirements, self.health_check = cluster, requirements, health_check
+        self._slots: dict[str, _WorkerSlot] = {}  # by trial
+        self._removed: dict[str, str] = {}  # trials whose worker cannot be used, and why
         self._jobs = self._runs = self._deaths = 0
         self._last_death = ""
         self._polled = time.monotonic()
         self._name = f"sweeper-{uuid4().hex}"
-        self._mailbox = _open_mailbox(self._name, cluster, premises, worker, habits)
+        self._mailbox = _open_mailbox(self._name, cluster, requirements, worker, health_check)
         self._folder = Path(tempfile.mkdtemp(prefix="sweeper-tune-"))
         self._thread = ThreadPoolExecutor(1, "tune")
         self._run = self._begin_run()
 
-    def __enter__(self) -> TuneCrew:
+    def __enter__(self) -> TuneWorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._mark.touch()
         self._mailbox.close.remote()
-        for seat in self._seats.values():
-            if seat.job is not None:
-                ray.kill(seat.actor)
+        for slot in self._slots.values():
+            if slot.job is not None:
+                ray.kill(slot.actor)
         wait([self._run], CLOSE_S)
         self._thread.shutdown(wait=False)
         ray.kill(self._mailbox)
@@ -90,25 +90,25 @@ class TuneCrew:
     @property
     def free(self) -> int:
         """How many workers could start at once."""
-        return sum(seat.job is None for seat in self._seats.values())
+        return sum(slot.job is None for slot in self._slots.values())
 
     @property
     def starting(self) -> int:
         """How many workers are not there yet."""
-        return max(0, self._cluster.workers - len(self._seats) - len(self._dismissed))
+        return max(0, self._cluster.workers - len(self._slots) - len(self._removed))
 
     @property
     def jobs(self) -> Sequence[Job]:
         """What is being trained."""
-        return [seat.job for seat in self._seats.values() if seat.job is not None]
+        return [slot.job for slot in self._slots.values() if slot.job is not None]
 
     def start(self, segment: Segment) -> Job:
         """Give a segment to a free worker; there must be one."""
-        seat = next(seat for seat in self._seats.values() if seat.job is None)
+        slot = next(slot for slot in self._slots.values() if slot.job is None)
         self._jobs += 1
-        seat.job = Job(number=self._jobs, segment=segment, step=segment.start)
-        self._mailbox.give.remote(seat.trial, seat.job.number, segment)
-        return seat.job
+        slot.job = Job(number=self._jobs, segment=segment, step=segment.start)
+        self._mailbox.give.remote(slot.trial, slot.job.number, segment)
+        return slot.job
 
     def poll(self, timeout_s: float) -> list[tuple[Job, Outcome]]:
         """Return the jobs that ended, after `timeout_s` or as soon as there is one.
@@ -117,14 +117,14 @@ class TuneCrew:
         """
         self._check()
         for job in self.jobs:  # the driver may have waited for its database
-            job.forgive(time.monotonic() - self._polled)
+            job.extend_timeout(time.monotonic() - self._polled)
         has_ended = self._run.done()  # asked first: all that it brought is then in the mailbox
         news = self._collect(timeout_s)
         ended = self._note(news)
         if has_ended:
             ended += self._renew()
-        for seat in self._seats.values():
-            self._give_up_if_silent(seat)
+        for slot in self._slots.values():
+            self._give_up_if_silent(slot)
         self._polled = time.monotonic()
         return ended
 
@@ -142,73 +142,73 @@ class TuneCrew:
         folder = self._folder / str(self._runs)
         folder.mkdir()
         workers = self._cluster.workers
-        tuning = Tuning(
+        tuning = TuneRun(
             mailbox=self._name,
             folder=folder,
             workers=workers,
             trials=max(TRIALS, TRIALS_A_WORKER * workers),
-            cpus=self._premises.threads,
+            cpus=self._requirements.threads,
             gpus=self._cluster.gpus,
         )
         return self._thread.submit(fit, tuning)
 
     def _check(self) -> None:
         """Raise ClusterError where no worker can be had."""
-        if len(self._dismissed) >= self._cluster.workers:
-            raise ClusterError(f"no worker can be used: {next(iter(self._dismissed.values()))}")
+        if len(self._removed) >= self._cluster.workers:
+            raise ClusterError(f"no worker can be used: {next(iter(self._removed.values()))}")
         if self._deaths >= MAX_DEATHS * self._cluster.workers:
             raise ClusterError(f"no worker can be used: {self._last_death}")
 
-    def _collect(self, timeout_s: float) -> News:
+    def _collect(self, timeout_s: float) -> Updates:
         try:
-            news: News = ray.get(self._mailbox.collect.remote(timeout_s))
+            news: Updates = ray.get(self._mailbox.collect.remote(timeout_s))
         except RayError as error:
             raise ClusterError(f"Ray on this node has failed: {reason_of(error)}") from error
         return news
 
-    def _note(self, news: News) -> list[tuple[Job, Outcome]]:
+    def _note(self, news: Updates) -> list[tuple[Job, Outcome]]:
         """Note what has happened; return the jobs that ended."""
         for job in self.jobs:
             if job.number in news.pulses:
-                job.hear(news.pulses[job.number])
+                job.record_heartbeat(news.pulses[job.number])
         ended = []
-        for seat in list(self._seats.values()):
-            if seat.job is not None and seat.job.number in news.outcomes:
-                del self._seats[seat.trial]
+        for slot in list(self._slots.values()):
+            if slot.job is not None and slot.job.number in news.outcomes:
+                del self._slots[slot.trial]
                 self._deaths = 0
-                ended.append((seat.job, news.outcomes[seat.job.number]))
+                ended.append((slot.job, news.outcomes[slot.job.number]))
         for turn in news.turns:
-            if isinstance(turn, Offer):
-                self._welcome(turn)
+            if isinstance(turn, ReadyWorker):
+                self._admit(turn)
             else:
                 ended += self._lose(turn.trial, turn.reason)
         return ended
 
-    def _welcome(self, offer: Offer) -> None:
-        """Take a worker in; one that cannot be used is left waiting: Tune would hire another."""
+    def _admit(self, offer: ReadyWorker) -> None:
+        """Take a worker in; one that cannot be used is left waiting: Tune would open_pool another."""
         fault = self._fault_of(offer.introduction)
         if fault is None:
-            self._seats[offer.trial] = _Seat(trial=offer.trial, actor=offer.actor)
+            self._slots[offer.trial] = _WorkerSlot(trial=offer.trial, actor=offer.actor)
             return
-        self._dismissed[offer.trial] = fault
-        left = self._cluster.workers - len(self._dismissed)
+        self._removed[offer.trial] = fault
+        left = self._cluster.workers - len(self._removed)
         logger.warning("one worker less, %d are left: %s", left, fault)
 
     def _fault_of(self, introduction: Introduction | str) -> str | None:
         if isinstance(introduction, str):
             return introduction
-        return fault_of_worker(introduction, self._cluster, self._premises)
+        return fault_of_worker(introduction, self._cluster, self._requirements)
 
     def _lose(self, trial: str, reason: str) -> list[tuple[Job, Outcome]]:
         """Give up a trial that Tune has given up; return its job, if it had one."""
-        self._dismissed.pop(trial, None)
-        seat = self._seats.pop(trial, None)
-        reason = seat.fault if seat is not None and seat.fault is not None else reason
+        self._removed.pop(trial, None)
+        slot = self._slots.pop(trial, None)
+        reason = slot.fault if slot is not None and slot.fault is not None else reason
         self._deaths, self._last_death = self._deaths + 1, reason.partition("\n")[0]
         logger.warning("a worker is replaced: %s", self._last_death)
-        if seat is None or seat.job is None:
+        if slot is None or slot.job is None:
             return []
-        return [(seat.job, lost(seat.job, reason))]
+        return [(slot.job, lost(slot.job, reason))]
 
     def _renew(self) -> list[tuple[Job, Outcome]]:
         """Begin another run of Tune's after one that has ended; return what that one lost."""
@@ -217,41 +217,47 @@ class TuneCrew:
         if error is not None:
             text = str(error).strip() or type(error).__name__
             why = f"Tune failed: {text.splitlines()[-1]}\n{text}"  # a traceback's last line first
-        trials = list(self._seats) or ([""] if error else [])
+        trials = list(self._slots) or ([""] if error else [])
         ended = [answer for trial in trials for answer in self._lose(trial, why)]
-        self._dismissed.clear()
+        self._removed.clear()
         shutil.rmtree(self._mark.parent, ignore_errors=True)
         self._run = self._begin_run()
         return ended
 
-    def _give_up_if_silent(self, seat: _Seat) -> None:
+    def _give_up_if_silent(self, slot: _WorkerSlot) -> None:
         """End a worker that hangs; Tune then reports its trial as lost."""
-        job = seat.job
-        if job is not None and seat.fault is None and job.is_silent(self.habits):
-            seat.fault = f"no progress at step {job.step} for {time.monotonic() - job.alive:.0f} s"
-            ray.kill(seat.actor)
+        job = slot.job
+        if job is not None and slot.fault is None and job.has_timed_out(self.health_check):
+            slot.fault = f"no progress at step {job.step} for {time.monotonic() - job.alive:.0f} s"
+            ray.kill(slot.actor)
 
 
 @contextmanager
-def tune_runner(staff: Staff, premises: Premises) -> Iterator[CrewRunner]:
+def tune_runner(
+    worker_options: WorkerOptions, requirements: WorkerRequirements
+) -> Iterator[PoolRunner]:
     """Yield the runner on a cluster that is open as long as the block runs; see `open_cluster`."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what it would say, we say
-    with open_cluster(staff, premises) as cluster:
-        yield CrewRunner(TuneCrew, cluster, premises)
+    with open_cluster(worker_options, requirements) as cluster:
+        yield PoolRunner(TuneWorkerPool, cluster, requirements)
 
 
 def _open_mailbox(
-    name: str, cluster: Cluster, premises: Premises, worker: type[Worker], habits: Habits
+    name: str,
+    cluster: Cluster,
+    requirements: WorkerRequirements,
+    worker: type[Worker],
+    health_check: HealthCheck,
 ) -> Any:
     """Return Ray's handle of a new mailbox, on this node: it must live as long as the driver."""
-    welcome = Welcome(
+    welcome = WorkerSetup(
         worker=worker,
-        data=premises.data,
-        root=premises.root,
+        data=requirements.data,
+        root=requirements.root,
         packages=PACKAGES,
         marker=cluster.marker,
-        folder=premises.folder,
+        folder=requirements.folder,
     )
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"name": name, "num_cpus": 0, "max_concurrency": CALLS, "scheduling_strategy": here}
-    return ray.remote(Mailbox).options(**options).remote(welcome, habits.listen_s)
+    return ray.remote(Mailbox).options(**options).remote(welcome, health_check.interval_s)

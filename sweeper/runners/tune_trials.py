@@ -19,13 +19,13 @@ from ray import tune
 from ray.exceptions import RayError
 
 from sweeper.runners.jobs import reason_of
-from sweeper.runners.tune_mailbox import Offer, Welcome
+from sweeper.runners.tune_mailbox import ReadyWorker, WorkerSetup
 from trainers.errors import UserError
 from trainers.training.worker import Introduction
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuning:
+class TuneRun:
     """One run of Tune's."""
 
     mailbox: str  # its name
@@ -45,7 +45,7 @@ class OneSegment(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Start a worker."""
         self._mailbox = _mailbox_named(config["mailbox"])
-        welcome: Welcome = ray.get(self._mailbox.welcome.remote())
+        welcome: WorkerSetup = ray.get(self._mailbox.welcome.remote())
         self._welcome, self._worker = welcome, welcome.worker()
         self._introduction: Introduction | str | None = None
         self._number = 0  # of the job; 0: none yet
@@ -65,7 +65,7 @@ class OneSegment(tune.Trainable):
         if self._introduction is None:
             self._introduction = self._introduce()
         actor = ray.get_runtime_context().current_actor
-        offer = Offer(trial=self.trial_id, actor=actor, introduction=self._introduction)
+        offer = ReadyWorker(trial=self.trial_id, actor=actor, introduction=self._introduction)
         order = ray.get(self._mailbox.take.remote(offer))
         if order is not None:
             self._number, segment = order
@@ -99,7 +99,7 @@ def _mailbox_named(name: str) -> Any:
     return ray.get_actor(name)
 
 
-class _Ending(tune.Stopper):
+class _StopFile(tune.Stopper):
     """Ends a run when told, also where trials still wait for room."""
 
     def __init__(self, mark: Path) -> None:
@@ -112,7 +112,7 @@ class _Ending(tune.Stopper):
         return self._mark.exists()
 
 
-class _Witness(tune.Callback):
+class _ErrorReporter(tune.Callback):
     """Reports the trials that end in an error, and clears Tune's own folder away."""
 
     def __init__(self, mailbox: str) -> None:
@@ -136,7 +136,7 @@ def _reason(trial: Any) -> str:
     return reason_of(ray.cloudpickle.loads(Path(trial.pickled_error_file).read_bytes()))
 
 
-def fit(tuning: Tuning) -> None:
+def fit(tuning: TuneRun) -> None:
     """Run Tune until its trials have ended, or the folder says that it is over."""
     tune.Tuner(
         OneSegment,
@@ -150,8 +150,8 @@ def fit(tuning: Tuning) -> None:
         run_config=tune.RunConfig(
             name=tuning.folder.name,
             storage_path=str(tuning.folder.parent),
-            stop=_Ending(tuning.folder / OVER),
-            callbacks=[_Witness(tuning.mailbox)],
+            stop=_StopFile(tuning.folder / OVER),
+            callbacks=[_ErrorReporter(tuning.mailbox)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
         ),

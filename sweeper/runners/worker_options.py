@@ -14,7 +14,7 @@ Kind = Literal["inline", "ray", "tune"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Staff:
+class WorkerOptions:
     """The workers that a launch asks for."""
 
     kind: Kind = "ray"  # who starts and keeps them
@@ -25,7 +25,7 @@ class Staff:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Premises:
+class WorkerRequirements:
     """What every worker must find where it runs, and what it needs there."""
 
     data: Data
@@ -36,25 +36,29 @@ class Premises:
     folder: Path = field(default_factory=Path.cwd)  # that relative paths are meant from
 
 
-def choose_staff(
-    kind: Kind | None, staff: Staff, *, database: str | None, checkpoints: Path | None
-) -> Staff | None:
+def choose_workers(
+    kind: Kind | None,
+    worker_options: WorkerOptions,
+    *,
+    database: str | None,
+    checkpoints: Path | None,
+) -> WorkerOptions | None:
     """Return the workers on a cluster, None for `inline`; ConfigError for a contradiction.
 
     `database` and `checkpoints` are what the command line names, None where it names none.
     """
-    many = staff.workers > 1 or staff.address is not None
+    many = worker_options.workers > 1 or worker_options.address is not None
     if kind == "inline" and many:
         raise ConfigError(
             "--runner inline trains in this process alone: leave --workers and --address out, "
             "or take --runner ray"
         )
     if kind in ("ray", "tune") or many:
-        _check_address(staff.address, checkpoints)
-        _check_device(staff)
+        _check_address(worker_options.address, checkpoints)
+        _check_device(worker_options)
         _check_database(database)
-        return replace(staff, kind=kind or "ray")
-    if staff.gpus_per_worker is not None:
+        return replace(worker_options, kind=kind or "ray")
+    if worker_options.gpus_per_worker is not None:
         raise ConfigError(
             "--gpus-per-worker is for workers on Ray: add --runner ray or --workers N; "
             "one process alone takes --device"
@@ -78,8 +82,8 @@ def _check_address(address: str | None, checkpoints: Path | None) -> None:
         )
 
 
-def _check_device(staff: Staff) -> None:
-    device, gpus = staff.device, staff.gpus_per_worker
+def _check_device(worker_options: WorkerOptions) -> None:
+    device, gpus = worker_options.device, worker_options.gpus_per_worker
     if device not in (None, "cpu", "cuda"):
         raise ConfigError(
             f"--device {device} names one GPU, but Ray gives each worker its own: say cuda or cpu"

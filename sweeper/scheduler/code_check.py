@@ -11,7 +11,7 @@ from sweeper.core.errors import SweeperError
 from sweeper.store import log
 
 
-def park_changed(
+def block_changed(
     connection: Connection,
     sweep_id: int,
     studies: Iterable[log.Study],
@@ -24,9 +24,9 @@ def park_changed(
         if here == study.code_hash:
             same.append(study)
         else:
-            reason = f"blocked: its code here is {here[:12]}, frozen is {study.code_hash[:12]}"
-            log.set_study_state(connection, study.id, "parked", reason)
-            log.note(connection, sweep_id, "parked", (study.id, None), why=reason)
+            reason = f"its code here is {here[:12]}, frozen is {study.code_hash[:12]}"
+            log.set_study_state(connection, study.id, "blocked", reason)
+            log.note(connection, sweep_id, "method_blocked", (study.id, None), why=reason)
     return same
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from sweeper.core.errors import SweeperError
 from sweeper.core.limits import End, Limits
-from sweeper.core.names import Target, search_name, study_name
+from sweeper.core.names import Reference, search_name, study_name
 from sweeper.scheduler.lease import holder_of
 from sweeper.store import log, segments
 from sweeper.store.lookup import find_studies, find_sweep
@@ -28,18 +28,18 @@ CANCELLED = "cancelled by "  # a cancelled trial's reason begins like this
 SPENT = text("""
 SELECT (SELECT coalesce(sum(device_seconds + wasted_seconds), 0) FROM sweeper.trial t
         JOIN sweeper.study y ON y.id = t.study_id WHERE y.sweep_id = :sweep)
-     + (SELECT coalesce(sum(extract(epoch FROM coalesce(heard_at, started_at) - started_at)), 0)
+     + (SELECT coalesce(sum(extract(epoch FROM coalesce(heartbeat_at, started_at) - started_at)), 0)
         FROM sweeper.segment WHERE sweep_id = :sweep AND state = 'in flight')
 """)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class ControlRequests:
     """What a driver is to know of those who steer its sweep."""
 
     end: End | None
     unwanted: frozenset[int]  # segments in flight of whose members none is undecided any more
-    targets: Mapping[str, int]  # METHOD or METHOD@R -> trials it is to have
+    budgets: Mapping[str, int]  # METHOD or METHOD@R -> trials it is to have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +53,16 @@ class Cancellation:
     complete: int  # trials that stay
 
 
-def read_wishes(engine: Engine, sweep_id: int, limits: Limits) -> Wishes:
+def read_requests(engine: Engine, sweep_id: int, limits: Limits) -> ControlRequests:
     """Return what is asked of the driver of a sweep, its own limits included."""
     with engine.connect() as connection:
         flights = segments.flights(connection, sweep_id)
         studies = log.studies(connection, sweep_id)
         asked = _pause(connection, sweep_id) or _cancelled(studies, any(flights.values()))
-        return Wishes(
+        return ControlRequests(
             end=asked or _limit(connection, sweep_id, limits),
             unwanted=frozenset(key for key, is_wanted in flights.items() if not is_wanted),
-            targets={search_name(each.method, each.repeat): each.target for each in studies},
+            budgets={search_name(each.method, each.repeat): each.budget for each in studies},
         )
 
 
@@ -81,19 +81,19 @@ def resume(connection: Connection, sweep_id: int, who: str) -> None:
 
 
 def plan_cancellation(
-    connection: Connection, target: Target, *, one_search: bool = False
+    connection: Connection, reference: Reference, *, one_search: bool = False
 ) -> Cancellation:
     """Return what cancelling a sweep, a method or `one_search` of it would end.
 
-    What is finished, halted or cancelled already is left out. SweeperError for an unknown name.
+    What is finished, failed or cancelled already is left out. SweeperError for an unknown name.
     """
-    if target.number is not None:
+    if reference.number is not None:
         raise SweeperError(
-            f"{target} is one trial, and a trial is not cancelled alone: a bracket is judged as a "
-            f"whole; cancel {study_name(target.sweep, str(target.method), target.repeat)}"
+            f"{reference} is one trial, and a trial is not cancelled alone: a bracket is judged as a "
+            f"whole; cancel {study_name(reference.sweep, str(reference.method), reference.repeat)}"
         )
-    row = find_sweep(connection, target.sweep)
-    chosen = _named(find_studies(connection, row), target, one_search)
+    row = find_sweep(connection, reference.sweep)
+    chosen = _named(find_studies(connection, row), reference, one_search)
     states = {each.id: each for each in log.studies(connection, row.id)}
     open_ones = [each for each in chosen if _is_open(states[each.id])]
     ids = [each.id for each in open_ones]
@@ -152,24 +152,24 @@ def _cancel_study(
     return files
 
 
-def _named(studies: Sequence[Row[Any]], target: Target, one_search: bool) -> list[Row[Any]]:
+def _named(studies: Sequence[Row[Any]], reference: Reference, one_search: bool) -> list[Row[Any]]:
     def is_meant(study: Row[Any]) -> bool:
-        if target.method is None:
+        if reference.method is None:
             return True
-        return study.method == target.method and (
-            not one_search or bool(study.repeat == target.repeat)
+        return study.method == reference.method and (
+            not one_search or bool(study.repeat == reference.repeat)
         )
 
     chosen = [study for study in studies if is_meant(study)]
     if not chosen:
-        known = [study_name(target.sweep, study.method, study.repeat) for study in studies]
-        raise SweeperError(f"no method {str(target)!r}{near_miss(str(target), known)}")
+        known = [study_name(reference.sweep, study.method, study.repeat) for study in studies]
+        raise SweeperError(f"no method {str(reference)!r}{near_miss(str(reference), known)}")
     return chosen
 
 
 def _is_open(study: log.Study) -> bool:
     """Return whether something of a study is left to run, perhaps after a relaunch."""
-    is_finished = study.planned >= study.target and not study.undecided
+    is_finished = study.planned >= study.budget and not study.undecided
     return study.state not in log.FINAL_STATES and not is_finished
 
 

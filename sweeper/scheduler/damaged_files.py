@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.core.errors import SweeperError
-from sweeper.scheduler.driver_config import Workplace
+from sweeper.scheduler.driver_config import DriverConfig
 from trainers.training.segment import MAX_DAMAGES, Outcome
 
 
@@ -32,14 +32,14 @@ def disk_fault(file: Path, what: str, times: int) -> str:
     )
 
 
-def damaged_files(place: Workplace, outcome: Outcome) -> set[Path]:
+def damaged_files(place: DriverConfig, outcome: Outcome) -> set[Path]:
     """Return the files of teacher and preparations that an outcome's members could not use."""
     shared = {place.teacher, *place.preparations.values()}
     return {m.damaged for m in outcome.members if m.damaged is not None and m.damaged in shared}
 
 
-def without(place: Workplace, file: Path) -> dict[str, Any]:
-    """Return the changes to a workplace where a teacher's or a preparation's file is lacking."""
+def without(place: DriverConfig, file: Path) -> dict[str, Any]:
+    """Return the changes to a driver_config where a teacher's or a preparation's file is lacking."""
     return {
         "teacher": None if place.teacher == file else place.teacher,
         "preparations": {n: path for n, path in place.preparations.items() if path != file},

@@ -1,6 +1,6 @@
 """Stating what a sweep is to have: its protocol, its methods, their budgets.
 
-Any number of launches may declare, also while another process drives: targets only grow, and what
+Any number of launches may declare, also while another process drives: budgets only grow, and what
 was frozen at a first launch is compared, never changed.
 """
 
@@ -24,7 +24,7 @@ from sweeper.search.protocol import check_equal, plan_of
 from sweeper.search.space import Space
 from sweeper.store import log
 from sweeper.store.launches import add_launch
-from sweeper.store.row_digests import seal
+from sweeper.store.row_digests import add_digest
 from sweeper.store.schema import study, sweep
 from trainers.tasks.identity import digest
 
@@ -89,12 +89,12 @@ def declare(engine: Engine, declaration: Declaration, who: Launch) -> Any:
     return row
 
 
-def read_targets(engine: Engine, sweep_id: int) -> dict[str, int]:
+def read_budgets(engine: Engine, sweep_id: int) -> dict[str, int]:
     """Return method, or method@repeat, -> the trials it is to have."""
     query = select(study).where(study.c.sweep_id == sweep_id).order_by(study.c.id)
     with engine.connect() as connection:
         rows = connection.execute(query).all()
-    return {search_name(row.method, row.repeat): row.target for row in rows}
+    return {search_name(row.method, row.repeat): row.budget for row in rows}
 
 
 def _sweep(connection: Connection, declaration: Declaration) -> Any:
@@ -114,7 +114,7 @@ def _sweep(connection: Connection, declaration: Declaration) -> Any:
         select(sweep).where(sweep.c.name == declaration.sweep).with_for_update(key_share=True)
     ).one()
     if added.rowcount:
-        seal(connection, "sweep", row.id)
+        add_digest(connection, "sweep", row.id)
     check_equal(
         f"sweep {row.name}",
         {"seed": row.seed, **row.protocol},
@@ -133,7 +133,7 @@ def _study(
             sweep_id=sweep_row.id,
             method=method.space.method,
             repeat=repeat,
-            target=budget,
+            budget=budget,
             space=space,
             space_hash=method.space.hash,
             code_hash=method.code_hash,
@@ -145,8 +145,8 @@ def _study(
         .returning(study.c.id)
     ).one_or_none()
     if added is not None:
-        seal(connection, "study", added.id)
-        seal(connection, "calibration", added.id)
+        add_digest(connection, "study", added.id)
+        add_digest(connection, "calibration", added.id)
         return
     where = (
         study.c.sweep_id == sweep_row.id,
@@ -165,8 +165,8 @@ def _study(
         {"code": row.code_hash, "space": _by_name(row.space)},
         {"code": method.code_hash, "space": _by_name(space)},
     )
-    grown: dict[str, Any] = {"target": func.greatest(study.c.target, budget)}
-    if row.state == "parked":  # a relaunch goes on with what was blocked
+    grown: dict[str, Any] = {"budget": func.greatest(study.c.budget, budget)}
+    if row.state == "blocked":  # a relaunch goes on with what was blocked
         grown |= {"state": "active", "reason": None}
     connection.execute(update(study).where(*where).values(grown))
 

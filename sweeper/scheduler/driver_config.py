@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workplace:
+class DriverConfig:
     """Where and how this driver trains; nothing here changes a number."""
 
     checkpoints: Path

@@ -27,13 +27,13 @@ LAST = text("SELECT coalesce(max(id), 0) FROM sweeper.event WHERE sweep_id = :sw
 LATER = text("""
 SELECT e.id, e.kind, e.number, e.detail, y.method, y.repeat FROM sweeper.event e
 LEFT JOIN sweeper.study y ON y.id = e.study_id
-WHERE e.sweep_id = :sweep_id AND e.id > :last AND e.kind <> 'sealed' ORDER BY e.id
+WHERE e.sweep_id = :sweep_id AND e.id > :last AND e.kind <> 'digest' ORDER BY e.id
 """)
 
 logger = logging.getLogger(__name__)
 
 
-class Chronicle:
+class EventLog:
     """How far a driver's log has come with a sweep's events."""
 
     def __init__(self, sweep_id: int) -> None:
@@ -98,9 +98,9 @@ class SweepLog:
         trace: TracebackType | None,
     ) -> None:
         with self._open:
-            self._say_end(error)
+            self._log_end(error)
 
-    def _say_end(self, error: BaseException | None) -> None:
+    def _log_end(self, error: BaseException | None) -> None:
         if error is None:
             how = "stopped" if self._stop.is_set() else "done"
             logger.info("driver ended", extra=detail(how=how))

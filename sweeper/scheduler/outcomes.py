@@ -12,15 +12,15 @@ from sweeper.scheduler.damaged_files import disk_fault
 from sweeper.search.brackets import Plan
 from sweeper.store import log, segments
 from sweeper.store.log import TrialKey
-from sweeper.store.row_digests import seal
+from sweeper.store.row_digests import add_digest
 from sweeper.store.schema import trial as trials
 from trainers.training.segment import MAX_DAMAGES, Ending, MemberOutcome, Outcome, memory_file
 
-MAX_FAILURES = 3  # of a method's own code, in one bracket, before the method is halted
-MAX_LOSSES = 3  # of a trial, under one driver, before its method is parked
+MAX_FAILURES = 3  # of a method's own code, in one bracket, before the method is failed
+MAX_LOSSES = 3  # of a trial, under one driver, before its method is blocked
 
 
-class Settlement:
+class OutcomeRecorder:
     """The consequences of one recorded segment, within its transaction."""
 
     def __init__(self, connection: Connection, sweep_id: int, plan: Plan, epoch: int) -> None:
@@ -33,14 +33,14 @@ class Settlement:
 
     def apply(self, segment_id: int, outcome: Outcome) -> None:
         """Store the members' outcomes, judge the brackets that are complete at a rung."""
-        heard = segments.heard_step(self.connection, segment_id)
+        heard = segments.heartbeat_step(self.connection, segment_id)
         rows = segments.members(self.connection, segment_id)
         for row, member in zip(rows, outcome.members, strict=True):
             segments.close_member(self.connection, segment_id, (row.study_id, row.number), member)
-            self._settle_member(segment_id, row, member, heard)
-        seal(self.connection, "segment", segment_id)
+            self._record_member(segment_id, row, member, heard)
+        add_digest(self.connection, "segment", segment_id)
         for study_id, index in sorted({(row.study_id, row.bracket) for row in rows}):
-            if not self._halt_if_failing(study_id, index):
+            if not self._fail_if_failing(study_id, index):
                 self._judge(study_id, index)
 
     def check_disk(self) -> None:
@@ -51,10 +51,10 @@ class Settlement:
         if self._disk_fault is not None:
             raise SweeperError(self._disk_fault)
 
-    def _settle_member(
+    def _record_member(
         self, segment_id: int, row: Row[Any], member: MemberOutcome, heard: int
     ) -> None:
-        if row.state != "RUNNING":  # halted or cancelled meanwhile: too late to count
+        if row.state != "RUNNING":  # failed or cancelled meanwhile: too late to count
             self._charge(row, member, member.step, checkpoint=None)
             self._drop(member.checkpoint)
             self._drop(row.checkpoint)
@@ -63,7 +63,7 @@ class Settlement:
             case Ending.REACHED:
                 self._reached(segment_id, row, member)
             case Ending.DIVERGED:
-                self._decide(row, member, "PRUNED", diverged=True, value=None)
+                self._decide(row, member, "PRUNED", diverged=True, score=None)
             case Ending.FAILED:
                 self._decide(row, member, "FAIL")
             case Ending.LOST:
@@ -79,26 +79,26 @@ class Settlement:
             log.change_trial(self.connection, key, **changes)
             return
         segments.add_rung(self.connection, segment_id, key, row.rung, member)
-        changes["value"] = member.miou
+        changes["score"] = member.miou
         if row.rung == len(self.plan.rung_steps) - 1:
             log.decide_trial(self.connection, key, "COMPLETE", **changes)
             segments.add_results(self.connection, key, member)
-            self._note("complete", key, miou=member.miou)
+            self._note("complete", key, score=member.miou)
             return
         # Anchors are not judged; the others wait at this rung for the rest of their bracket.
         rung = row.rung + 1 if self.plan.is_anchor(row.number) else row.rung
         log.show_change(self.connection, key, rung=rung, **changes)
 
     def _lost(self, row: Row[Any], member: MemberOutcome, heard: int) -> None:
-        """The trial stays undecided and is repeated; a method that keeps being lost is parked."""
+        """The trial stays undecided and is repeated; a method that keeps being lost is blocked."""
         key = (row.study_id, row.number)
         self._charge(row, member, heard)
         self._note("lost", key, why=_first_line(member.reason))
         if log.count_endings(self.connection, key, self.epoch, Ending.LOST) >= MAX_LOSSES:
             why = _first_line(member.reason)
-            reason = f"blocked: trial {row.number} was lost {MAX_LOSSES} times: {why}"
-            log.set_study_state(self.connection, row.study_id, "parked", reason)
-            self._note("parked", (row.study_id, None), why=reason)
+            reason = f"trial {row.number} was lost {MAX_LOSSES} times: {why}"
+            log.set_study_state(self.connection, row.study_id, "blocked", reason)
+            self._note("method_blocked", (row.study_id, None), why=reason)
 
     def _damaged(self, row: Row[Any], member: MemberOutcome) -> None:
         """Send the trial back to step 0 where its own checkpoint cannot be used.
@@ -128,16 +128,16 @@ class Settlement:
             **values,
         )
 
-    def _halt_if_failing(self, study_id: int, index: int) -> bool:
+    def _fail_if_failing(self, study_id: int, index: int) -> bool:
         failures = log.failures(self.connection, study_id, self.plan.numbers(index))
         if len(failures) < MAX_FAILURES:
             return False
         reason = f"{MAX_FAILURES} trials of bracket {index} failed: {failures[0]}"
-        if not log.halt_study(self.connection, study_id, reason):
-            return True  # it was halted or cancelled before
-        self._note("halted", (study_id, None), why=reason)
+        if not log.fail_study(self.connection, study_id, reason):
+            return True  # it was failed or cancelled before
+        self._note("method_failed", (study_id, None), why=reason)
         for row in log.open_trials(self.connection, [study_id]):
-            why = f"not run, its method was halted: {reason}"
+            why = f"not run, its method was failed: {reason}"
             log.decide_trial(self.connection, row.key, "FAIL", reason=why, checkpoint=None)
             self._drop(row.checkpoint)
         return True

@@ -29,8 +29,8 @@ PROGRESS = text("""
     WHERE sweep = (SELECT name FROM sweeper.sweep WHERE id = :sweep) ORDER BY study_id
 """)
 STUDIES = text("""
-SELECT p.method, p.repeat, p.state, p.reason, p.target, p.planned, p.complete, p.pruned,
-       p.diverged, p.failed, p.undecided, p.best, l.best_trial, g.planned_steps, p.trained_steps,
+SELECT p.method, p.repeat, p.state, p.reason, p.budget, p.planned, p.complete, p.pruned,
+       p.diverged, p.failed, p.undecided, p.best_score, l.best_trial, g.planned_steps, p.trained_steps,
        p.wasted_steps, p.device_seconds
 FROM sweeper.progress p
 LEFT JOIN sweeper.leaderboard l USING (sweep, method, repeat)
@@ -40,7 +40,7 @@ WHERE sweep = :sweep ORDER BY p.study_id
 IN_FLIGHT = text("""
 SELECT s.id, s.start_step, s.stop_step, s.progress_step, y.method, y.repeat, m.number,
        extract(epoch FROM clock_timestamp() - s.started_at)::float AS running_s,
-       extract(epoch FROM clock_timestamp() - coalesce(s.heard_at, s.started_at))::float AS silent_s
+       extract(epoch FROM clock_timestamp() - coalesce(s.heartbeat_at, s.started_at))::float AS silent_s
 FROM sweeper.segment s
 JOIN sweeper.segment_member m ON m.segment_id = s.id
 JOIN sweeper.study y ON y.id = m.study_id
@@ -73,14 +73,14 @@ class StudyProgress:
     repeat: int
     state: str
     reason: str | None
-    target: int
+    budget: int
     planned: int
     complete: int
     pruned: int
     diverged: int
     failed: int
     undecided: int
-    best: float | None  # mIoU in percent
+    best_score: float | None  # mIoU in percent
     trained_steps: int
     wasted_steps: int
     device_seconds: float
@@ -98,7 +98,7 @@ class StudyProgress:
     @property
     def is_over(self) -> bool:
         """Whether nothing of it is left to run."""
-        finished = self.planned >= self.target and self.undecided == 0
+        finished = self.planned >= self.budget and self.undecided == 0
         return self.state in FINAL_STATES or finished
 
 
@@ -115,7 +115,7 @@ class SweepProgress:
     """How far a sweep is."""
 
     studies: Sequence[StudyProgress]
-    total_steps: int  # that the targets allow; of a study that is not active, what it trained
+    total_steps: int  # that the budgets allow; of a study that is not active, what it trained
     segment_steps: int  # member steps of segments in flight, as last heard
 
     @property
@@ -129,14 +129,14 @@ class SweepProgress:
         return sum(study.decided for study in self.studies)
 
     @property
-    def target(self) -> int:
+    def budget(self) -> int:
         """Trials that all studies together are to have."""
-        return sum(study.target for study in self.studies)
+        return sum(study.budget for study in self.studies)
 
     @property
     def is_done(self) -> bool:
         """Whether nothing is left that a driver could run."""
-        return all(s.state != "active" or s.decided >= s.target for s in self.studies)
+        return all(s.state != "active" or s.decided >= s.budget for s in self.studies)
 
     @property
     def left_steps(self) -> int:
@@ -148,7 +148,7 @@ class SweepProgress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flight:
+class SegmentInFlight:
     """A segment that is being trained."""
 
     segment: int
@@ -179,7 +179,7 @@ class SweepOverview:
     checkpoints: tuple[str, ...]
     logs: tuple[str, ...]  # of the sweep; those of its segments lie beside
     studies: tuple[StudyOverview, ...]
-    in_flight: tuple[Flight, ...]
+    in_flight: tuple[SegmentInFlight, ...]
     warnings: tuple[str, ...]
 
 
@@ -192,7 +192,7 @@ def read_progress(engine: Engine, sweep_id: int, plan: Plan) -> SweepProgress:
     return SweepProgress(
         studies=[StudyProgress(**{name: row[name] for name in names}) for row in rows],
         total_steps=sum(
-            plan.allowed_steps(row["target"]) if row["state"] == "active" else row["trained_steps"]
+            plan.allowed_steps(row["budget"]) if row["state"] == "active" else row["trained_steps"]
             for row in rows
         ),
         segment_steps=int(in_flight or 0),
@@ -228,7 +228,7 @@ def _overview(connection: Connection, row: Row[Any]) -> SweepOverview:
         checkpoints=_folders(connection, row.id),
         logs=tuple(str(sweep_file(root)) for root in roots(connection, row)),
         studies=studies,
-        in_flight=_flights(connection, row),
+        in_flight=_assignments(connection, row),
         warnings=(*_without_baseline(row, task, studies), *_mixed(connection, row.id)),
     )
 
@@ -246,16 +246,16 @@ def _folders(connection: Connection, sweep_id: int) -> tuple[str, ...]:
     return tuple(sorted({str(Path(folder).parent) for folder in folders if folder}))
 
 
-def _flights(connection: Connection, sweep_row: Row[Any]) -> tuple[Flight, ...]:
+def _assignments(connection: Connection, sweep_row: Row[Any]) -> tuple[SegmentInFlight, ...]:
     members: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(IN_FLIGHT, {"sweep_id": sweep_row.id}):
         members.setdefault(row.id, []).append(row)
     return tuple(_flight(sweep_row.name, rows) for rows in members.values())
 
 
-def _flight(sweep: str, rows: list[Row[Any]]) -> Flight:
+def _flight(sweep: str, rows: list[Row[Any]]) -> SegmentInFlight:
     first = rows[0]
-    return Flight(
+    return SegmentInFlight(
         segment=first.id,
         start_step=first.start_step,
         stop_step=first.stop_step,
@@ -273,7 +273,7 @@ def _without_baseline(
     missing = repeats - {study.repeat for study in studies if study.method == "baseline"}
     if not missing or sweep_row.confirms is not None:  # what trains choices again adds nothing
         return []
-    budget = max(study.target for study in studies)
+    budget = max(study.budget for study in studies)
     where = f"--sweep {sweep_row.name} --task {task}"
     return [
         "no baseline in this sweep, so no gain can be told; add it with "

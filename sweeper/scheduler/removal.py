@@ -44,7 +44,9 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
     Raises SweeperError for an unknown name, and while a driver is alive.
     """
     row = find_sweep(connection, name)
-    if row.axis is not None:  # its costs are all axes', and what was read for it is on record there
+    if (
+        row.equal_cost is not None
+    ):  # its costs are all axes', and what was read for it is on record there
         stage = connection.scalar(select(sweep.c.name).where(sweep.c.id == row.confirms))
         raise SweeperError(f"{name} goes with its confirmation: sweeper delete {stage}")
     stages = _descendants(connection, row.id)
@@ -57,7 +59,7 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
     if method is not None and stages:
         raise SweeperError(
             f"sweep {name} is confirmed, and its methods are compared together: delete "
-            f"{', '.join(s.name for s in stages if s.axis is None)} before one of its methods"
+            f"{', '.join(s.name for s in stages if s.equal_cost is None)} before one of its methods"
         )
     studies = find_studies(connection, row)
     chosen = [each for each in studies if method in (None, each.method)]

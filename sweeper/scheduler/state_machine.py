@@ -21,12 +21,12 @@ from sqlalchemy import Connection, Engine
 from sweeper.core.names import trial_name
 from sweeper.optuna_export.projection import Projection
 from sweeper.scheduler.checkpoint_gc import remove, tidy
-from sweeper.scheduler.code_check import park_changed, restart_without_checkpoint
+from sweeper.scheduler.code_check import block_changed, restart_without_checkpoint
 from sweeper.scheduler.damaged_files import Damages, damaged_files, without
-from sweeper.scheduler.driver_config import Workplace
-from sweeper.scheduler.event_log import Chronicle, SweepLog
+from sweeper.scheduler.driver_config import DriverConfig
+from sweeper.scheduler.event_log import EventLog, SweepLog
 from sweeper.scheduler.lease import Lease
-from sweeper.scheduler.outcomes import Settlement
+from sweeper.scheduler.outcomes import OutcomeRecorder
 from sweeper.scheduler.packing import choose_cohort
 from sweeper.search.protocol import plan_of, task_of
 from sweeper.search.sampler import plan_bracket
@@ -42,7 +42,7 @@ class Idle(Enum):
     """Why there is no segment to run."""
 
     WAIT = "wait"  # something is in flight; ask again when it is recorded
-    UNREADY = "unready"  # something is lacking: make it, ask again
+    NEEDS_PREREQUISITES = "unready"  # something is lacking: make it, ask again
     DONE = "done"
 
 
@@ -55,7 +55,7 @@ class Assignment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lack:
+class MissingPrerequisites:
     """What has to be made before a sweep's next segment, in this order; false when nothing."""
 
     teacher: bool = False
@@ -75,7 +75,12 @@ class Sweep:
     """One sweep, driven under a lease."""
 
     def __init__(
-        self, engine: Engine, row: Any, lease: Lease, workplace: Workplace, projection: Projection
+        self,
+        engine: Engine,
+        row: Any,
+        lease: Lease,
+        driver_config: DriverConfig,
+        projection: Projection,
     ) -> None:
         """Take over a stored sweep (`row` of the table `sweep`)."""
         self.engine = engine
@@ -88,15 +93,15 @@ class Sweep:
         self.plan = plan_of(row.protocol)
         self.task = task_of(row.protocol)
         self.lease = lease
-        self.workplace = workplace
+        self.driver_config = driver_config
         self.projection = projection
-        self._chronicle = Chronicle(row.id)
+        self._event_log = EventLog(row.id)
         self._damages = Damages()
 
     @property
     def root(self) -> Path:
         """The folder of this sweep's checkpoints; its name is no other sweep's, anywhere."""
-        return self.workplace.checkpoints / self.folder
+        return self.driver_config.checkpoints / self.folder
 
     @property
     def log_file(self) -> Path:
@@ -115,10 +120,10 @@ class Sweep:
         The segments with the ids `running` go on: this driver's own workers have them. Returns how
         many were given up; their trials are trained again from their last checkpoints, and from the
         start where a checkpoint is gone. Raises SweeperError where the sweep has checkpoints but
-        none of them is under this workplace.
+        none of them is under this driver_config.
         """
         with self._decision() as connection:
-            self._chronicle.begin(connection)
+            self._event_log.begin(connection)
             lost = segments.lose_segments(connection, self.id, running)
             if lost:
                 log.note(connection, self.id, "lost", segments=lost, why="their driver ended")
@@ -136,16 +141,16 @@ class Sweep:
         """
         with self._decision() as connection:
             active = self._active(connection)
-            lack = self._lacks(active)
+            lack = self._missing(active)
             if lack and not is_making:
-                return Idle.UNREADY
+                return Idle.NEEDS_PREREQUISITES
             active = [study for study in active if not lack.concerns(study)]
             planned = self._plan_due_brackets(connection, active)
             assignment = self._issue(connection, slots, {study.id: study for study in active})
         if planned:
             self.projection.update(self.id)
         if isinstance(assignment, Assignment):
-            _say_issued(assignment)
+            _log_issued(assignment)
         return assignment
 
     def record(self, assignment: Assignment, outcome: Outcome) -> None:
@@ -160,16 +165,16 @@ class Sweep:
         if asked != given:
             raise ValueError(f"segment {assignment.id} is of {asked}, the outcome of {given}")
         with self._decision() as connection:
-            settlement = Settlement(connection, self.id, self.plan, self.lease.epoch)
+            recorder = OutcomeRecorder(connection, self.id, self.plan, self.lease.epoch)
             is_news = segments.close_segment(connection, assignment.id, outcome)
             if is_news:
-                settlement.apply(assignment.id, outcome)
+                recorder.apply(assignment.id, outcome)
         if is_news:
-            _say_recorded(assignment, outcome)
+            _log_recorded(assignment, outcome)
         self.projection.update(self.id)
-        remove(settlement.needless, self.folder)
-        settlement.check_disk()
-        for file in damaged_files(self.workplace, outcome):
+        remove(recorder.needless, self.folder)
+        recorder.check_disk()
+        for file in damaged_files(self.driver_config, outcome):
             self.make_again(file)
 
     def make_again(self, file: Path) -> None:
@@ -178,17 +183,17 @@ class Sweep:
         Raises SweeperError where that is so time and again.
         """
         self._damages.note(file)
-        self.workplace = replace(self.workplace, **without(self.workplace, file))
+        self.driver_config = replace(self.driver_config, **without(self.driver_config, file))
 
-    def hear(self, assignment: Assignment, step: int) -> None:
+    def record_heartbeat(self, assignment: Assignment, step: int) -> None:
         """Note that a segment's worker is alive and has reached `step`."""
         with self._transaction() as connection:
-            segments.hear(connection, assignment.id, step)
+            segments.record_heartbeat(connection, assignment.id, step)
 
-    def lacking(self) -> Lack:
+    def missing_prerequisites(self) -> MissingPrerequisites:
         """Return what has to be made before the next segment."""
         with self._transaction() as connection:
-            return self._lacks(self._active(connection))
+            return self._missing(self._active(connection))
 
     def calibrate(self, study_id: int, calibration: Mapping[str, Any]) -> None:
         """Freeze what was measured of a study's method; a second time changes nothing."""
@@ -196,18 +201,18 @@ class Sweep:
             if log.calibrate(connection, study_id, calibration):
                 log.note(connection, self.id, "calibrated", (study_id, None), **calibration)
 
-    def park(self, study_id: int, reason: str) -> None:
+    def block(self, study_id: int, reason: str) -> None:
         """Let a study wait for the next launch; one that was cancelled meanwhile stays so."""
         with self._transaction() as connection:
-            if log.park_study(connection, study_id, reason):
-                log.note(connection, self.id, "parked", (study_id, None), why=reason)
+            if log.block_study(connection, study_id, reason):
+                log.note(connection, self.id, "method_blocked", (study_id, None), why=reason)
 
-    def _lacks(self, active: Iterable[log.Study]) -> Lack:
-        open_ = [s for s in active if s.undecided or s.planned < s.target]
+    def _missing(self, active: Iterable[log.Study]) -> MissingPrerequisites:
+        open_ = [s for s in active if s.undecided or s.planned < s.budget]
         needed = {s.preparation for s in open_ if s.preparation}
-        unmade = sorted(needed - self.workplace.preparations.keys())
-        return Lack(
-            teacher=self.workplace.teacher is None and any(s.needs_teacher for s in open_),
+        unmade = sorted(needed - self.driver_config.preparations.keys())
+        return MissingPrerequisites(
+            teacher=self.driver_config.teacher is None and any(s.needs_teacher for s in open_),
             preparations={n: tuple(s for s in open_ if s.preparation == n) for n in unmade},
             calibrations=tuple(s for s in open_ if s.awaits_calibration),
         )
@@ -223,18 +228,18 @@ class Sweep:
         """Yield a transaction whose events are told once it is committed."""
         with self._transaction() as connection:
             yield connection
-            news = self._chronicle.news(connection)
-        self._chronicle.tell(news)
+            news = self._event_log.news(connection)
+        self._event_log.tell(news)
 
     def _active(self, connection: Connection) -> list[log.Study]:
-        """Return the studies to go on with; one whose method's code here is another is parked."""
+        """Return the studies to go on with; one whose method's code here is another is blocked."""
         studies = [study for study in log.studies(connection, self.id) if study.state == "active"]
-        if self.workplace.code_of is None:
+        if self.driver_config.code_of is None:
             return studies
-        return park_changed(connection, self.id, studies, self.workplace.code_of)
+        return block_changed(connection, self.id, studies, self.driver_config.code_of)
 
     def _plan_due_brackets(self, connection: Connection, active: list[log.Study]) -> bool:
-        due = [s for s in active if not s.undecided and s.planned < s.target]
+        due = [s for s in active if not s.undecided and s.planned < s.budget]
         for study in due:
             self._plan_bracket(connection, study)
         return bool(due)
@@ -264,7 +269,7 @@ class Sweep:
             ready,
             studies=active,
             stops=self.plan.rung_steps,
-            size=min(self.workplace.cohort, -(-len(ready) // max(slots, 1))),
+            size=min(self.driver_config.cohort, -(-len(ready) // max(slots, 1))),
         )
         return self._assign(connection, cohort, active)
 
@@ -294,13 +299,13 @@ class Sweep:
             evaluate=True,
             members=tuple(self._member(trial, studies[trial.study_id]) for trial in cohort),
             folder=folder,
-            teacher=self.workplace.teacher,
-            preparations=self.workplace.preparations,
-            hashes=self.workplace.hashes,
-            data_root=self.workplace.data_root,
-            device=self.workplace.device,
+            teacher=self.driver_config.teacher,
+            preparations=self.driver_config.preparations,
+            hashes=self.driver_config.hashes,
+            data_root=self.driver_config.data_root,
+            device=self.driver_config.device,
             deterministic=self.protocol["numerics"]["deterministic"],
-            max_seconds=self.workplace.max_seconds,
+            max_seconds=self.driver_config.max_seconds,
             log=log_files.segment_file(self.root, identifier),
             judged_on=self.judged_on,
         )
@@ -316,7 +321,7 @@ class Sweep:
         return self.plan.rung_steps[trial.rung]
 
 
-def _say_issued(assignment: Assignment) -> None:
+def _log_issued(assignment: Assignment) -> None:
     segment = assignment.segment
     said = detail(
         segment=assignment.id,
@@ -328,7 +333,7 @@ def _say_issued(assignment: Assignment) -> None:
     logger.info("segment issued", extra=said)
 
 
-def _say_recorded(assignment: Assignment, outcome: Outcome) -> None:
+def _log_recorded(assignment: Assignment, outcome: Outcome) -> None:
     said = detail(
         segment=assignment.id,
         endings={member.key: member.ending for member in outcome.members},

@@ -97,7 +97,7 @@ def _sampler(seed: int) -> optuna.samplers.TPESampler:
 def _frozen(space: Space, past: PastTrial) -> FrozenTrial:
     return create_trial(
         state=TrialState[past.state],
-        value=past.value if past.state == "COMPLETE" else None,
+        value=past.score if past.state == "COMPLETE" else None,
         params=dict(past.params),
         distributions=distributions(space),
         intermediate_values=dict(past.rungs),

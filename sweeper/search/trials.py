@@ -25,7 +25,7 @@ class PastTrial:
 
     params: Mapping[str, float]
     state: str  # COMPLETE, PRUNED or FAIL
-    value: float | None
+    score: float | None
     rungs: Mapping[int, float]  # step -> mIoU
     diverged: bool = False
 

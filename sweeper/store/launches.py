@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert
 
 from sweeper.core.provenance import Launch
-from sweeper.store.row_digests import seal
+from sweeper.store.row_digests import add_digest
 from sweeper.store.schema import launch
 
 
@@ -19,4 +19,4 @@ def add_launch(connection: Connection, owner: Row[Any], who: Launch) -> None:
     provenance = {**who.provenance, "protocol_hash": owner.protocol_hash}
     values = {"who": who.who, "command": who.command, "provenance": provenance}
     added = insert(launch).values(sweep_id=owner.id, **values).returning(launch.c.id)
-    seal(connection, "launch", connection.execute(added).scalar_one())
+    add_digest(connection, "launch", connection.execute(added).scalar_one())

@@ -11,12 +11,12 @@ from sqlalchemy import Connection, and_, func, insert, select, tuple_, update
 
 from sweeper.search.space import Space, known_space
 from sweeper.search.trials import PastTrial, PlannedTrial
-from sweeper.store.row_digests import seal
+from sweeper.store.row_digests import add_digest
 from sweeper.store.schema import bracket, event, rung, segment, segment_member, study, trial
 from trainers.training.segment import Ending
 
 TrialKey = tuple[int, int]  # study id, number
-FINAL_STATES = ("halted", "cancelled")  # of a study that no relaunch goes on with
+FINAL_STATES = ("failed", "cancelled")  # of a study that no relaunch goes on with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Study:
     id: int
     method: str
     repeat: int
-    target: int
+    budget: int
     state: str
     space: Mapping[str, Any]
     code_hash: str
@@ -92,7 +92,7 @@ def studies(connection: Connection, sweep_id: int) -> list[Study]:
             id=row.id,
             method=row.method,
             repeat=row.repeat,
-            target=row.target,
+            budget=row.budget,
             state=row.state,
             space=row.space,
             code_hash=row.code_hash,
@@ -142,15 +142,15 @@ def in_flight(connection: Connection, sweep_id: int) -> set[TrialKey]:
 def history(connection: Connection, study_id: int) -> list[PastTrial]:
     """Return the study's trials in the order of the plan, as the sampler sees them."""
     reached: dict[int, dict[int, float]] = {}
-    rungs = select(rung.c.number, rung.c.step, rung.c.value).where(rung.c.study_id == study_id)
+    rungs = select(rung.c.number, rung.c.step, rung.c.score).where(rung.c.study_id == study_id)
     for row in connection.execute(rungs):
-        reached.setdefault(row.number, {})[row.step] = row.value
+        reached.setdefault(row.number, {})[row.step] = row.score
     query = select(trial).where(trial.c.study_id == study_id).order_by(trial.c.number)
     return [
         PastTrial(
             params=row.params,
             state=row.state,
-            value=row.value,
+            score=row.score,
             rungs=reached.get(row.number, {}),
             diverged=row.diverged,
         )
@@ -197,7 +197,7 @@ def show_change(connection: Connection, key: TrialKey, **values: Any) -> None:
 def decide_trial(connection: Connection, key: TrialKey, state: str, **values: Any) -> None:
     """End a trial for good."""
     show_change(connection, key, state=state, finished_at=func.now(), **values)
-    seal(connection, "trial", *key)
+    add_digest(connection, "trial", *key)
 
 
 def mark_begun(connection: Connection, keys: Sequence[TrialKey], stop: int) -> None:
@@ -214,7 +214,7 @@ def rung_values(
 ) -> dict[int, float]:
     """Return number -> mIoU of a bracket's undecided trials at one rung."""
     query = (
-        select(rung.c.number, rung.c.value)
+        select(rung.c.number, rung.c.score)
         .join(trial, and_(trial.c.study_id == rung.c.study_id, trial.c.number == rung.c.number))
         .where(
             rung.c.study_id == study_id,
@@ -223,7 +223,7 @@ def rung_values(
             trial.c.state == "RUNNING",
         )
     )
-    return {row.number: row.value for row in connection.execute(query)}
+    return {row.number: row.score for row in connection.execute(query)}
 
 
 def failures(connection: Connection, study_id: int, numbers: range) -> list[str]:
@@ -284,11 +284,11 @@ def set_study_state(connection: Connection, study_id: int, state: str, reason: s
     )
 
 
-def park_study(connection: Connection, study_id: int, reason: str) -> bool:
+def block_study(connection: Connection, study_id: int, reason: str) -> bool:
     """Park an active study; False where it is not active any more."""
     where = (study.c.id == study_id, study.c.state == "active")
-    parked = connection.execute(update(study).where(*where).values(state="parked", reason=reason))
-    return parked.rowcount == 1
+    blocked = connection.execute(update(study).where(*where).values(state="blocked", reason=reason))
+    return blocked.rowcount == 1
 
 
 def calibrate(connection: Connection, study_id: int, calibration: Mapping[str, Any]) -> bool:
@@ -299,15 +299,15 @@ def calibrate(connection: Connection, study_id: int, calibration: Mapping[str, A
         .values(calibration=dict(calibration))
     )
     if stored.rowcount:
-        seal(connection, "calibration", study_id)
+        add_digest(connection, "calibration", study_id)
     return stored.rowcount == 1
 
 
-def halt_study(connection: Connection, study_id: int, reason: str) -> bool:
-    """Halt a study for good; False where it was halted or cancelled before."""
+def fail_study(connection: Connection, study_id: int, reason: str) -> bool:
+    """Halt a study for good; False where it was failed or cancelled before."""
     where = (study.c.id == study_id, study.c.state.not_in(FINAL_STATES))
-    halted = connection.execute(update(study).where(*where).values(state="halted", reason=reason))
-    return halted.rowcount == 1
+    failed = connection.execute(update(study).where(*where).values(state="failed", reason=reason))
+    return failed.rowcount == 1
 
 
 def forget_checkpoint(connection: Connection, keys: Iterable[TrialKey]) -> None:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 ORDERS: Mapping[str, str] = MappingProxyType(
     {
-        "leaderboard": "sweep, miou DESC NULLS LAST, method, repeat",
+        "leaderboard": "sweep, score DESC NULLS LAST, method, repeat",
         "trials": "sweep, method, repeat, number",
         "curves": "sweep, method, repeat, number, rung",
         "ledger": "sweep, method, repeat",
         "confirmations": "sweep, stage, method, repeat, configuration, number",
-        "axes": "sweep, axis, method, repeat, number",
+        "equal_cost": "sweep, part, method, repeat, number",
     }
 )
 FORMATS = ("csv", "json", "parquet")

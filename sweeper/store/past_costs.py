@@ -36,10 +36,10 @@ LAST_DEVICE = text(f"""
 """)
 SEED_NOISE = text(f"""
     SELECT sum((n - 1) * variance) / sum(n - 1) AS variance, sum(n) AS runs
-    FROM (SELECT count(c.miou) AS n, var_samp(c.miou) AS variance
+    FROM (SELECT count(c.score) AS n, var_samp(c.score) AS variance
           FROM sweeper.confirmations c JOIN sweeper.sweep s ON s.name = c.sweep
           WHERE c.state = 'COMPLETE' AND {SAME_TASK}
-          GROUP BY c.study_id, c.configuration HAVING count(c.miou) > 1) a
+          GROUP BY c.study_id, c.configuration HAVING count(c.score) > 1) a
 """)
 FILES = text(f"""
     SELECT t.checkpoint FROM sweeper.trial t

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-SEALED = "sealed"  # kind of these events
+DIGEST = "digest"  # kind of these events
 
 # what -> where it comes from, its key, when it is complete, what is digested. Aliases are fixed:
 # y is its study (null: it belongs to the sweep alone), s the sweep that the event is noted with.
@@ -24,7 +24,7 @@ _SOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "true",
         (
             *("s.name", "s.seed", "s.protocol", "s.protocol_hash", "s.confirms", "s.stage"),
-            *("s.axis", _TIME.format("s.created_at")),
+            *("s.equal_cost", _TIME.format("s.created_at")),
         ),
     ),
     "teacher": (
@@ -64,7 +64,7 @@ _SOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "t.state <> 'RUNNING'",
         (
             *("t.bracket", "t.origin", "t.seed", "t.params", "t.state", "t.diverged", "t.rung"),
-            *("t.step", "t.value", "t.reason", "t.trained_steps", "t.device_seconds"),
+            *("t.step", "t.score", "t.reason", "t.trained_steps", "t.device_seconds"),
             *(_TIME.format("t.created_at"), _TIME.format("t.finished_at")),
         ),
     ),
@@ -86,7 +86,7 @@ _SOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
                 _TIME.format("g.started_at"),
             ),
             *(_TIME.format("g.ended_at"), "m.ordinal", "m.ending", "m.reached_step", "m.seconds"),
-            *("m.weights_hash", "m.losses", "m.reason", "r.index", "r.step", "r.value"),
+            *("m.weights_hash", "m.losses", "m.reason", "r.index", "r.step", "r.score"),
             *("r.class_iou", "r.weights_hash", _TIME.format("r.recorded_at")),
             *("encode(sha256(c.content), 'hex')", _TIME.format("c.recorded_at")),
         ),
@@ -98,11 +98,11 @@ ROWS = {
     what: (
         f"SELECT s.id AS sweep_id, y.id AS study_id, '{what}' AS what, ({key})::text AS key,"
         f" encode(sha256(convert_to(jsonb_build_array({', '.join(columns)})::text, 'UTF8')),"
-        f" 'hex') AS seal FROM {source} WHERE {complete}"
+        f" 'hex') AS digest FROM {source} WHERE {complete}"
     )
     for what, (source, key, complete, columns) in _SOURCES.items()
 }
-_OF = {  # how one call names the rows that it seals
+_OF = {  # how one call names the rows that it is about
     "sweep": "s.id = :id",
     "teacher": "s.id = :id",
     "launch": "l.id = :id",
@@ -111,12 +111,12 @@ _OF = {  # how one call names the rows that it seals
     "trial": "t.study_id = :id AND t.number = :number",
     "segment": "g.id = :id",
 }
-_SEAL = {
+_ADD = {
     what: text(
         "INSERT INTO sweeper.event (sweep_id, study_id, kind, detail)"
-        f" SELECT sweep_id, study_id, '{SEALED}',"
-        " jsonb_build_object('what', what, 'key', key, 'seal', seal)"
-        f" FROM ({rows} AND {_OF[what]}) AS sealed"
+        f" SELECT sweep_id, study_id, '{DIGEST}',"
+        " jsonb_build_object('what', what, 'key', key, 'digest', digest)"
+        f" FROM ({rows} AND {_OF[what]}) AS digests"
     )
     for what, rows in ROWS.items()
 }
@@ -127,24 +127,26 @@ _FAMILY = (
 _BROKEN = text(
     f"WITH found AS ({' UNION ALL '.join(f'{r} AND s.id IN {_FAMILY}' for r in ROWS.values())}),"
     " noted AS (SELECT detail ->> 'what' AS what, detail ->> 'key' AS key,"
-    " detail ->> 'seal' AS seal FROM sweeper.event"
-    f" WHERE kind = '{SEALED}' AND sweep_id IN {_FAMILY})"
-    " SELECT what, key, found.seal IS NULL AS is_gone, noted.seal IS NULL AS is_new"
+    " detail ->> 'digest' AS digest FROM sweeper.event"
+    f" WHERE kind = '{DIGEST}' AND sweep_id IN {_FAMILY})"
+    " SELECT what, key, found.digest IS NULL AS is_gone, noted.digest IS NULL AS is_new"
     " FROM found FULL JOIN noted USING (what, key)"
-    " WHERE found.seal IS DISTINCT FROM noted.seal ORDER BY what, key"
+    " WHERE found.digest IS DISTINCT FROM noted.digest ORDER BY what, key"
 )
 
 
-def seal(connection: Connection, what: str, identifier: int, number: int | None = None) -> None:
+def add_digest(
+    connection: Connection, what: str, identifier: int, number: int | None = None
+) -> None:
     """Note the digest of a row that is complete; of what is not complete yet, nothing.
 
     `what` is sweep, teacher (of a sweep), launch, study, calibration (of a study), trial (with its
     `number`) or segment (with its members, their rungs and confusion matrices).
     """
-    connection.execute(_SEAL[what], {"id": identifier, "number": number})
+    connection.execute(_ADD[what], {"id": identifier, "number": number})
 
 
-def broken_seals(connection: Connection, sweep_id: int) -> list[Row[Any]]:
+def broken_digests(connection: Connection, sweep_id: int) -> list[Row[Any]]:
     """Return what is not as it was recorded, of a sweep and all that confirms it.
 
     Rows of what, key, is_gone (only the event is left) and is_new (there is no event).

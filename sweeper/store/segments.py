@@ -59,12 +59,12 @@ def members(connection: Connection, segment_id: int) -> list[Row[Any]]:
     return list(connection.execute(query))
 
 
-def hear(connection: Connection, segment_id: int, step: int) -> None:
+def record_heartbeat(connection: Connection, segment_id: int, step: int) -> None:
     """Note how far a segment's worker is."""
     connection.execute(
         update(segment)
         .where(segment.c.id == segment_id, segment.c.state == "in flight")
-        .values(progress_step=func.greatest(segment.c.progress_step, step), heard_at=func.now())
+        .values(progress_step=func.greatest(segment.c.progress_step, step), heartbeat_at=func.now())
     )
 
 
@@ -119,7 +119,7 @@ def add_rung(
             number=key[1],
             index=index,
             step=outcome.step,
-            value=outcome.miou,
+            score=outcome.miou,
             class_iou=list(outcome.class_iou),
             weights_hash=outcome.weights_hash,
             segment_id=segment_id,
@@ -156,7 +156,7 @@ def _add_prediction(connection: Connection, key: TrialKey, content: bytes) -> No
     )
 
 
-def heard_step(connection: Connection, segment_id: int) -> int:
+def heartbeat_step(connection: Connection, segment_id: int) -> int:
     """Return the step that a segment's worker was last heard to have reached."""
     query = select(segment.c.progress_step).where(segment.c.id == segment_id)
     return int(connection.execute(query).scalar_one())
@@ -196,7 +196,7 @@ def lose_segments(
 def _charge_loss(connection: Connection, row: Row[Any]) -> None:
     """Nothing of a lost segment is kept: what its worker was heard to have done was wasted."""
     trials = members(connection, row.id)
-    heard = row.heard_at or row.started_at
+    heard = row.heartbeat_at or row.started_at
     seconds = (heard - row.started_at).total_seconds() / len(trials)
     for member in trials:
         change_trial(

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sweeper.core.names import child_name, family_name
 from sweeper.search.protocol import plan_of
 from sweeper.store.log import Study
-from sweeper.store.row_digests import seal
+from sweeper.store.row_digests import add_digest
 from sweeper.store.schema import bracket, study, sweep, trial
 from trainers.tasks.identity import digest
 
@@ -35,7 +35,7 @@ def best_trial(connection: Connection, study_id: int, budget: int) -> int | None
     query = (
         select(trial.c.number)
         .where(trial.c.study_id == study_id, trial.c.number < budget, trial.c.state == "COMPLETE")
-        .order_by(trial.c.value.desc(), trial.c.number)
+        .order_by(trial.c.score.desc(), trial.c.number)
         .limit(1)
     )
     return connection.scalar(query)
@@ -53,7 +53,7 @@ def add_stage(
     return _add_child(connection, parent, protocol, f"confirm-{stage}", stage=stage)
 
 
-def add_axis(
+def add_equal_cost(
     connection: Connection, stage: Row[Any], axis: str, terms: Mapping[str, Any], length: float = 1
 ) -> Row[Any]:
     """Store what is trained beside a stage, `length` times as long, and return its row."""
@@ -102,9 +102,9 @@ def add_confirmations(
     connection.execute(insert(trial), [{"study_id": study_id, "rung": 0, **t} for t in trials])
 
 
-def unpark(connection: Connection, stage_id: int) -> None:
+def unblock(connection: Connection, stage_id: int) -> None:
     """Let what was blocked in a stage go on, as a relaunch does for a search."""
-    where = (study.c.sweep_id == stage_id, study.c.state == "parked")
+    where = (study.c.sweep_id == stage_id, study.c.state == "blocked")
     connection.execute(update(study).where(*where).values(state="active", reason=None))
 
 
@@ -127,19 +127,19 @@ def _add_child(
         **part,
     )
     row = connection.execute(added.returning(sweep)).one()
-    seal(connection, "sweep", row.id)
-    seal(connection, "teacher", row.id)
+    add_digest(connection, "sweep", row.id)
+    add_digest(connection, "teacher", row.id)
     return row
 
 
-def _add_study(connection: Connection, stage: Row[Any], search: Study, target: int) -> int:
+def _add_study(connection: Connection, stage: Row[Any], search: Study, budget: int) -> int:
     """Copy a search, with what it has frozen, into the stage; return the copy's id."""
     row = connection.execute(select(study).where(study.c.id == search.id)).one()
     values = {name: value for name, value in row._asdict().items() if name not in OWN}
-    values |= {"sweep_id": stage.id, "target": target}
+    values |= {"sweep_id": stage.id, "budget": budget}
     identifier = connection.execute(insert(study).values(values).returning(study.c.id)).scalar_one()
-    seal(connection, "study", identifier)
-    seal(connection, "calibration", identifier)
+    add_digest(connection, "study", identifier)
+    add_digest(connection, "calibration", identifier)
     return int(identifier)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from sweeper.core.names import Target
+from sweeper.core.names import Reference
 from sweeper.search.seeds import training_seed
 from sweeper.store.log_files import segment_file_beside
 from sweeper.store.lookup import find_study, find_sweep, find_trial
 
 RUNGS = text("""
-SELECT index, step, value AS miou, weights_hash, class_iou FROM sweeper.rung
+SELECT index, step, score, weights_hash, class_iou FROM sweeper.rung
 WHERE study_id = :study_id AND number = :number ORDER BY index
 """)
 SEGMENTS = text("""
@@ -47,7 +47,7 @@ class Rung:
 
     index: int
     step: int
-    miou: float  # percent, selection split
+    score: float  # percent, selection split
     weights_hash: str
     class_iou: tuple[float | None, ...]
 
@@ -67,10 +67,10 @@ class Stretch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dossier:
+class TrialDetails:
     """One trial with all that was recorded of it."""
 
-    target: Target
+    reference: Reference
     task: str  # its name, or its file where it does not come with the package
     data_root: str | None
     seed: int  # of its training
@@ -85,7 +85,7 @@ class Dossier:
     state: str
     diverged: bool
     reason: str | None
-    miou: float | None
+    score: float | None
     step: int
     trained_steps: int
     wasted_steps: int
@@ -103,22 +103,22 @@ class Dossier:
         return self.rungs[-1].weights_hash if self.rungs else None
 
 
-def read_dossier(connection: Connection, target: Target) -> Dossier:
+def read_trial_details(connection: Connection, reference: Reference) -> TrialDetails:
     """Return all about one trial; SweeperError where it, its method or its sweep is not there."""
-    if target.method is None or target.number is None:
-        raise ValueError(f"{target} names no trial")
-    sweep_row = find_sweep(connection, target.sweep)
-    study_row = find_study(connection, sweep_row, target.method, target.repeat)
-    row = find_trial(connection, study_row, target.number)
-    key = {"study_id": study_row.id, "number": target.number}
+    if reference.method is None or reference.number is None:
+        raise ValueError(f"{reference} names no trial")
+    sweep_row = find_sweep(connection, reference.sweep)
+    study_row = find_study(connection, sweep_row, reference.method, reference.repeat)
+    row = find_trial(connection, study_row, reference.number)
+    key = {"study_id": study_row.id, "number": reference.number}
     parts = list(connection.execute(SEGMENTS, key))
-    return Dossier(
-        target=target,
-        **_protocol_of(sweep_row, row.seed, target.repeat),
+    return TrialDetails(
+        reference=reference,
+        **_protocol_of(sweep_row, row.seed, reference.repeat),
         **_inputs(connection, sweep_row),
         teacher=connection.scalars(TEACHER, {"sweep_id": sweep_row.id}).first(),
         published={d["name"]: d["published"] for d in study_row.space["dimensions"]},
-        miou=row.value,
+        score=row.score,
         **_columns(row),
         rungs=tuple(_rung(row._asdict()) for row in connection.execute(RUNGS, key)),
         stretches=tuple(_stretch(part) for part in parts),

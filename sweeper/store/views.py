@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TRIALS = """
 SELECT s.name AS sweep, y.method, y.repeat, t.number, t.bracket, t.origin, t.state, t.diverged,
-       t.value AS miou, t.step, t.params, t.trained_steps, t.wasted_steps, t.device_seconds,
+       t.score, t.step, t.params, t.trained_steps, t.wasted_steps, t.device_seconds,
        t.wasted_seconds, t.reason, t.created_at, t.finished_at, t.checkpoint, t.study_id
 FROM sweeper.trial t
 JOIN sweeper.study y ON y.id = t.study_id
@@ -14,7 +14,7 @@ WHERE s.confirms IS NULL
 
 CURVES = """
 SELECT s.name AS sweep, y.method, y.repeat, r.number, t.bracket, t.origin, t.state,
-       r.index AS rung, r.step, r.value AS miou, r.weights_hash, r.class_iou, r.recorded_at
+       r.index AS rung, r.step, r.score, r.weights_hash, r.class_iou, r.recorded_at
 FROM sweeper.rung r
 JOIN sweeper.trial t ON t.study_id = r.study_id AND t.number = r.number
 JOIN sweeper.study y ON y.id = r.study_id
@@ -24,7 +24,7 @@ WHERE s.confirms IS NULL
 
 _CONFIRMED = """
 SELECT p.name AS sweep, {part}, y.method, y.repeat, t.origin AS configuration, t.number, t.seed,
-       t.state, t.diverged, t.value AS miou, r.class_iou, t.params, t.trained_steps,
+       t.state, t.diverged, t.score, r.class_iou, t.params, t.trained_steps,
        t.wasted_steps, t.device_seconds, t.reason, t.finished_at, t.checkpoint, t.study_id
 FROM sweeper.trial t
 JOIN sweeper.study y ON y.id = t.study_id
@@ -35,17 +35,17 @@ LEFT JOIN sweeper.rung r ON r.study_id = t.study_id AND r.number = t.number
 WHERE s.stage IS NOT NULL
 """
 CONFIRMATIONS = _CONFIRMED.format(part="s.stage", stage="a.id")
-AXES = _CONFIRMED.format(part="a.axis", stage="a.confirms")
+EQUAL_COST = _CONFIRMED.format(part="a.equal_cost", stage="a.confirms")
 
 PROGRESS = """
-SELECT s.name AS sweep, y.id AS study_id, y.method, y.repeat, y.state, y.reason, y.target,
+SELECT s.name AS sweep, y.id AS study_id, y.method, y.repeat, y.state, y.reason, y.budget,
        count(t.number) AS planned,
        count(*) FILTER (WHERE t.state = 'COMPLETE') AS complete,
        count(*) FILTER (WHERE t.state = 'PRUNED' AND NOT t.diverged) AS pruned,
        count(*) FILTER (WHERE t.diverged) AS diverged,
        count(*) FILTER (WHERE t.state = 'FAIL') AS failed,
        count(*) FILTER (WHERE t.state = 'RUNNING') AS undecided,
-       max(t.value) FILTER (WHERE t.state = 'COMPLETE' AND s.confirms IS NULL) AS best,
+       max(t.score) FILTER (WHERE t.state = 'COMPLETE' AND s.confirms IS NULL) AS best_score,
        coalesce(sum(t.trained_steps), 0)::bigint AS trained_steps,
        coalesce(sum(t.wasted_steps), 0)::bigint AS wasted_steps,
        coalesce(sum(t.device_seconds), 0) AS device_seconds
@@ -56,14 +56,14 @@ GROUP BY s.id, y.id
 """
 
 LEADERBOARD = """
-SELECT s.name AS sweep, y.method, y.repeat, b.number AS best_trial, b.value AS miou,
-       p.value AS published, c.trials, c.complete,
-       c.pruned, c.diverged, c.failed, y.target AS budget, b.params, y.state
+SELECT s.name AS sweep, y.method, y.repeat, b.number AS best_trial, b.score,
+       p.score AS published_score, c.trials, c.complete,
+       c.pruned, c.diverged, c.failed, y.budget, b.params, y.state
 FROM sweeper.study y
 JOIN sweeper.sweep s ON s.id = y.sweep_id
 LEFT JOIN LATERAL (
-    SELECT number, value, params FROM sweeper.trial
-    WHERE study_id = y.id AND state = 'COMPLETE' ORDER BY value DESC, number LIMIT 1) b ON true
+    SELECT number, score, params FROM sweeper.trial
+    WHERE study_id = y.id AND state = 'COMPLETE' ORDER BY score DESC, number LIMIT 1) b ON true
 LEFT JOIN sweeper.trial p ON p.study_id = y.id AND p.number = 0 AND p.state = 'COMPLETE'
 LEFT JOIN LATERAL (
     SELECT count(*) AS trials, count(*) FILTER (WHERE state = 'COMPLETE') AS complete,
@@ -75,7 +75,7 @@ WHERE s.confirms IS NULL
 """
 
 LEDGER = """
-SELECT s.name AS sweep, y.method, y.repeat, y.target AS budget, b.planned_steps,
+SELECT s.name AS sweep, y.method, y.repeat, y.budget, b.planned_steps,
        t.trained_steps, t.wasted_steps,
        t.trained_steps * (s.protocol #>> '{task,schedule,image_batch}')::bigint AS trained_images,
        t.device_seconds, t.wasted_seconds
@@ -96,7 +96,7 @@ VIEWS = {
     "trials": TRIALS,
     "curves": CURVES,
     "confirmations": CONFIRMATIONS,
-    "axes": AXES,
+    "equal_cost": EQUAL_COST,
     "progress": PROGRESS,
     "leaderboard": LEADERBOARD,
     "ledger": LEDGER,

@@ -27,7 +27,7 @@ QUIET = (  # asks nobody for anything but its page
     "--disable-sync",
 )
 FLAGS = ("--headless=new", *QUIET, "--hide-scrollbars", "--remote-debugging-pipe")
-PATIENCE_S = 60.0
+RETRY_S = 60.0
 KEYS = {"Tab": 9, "Enter": 13, " ": 32}
 
 
@@ -108,7 +108,7 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._in], [], [], PATIENCE_S)
+            ready, _, _ = select.select([self._in], [], [], RETRY_S)
             part = os.read(self._in, 1 << 20) if ready else b""
             if not part:
                 raise RuntimeError("Chromium has ended" if ready else "Chromium does not answer")

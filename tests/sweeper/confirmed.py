@@ -12,14 +12,14 @@ from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from sweeper.comparison.equal_cost import cut_searches
 from sweeper.comparison.evidence import read_evidence
-from sweeper.confirmation.equal_cost import declare_axes
+from sweeper.confirmation.equal_cost import declare_equal_cost
 from sweeper.confirmation.stage import Confirmation, Reported, declare_stage
 from sweeper.core.equal_cost import StepCosts
 from sweeper.core.provenance import Launch
 from sweeper.store.schema import confusion, rung, segment, segment_member, study
 from sweeper.store.schema import trial as trials
+from tests.sweeper.digested import add_all_digests
 from tests.sweeper.recorded import CODE, DEVICE, PROVENANCE
-from tests.sweeper.sealed import seal_all
 from tests.sweeper.synthetic import inserted
 from trainers.training.confusions import packed
 
@@ -71,13 +71,13 @@ def finish_child(
     with engine.begin() as connection:
         for each in connection.execute(select(study).where(study.c.sweep_id == row.id)).all():
             _finish_confirmations(connection, each, values[each.method], published, images)
-        seal_all(connection)
+        add_all_digests(connection)
 
 
 def declare_axes_of(engine: Engine, seconds: Mapping[str, float], name: str = "demo") -> list[Any]:
     """Declare the axes of a confirmed sweep whose steps alone take so many seconds."""
     cuts = cut_searches(read_evidence(engine, name), seconds)
-    return declare_axes(engine, name, StepCosts(device="a device", seconds=seconds), cuts)
+    return declare_equal_cost(engine, name, StepCosts(device="a device", seconds=seconds), cuts)
 
 
 def train_axes(
@@ -88,7 +88,7 @@ def train_axes(
 ) -> None:
     """Declare and finish the axes of `demo`: `values` with what each axis adds to them."""
     for row in declare_axes_of(engine, seconds):
-        gain = gains.get(row.axis, 0.0)
+        gain = gains.get(row.equal_cost, 0.0)
         finish_child(engine, row, {m: [v + gain for v in each] for m, each in values.items()})
 
 
@@ -104,13 +104,13 @@ def _finish_confirmations(
         wanted = tuned[place] + (published if row.origin == "published" else 0.0)
         matrices = confusions_of(wanted, images, row.seed)
         class_iou = class_iou_of(matrices)
-        miou = sum(class_iou) / len(class_iou)
+        score = sum(class_iou) / len(class_iou)
         key = {"study_id": row.study_id, "number": row.number}
-        done = {"state": "COMPLETE", "value": miou, "step": 80, "trained_steps": 80}
+        done = {"state": "COMPLETE", "score": score, "step": 80, "trained_steps": 80}
         done |= {"device_seconds": 8.0, "finished_at": func.now()}
         where = (trials.c.study_id == row.study_id, trials.c.number == row.number)
         connection.execute(update(trials).where(*where).values(done))
-        reached = {"index": 0, "step": 80, "value": miou, "class_iou": class_iou}
+        reached = {"index": 0, "step": 80, "score": score, "class_iou": class_iou}
         reached |= {"weights_hash": f"{key}", "segment_id": identifier}
         connection.execute(insert(rung).values(**key, **reached))
         part = {"segment_id": identifier, "ordinal": 0, "ending": "reached", "reached_step": 80}
@@ -126,17 +126,17 @@ def _confirming_segment(connection: Connection, sweep_id: int, seed: int) -> int
     return inserted(connection, segment, values)
 
 
-def confusions_of(miou: float, images: int, seed: int) -> NDArray[np.int32]:
-    """Return matrices (images, 3, 3) whose mIoU is `miou` percent, to 1e-6.
+def confusions_of(score: float, images: int, seed: int) -> NDArray[np.int32]:
+    """Return matrices (images, 3, 3) whose mIoU is `score` percent, to 1e-6.
 
     Each class has as many pixels in every image. Images differ; what the last one would lack or
     have too much is spread over all.
     """
     generator = np.random.default_rng(seed)
     noise = 0.02 * generator.standard_normal(images)
-    share = np.clip(miou / 100 + noise - noise.mean(), 0.01, 1.0)
+    share = np.clip(score / 100 + noise - noise.mean(), 0.01, 1.0)
     hits = np.rint(PIXELS * 2 * share / (1 + share)).astype(np.int64)  # IoU = hits / (2 all - hits)
-    wanted = round(PIXELS * images * 2 * miou / (100 + miou))
+    wanted = round(PIXELS * images * 2 * score / (100 + score))
     hits += (wanted - hits.sum()) // images
     hits[0] += wanted - hits.sum()
     missed = PIXELS - hits

@@ -18,7 +18,7 @@ from sweeper.prerequisites.teacher import Teacher, freeze_teacher
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
 from sweeper.scheduler.declaration import declare
-from sweeper.scheduler.driver_config import Workplace
+from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.state_machine import Sweep
 from sweeper.store.database import Store
@@ -67,7 +67,7 @@ def _judged(segment: Segment, member: Member, outcome: MemberOutcome) -> MemberO
     class_iou = class_iou_of(matrices)
     return replace(
         outcome,
-        miou=sum(class_iou) / len(class_iou),
+        score=sum(class_iou) / len(class_iou),
         class_iou=tuple(class_iou),
         confusions=packed(matrices),
     )
@@ -101,10 +101,10 @@ def _diverge(member: Member) -> Ending | None:
 def _run(store: Store, folder: Path, row: Row[Any], trainer: FakeTrainer) -> None:
     lease = acquire(store.engine, row.id)
     assert isinstance(lease, Lease)
-    workplace = Workplace(checkpoints=folder, teacher=Path("/teacher.pt"), cohort=4)
-    sweep = Sweep(store.engine, row, lease, workplace, Projection(store.engine, store.storage))
+    driver_config = DriverConfig(checkpoints=folder, teacher=Path("/teacher.pt"), cohort=4)
+    sweep = Sweep(store.engine, row, lease, driver_config, Projection(store.engine, store.storage))
     sweep.recover()
-    for study in sweep.lacking().calibrations:
+    for study in sweep.missing_prerequisites().calibrations:
         sweep.calibrate(study.id, CALIBRATION)
     try:
         assert run_inline(sweep, trainer, Heartbeat(sweep, threading.Event()), no_teacher)

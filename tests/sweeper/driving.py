@@ -14,7 +14,7 @@ from sweeper.optuna_export.projection import Projection
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import run_inline
 from sweeper.scheduler.declaration import Declaration, MethodPlan, declare
-from sweeper.scheduler.driver_config import Workplace
+from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.scheduler.launch_request import Request, declaration
 from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.state_machine import Sweep
@@ -51,10 +51,12 @@ def open_sweep(
     row = declare(store.engine, given or declaration_of(), WHO)
     lease = acquire(store.engine, row.id)
     assert isinstance(lease, Lease)
-    workplace = Workplace(**{"checkpoints": checkpoints, "teacher": Path("teacher.pt")} | place)
-    sweep = Sweep(store.engine, row, lease, workplace, Projection(store.engine, store.storage))
+    driver_config = DriverConfig(
+        **{"checkpoints": checkpoints, "teacher": Path("teacher.pt")} | place
+    )
+    sweep = Sweep(store.engine, row, lease, driver_config, Projection(store.engine, store.storage))
     sweep.recover()
-    for study in sweep.lacking().calibrations:
+    for study in sweep.missing_prerequisites().calibrations:
         sweep.calibrate(study.id, {"equal": 1.0})
     return sweep
 
@@ -76,9 +78,9 @@ def rows(engine: Engine, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(text(query))]
 
 
-TRIALS = """SELECT y.method, t.number, t.params, t.state, t.value, t.origin FROM sweeper.trial t
+TRIALS = """SELECT y.method, t.number, t.params, t.state, t.score, t.origin FROM sweeper.trial t
             JOIN sweeper.study y ON y.id = t.study_id ORDER BY y.method, t.number"""
-RUNGS = """SELECT y.method, r.number, r.step, r.value, r.weights_hash FROM sweeper.rung r
+RUNGS = """SELECT y.method, r.number, r.step, r.score, r.weights_hash FROM sweeper.rung r
            JOIN sweeper.study y ON y.id = r.study_id ORDER BY y.method, r.number, r.step"""
 LEDGER = "SELECT method, planned_steps, trained_steps, wasted_steps FROM sweeper.ledger ORDER BY 1"
 

@@ -1,4 +1,4 @@
-"""A large sweep in the log, written in bulk: as many methods and trials as one wishes.
+"""A large sweep in the log, written in bulk: as many methods and trials as one requests.
 
 Task shapes; every method has its own level, and its trials fall off around its own best place. They
 are judged at the first rung as the plan says; of those that go on, one number in forty diverges.
@@ -32,9 +32,9 @@ FIRST, LAST = PLAN.rung_steps
 DIVERGED_AT = 35
 TRIAL = (
     *("study_id", "number", "bracket", "origin", "params", "state", "diverged", "rung", "step"),
-    *("value", "begun_steps", "trained_steps", "device_seconds", "finished_at"),
+    *("score", "begun_steps", "trained_steps", "device_seconds", "finished_at"),
 )
-RUNG = ("study_id", "number", "index", "step", "value", "class_iou", "weights_hash", "segment_id")
+RUNG = ("study_id", "number", "index", "step", "score", "class_iou", "weights_hash", "segment_id")
 PART = (
     *("study_id", "number", "segment_id", "ordinal", "ending", "reached_step", "seconds"),
     "weights_hash",
@@ -137,7 +137,7 @@ def _sweep(name: str) -> dict[str, Any]:
 
 def _study(space: Space, trials: int) -> dict[str, Any]:
     stored = {"space": space.model_dump(mode="json"), "space_hash": space.hash}
-    return stored | {"repeat": 1, "target": trials, "code_hash": "code", "needs_teacher": False}
+    return stored | {"repeat": 1, "budget": trials, "code_hash": "code", "needs_teacher": False}
 
 
 def _trials(search: Search, count: int) -> Iterator[Rows]:

@@ -13,7 +13,7 @@ from sweeper.store.database import Store
 
 ROOT = Path(__file__).parents[2]
 TASK = Path(__file__).parent / "tasks" / "tiny.toml"
-PATIENCE_S = 120.0
+RETRY_S = 120.0
 Process = subprocess.Popen[str]
 
 
@@ -52,7 +52,7 @@ def finish(process: Process, code: int = 0) -> str:
 
 def wait_until(condition: Callable[[], bool], process: Process) -> None:
     """Wait for something that a running process is to bring about."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + RETRY_S
     while not condition():
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline

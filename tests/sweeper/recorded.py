@@ -17,7 +17,7 @@ TEACHER: dict[str, Any] = {
     "identity": {},
     "path": "/teacher.pt",
     "weights_hash": "teacher",
-    "metrics": {"miou": TEACHER_MIOU},
+    "metrics": {"score": TEACHER_MIOU},
 }
 PROVENANCE: dict[str, Any] = {
     "python": "3.11.9",

@@ -35,8 +35,8 @@ from sweeper.store.schema import (
 )
 from sweeper.store.schema import sweep as sweeps
 from sweeper.store.schema import trial as trials
+from tests.sweeper.digested import add_all_digests
 from tests.sweeper.recorded import CALIBRATION, CODE, DEVICE, PROVENANCE, TEACHER
-from tests.sweeper.sealed import seal_all
 from trainers.tasks import load_task
 from trainers.tasks.identity import digest
 
@@ -83,7 +83,7 @@ def fill(
         )
         for method in methods:
             _add_study(place, method)
-        seal_all(connection)
+        add_all_digests(connection)
     return place.sweep_id
 
 
@@ -102,10 +102,10 @@ def leave_in_flight(engine: Engine, study_id: int, number: int = 15) -> None:
         identifier = inserted(connection, segment, values)
         member = {"segment_id": identifier, "study_id": row.study_id, "number": number}
         connection.execute(insert(segment_member).values(ordinal=0, **member))
-        seal_all(connection)
+        add_all_digests(connection)
 
 
-def miou_of(method: str, number: int, step: int) -> float:
+def score_of(method: str, number: int, step: int) -> float:
     """Return the synthetic mIoU of a trial at a step."""
     distance = math.log10(_place_of(method, number) / 0.03) ** 2
     loss = LOSS_OF_PRUNED if number in PRUNED else 0.0
@@ -133,8 +133,8 @@ def _past(method: str, trial: PlannedTrial) -> PastTrial:
     return PastTrial(
         params=trial.params,
         state="PRUNED" if has_diverged else "COMPLETE",
-        value=None if has_diverged else miou_of(method, trial.number, RUNGS[-1]),
-        rungs={step: miou_of(method, trial.number, step) for step in reached},
+        score=None if has_diverged else score_of(method, trial.number, RUNGS[-1]),
+        rungs={step: score_of(method, trial.number, step) for step in reached},
         diverged=has_diverged,
     )
 
@@ -228,7 +228,7 @@ def _trial(place: Place, owner: Owner, number: int) -> dict[str, Any]:
         "diverged": False,
         "reason": None,
         "checkpoint": None,
-        "value": None,
+        "score": None,
         "state": "COMPLETE",
         "step": 80,
     }
@@ -237,10 +237,10 @@ def _trial(place: Place, owner: Owner, number: int) -> dict[str, Any]:
     elif number in FAILED:
         row |= {"state": "FAIL", "reason": FAILURE, "step": 11, "rung": 0}
     elif number in PRUNED:
-        row |= {"state": "PRUNED", "value": miou_of(method, number, 26), "step": 26, "rung": 0}
+        row |= {"state": "PRUNED", "score": score_of(method, number, 26), "step": 26, "rung": 0}
     else:
         file = place.folder / "segment" / f"{method}-{number}.pt"
-        row |= {"value": miou_of(method, number, 80), "checkpoint": str(file)}
+        row |= {"score": score_of(method, number, 80), "checkpoint": str(file)}
     spent = {"trained_steps": row["step"], "device_seconds": row["step"] / 10}
     return row | spent | {"wasted_steps": 3 if number == 3 else 0, "begun_steps": row["step"]}
 
@@ -278,14 +278,14 @@ def _member(
     }
     if ended:
         return part | {"weights_hash": None}, None
-    miou = miou_of(method, number, step)
+    score = score_of(method, number, step)
     weights = digest([trial_name("demo", method, 1, number), step])
     return part | {"weights_hash": weights}, {
         **key,
         "index": level,
         "step": step,
-        "value": miou,
-        "class_iou": [miou + 9.75, None, miou - 9.75],
+        "score": score,
+        "class_iou": [score + 9.75, None, score - 9.75],
         "weights_hash": weights,
     }
 
@@ -309,4 +309,4 @@ def copy_search(engine: Engine, study_id: int, repeat: int) -> None:
         )
         _add_study(place, row.method, repeat=repeat, id=10 * study_id + repeat)
         connection.execute(text("SELECT setval('sweeper.study_id_seq', 100)"))
-        seal_all(connection)
+        add_all_digests(connection)

@@ -16,13 +16,13 @@ from tests.sweeper.processes import TASK, Process, finish, loaded, sweeper, wait
 from trainers.tasks import load_task
 
 DONE = "SELECT count(*) FROM sweeper.confirmations WHERE state = 'COMPLETE'"
-CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.miou, r.step, r.weights_hash,
+CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.score, r.step, r.weights_hash,
                       md5(f.content)
                FROM sweeper.confirmations c
                JOIN sweeper.rung r ON r.study_id = c.study_id AND r.number = c.number
                JOIN sweeper.confusion f ON f.study_id = c.study_id AND f.number = c.number
                ORDER BY 1, 2, 3"""
-AXES = """SELECT x.axis, x.method, count(x.miou), max(r.step) FROM sweeper.axes x
+AXES = """SELECT x.equal_cost, x.method, count(x.score), max(r.step) FROM sweeper.equal_cost x
           JOIN sweeper.rung r ON r.study_id = x.study_id AND r.number = x.number
           GROUP BY 1, 2 ORDER BY 1, 2"""
 TUNED = """UPDATE sweeper.trial t SET value = 99 WHERE number = (
@@ -51,7 +51,7 @@ def check_books(evidence: Evidence) -> None:
         total = matrices[run.study_id, run.number].sum(0)
         hits, true = np.diagonal(total), total.sum(1)
         ious = 100 * hits / np.maximum(true + total.sum(0) - hits, 1)
-        assert run.miou == pytest.approx(ious[true > 0].mean())
+        assert run.score == pytest.approx(ious[true > 0].mean())
         assert len(matrices[run.study_id, run.number]) == len(evidence.stages[0].blocks)
 
 
@@ -78,8 +78,8 @@ def test_interrupted_or_killed_or_on_workers_it_comes_to_the_same(
 
 def check_axes(store: Store) -> None:
     """The rivals are trained longer with the stage's seeds; a repetition starts no worker."""
-    said = finish(confirm(store, "--axes"))
-    assert said.splitlines()[-1] == "done: sweeper compare s --axis training"
+    said = finish(confirm(store, "--equal-cost"))
+    assert said.splitlines()[-1] == "done: sweeper compare s --equal-cost training"
     trained = rows(store.engine, AXES)
     assert {(axis, method): n for axis, method, n, *_ in trained} == {
         (axis, method): 3
@@ -91,10 +91,10 @@ def check_axes(store: Store) -> None:
         "training-1.5x": full * 3 // 2,
         "training-2x": full * 2,
     }
-    again = ("confirm", "s", "--axes", "--workers", "2", "--device", "cpu")
+    again = ("confirm", "s", "--equal-cost", "--workers", "2", "--device", "cpu")
     assert loaded(("ray",), store.url, *again) == ""  # nothing is left for workers to do
     assert rows(store.engine, AXES) == trained
-    table = finish(sweeper(store, "compare", "s", "--axis", "training", "--allow-unequal"))
+    table = finish(sweeper(store, "compare", "s", "--equal-cost", "training", "--allow-unequal"))
     assert {line.split()[0] for line in table.splitlines()[1:3]} == {"baseline", "kd"}
 
 

@@ -11,10 +11,10 @@ from sqlalchemy import text
 from sweeper.comparison.evidence import read_evidence
 from sweeper.confirmation.stage import Confirmation, Reported, declare_stage
 from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
-from sweeper.core.names import parse_target
+from sweeper.core.names import parse_reference
 from sweeper.core.provenance import Launch
 from sweeper.optuna_export.projection import Projection
-from sweeper.scheduler.driver_config import Workplace
+from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.progress import read_progress
 from sweeper.scheduler.removal import plan_removal, remove
@@ -22,7 +22,7 @@ from sweeper.scheduler.state_machine import Sweep
 from sweeper.search.protocol import plan_of
 from sweeper.store.database import Store
 from sweeper.store.named_queries import run_query
-from sweeper.store.trial_details import read_dossier
+from sweeper.store.trial_details import read_trial_details
 from tests.sweeper.confirmed import confirm
 from tests.sweeper.driving import run_sweep
 from tests.sweeper.fakes import FakeTrainer
@@ -150,7 +150,7 @@ def test_the_evidence_has_what_was_declared_and_what_came_of_it(searched: Store)
     assert (stage.seeds, stage.baseline_seeds, stage.delta, stage.is_done) == (2, 3, 0.5, True)
     assert (evidence.budget, evidence.methods) == (16, ("baseline", "kd", "rdd"))
     tuned = evidence.confirmations.query("configuration == 'tuned'")
-    found = tuned.groupby("method")["miou"].apply(list).to_dict()
+    found = tuned.groupby("method")["score"].apply(list).to_dict()
     assert found == {method: pytest.approx(each) for method, each in VALUES.items()}
     keys = list(zip(tuned["study_id"].tolist(), tuned["number"].tolist(), strict=True))
     matrices = dict(evidence.confusions(keys))
@@ -177,7 +177,7 @@ def sql(store: Store, statement: str) -> None:
         ("UPDATE sweeper.study SET target = 8 WHERE method = 'kd'", {}, "unequal budgets .*kd 8"),
         ("UPDATE sweeper.study SET state = 'cancelled' WHERE id = 1", {}, "no baseline that was"),
         (
-            "UPDATE sweeper.study SET state = 'halted' WHERE id = 2",
+            "UPDATE sweeper.study SET state = 'failed' WHERE id = 2",
             {"methods": ("kd",)},
             "kd: halt",
         ),
@@ -196,7 +196,7 @@ def test_what_would_be_no_fair_comparison_is_refused_before_it_is_declared(
 
 
 def test_a_method_that_was_halted_is_left_out_where_all_are_meant(searched: Store) -> None:
-    sql(searched, "UPDATE sweeper.study SET state = 'halted' WHERE method = 'rdd'")
+    sql(searched, "UPDATE sweeper.study SET state = 'failed' WHERE method = 'rdd'")
     declare(searched)
     assert read_evidence(searched.engine, "demo").stages[0].methods == ("baseline", "kd")
 
@@ -208,8 +208,8 @@ def test_other_code_than_searched_with_is_refused(searched: Store) -> None:
 
 def test_what_was_parked_goes_on_with_the_same_command(searched: Store) -> None:
     stage = declare(searched)
-    parked = f"UPDATE sweeper.study SET state = 'parked' WHERE sweep_id = {stage.id}"  # type: ignore[attr-defined]
-    sql(searched, parked)
+    blocked = f"UPDATE sweeper.study SET state = 'blocked' WHERE sweep_id = {stage.id}"  # type: ignore[attr-defined]
+    sql(searched, blocked)
     declare(searched)
     states = read_progress(searched.engine, stage.id, plan_of(stage.protocol)).studies  # type: ignore[attr-defined]
     assert {study.state for study in states} == {"active"}
@@ -255,10 +255,10 @@ def test_a_sweep_takes_its_stages_with_it(searched: Store) -> None:
 def test_a_confirmation_is_shown_with_its_own_seed(searched: Store) -> None:
     confirm(searched.engine, VALUES)
     with searched.engine.connect() as connection:
-        dossier = read_dossier(connection, parse_target("demo:confirm-1/kd#1"))
+        details = read_trial_details(connection, parse_reference("demo:confirm-1/kd#1"))
     runs = confirmations(searched)
     [seed] = runs[(runs["method"] == "kd") & (runs["number"] == 1)]["seed"]
-    assert dossier.seed == seed
+    assert details.seed == seed
 
 
 def test_a_confirmation_whose_checkpoint_is_damaged_begins_again(
@@ -267,7 +267,7 @@ def test_a_confirmation_whose_checkpoint_is_damaged_begins_again(
     row = declare(searched, seeds=2, baseline_seeds=2)
     lease = acquire(searched.engine, row.id)
     assert isinstance(lease, Lease)
-    place = Workplace(checkpoints=tmp_path, teacher=Path("teacher.pt"))
+    place = DriverConfig(checkpoints=tmp_path, teacher=Path("teacher.pt"))
     projection = Projection(searched.engine, searched.storage)
     sweep = Sweep(searched.engine, row, lease, place, projection)
     found: set[str] = set()

@@ -36,7 +36,7 @@ def test_a_diverged_trial_is_pruned_without_a_value_and_never_promoted(
     diverging = FakeTrainer(fault=failing(Ending.DIVERGED, "s/kd#3", "s/kd#9"))
     run_sweep(open_sweep(store, tmp_path), diverging)
     diverged = rows(
-        store.engine, "SELECT number, state, miou FROM sweeper.trials WHERE diverged ORDER BY 1"
+        store.engine, "SELECT number, state, score FROM sweeper.trials WHERE diverged ORDER BY 1"
     )
     assert diverged == [(3, "PRUNED", None), (9, "PRUNED", None)]
     study = optuna.load_study(study_name="s/kd", storage=store.storage)
@@ -54,7 +54,7 @@ def test_two_failures_cost_two_trials_and_the_third_halts_the_method(
         store.engine,
         "SELECT state, reason, undecided FROM sweeper.progress WHERE method = 'kd'",
     )
-    assert (state, undecided) == ("halted", 0)
+    assert (state, undecided) == ("failed", 0)
     assert "3 trials of bracket 1 failed: on order" in reason
     [(complete,)] = rows(
         store.engine, "SELECT complete FROM sweeper.progress WHERE method = 'baseline'"
@@ -67,7 +67,7 @@ def test_a_method_that_is_lost_three_times_is_parked_and_goes_on_after_a_relaunc
 ) -> None:
     run_sweep(open_sweep(store, tmp_path / "a"), FakeTrainer(fault=failing(Ending.LOST, "s/kd#5")))
     [(state,)] = rows(store.engine, "SELECT state FROM sweeper.progress WHERE method = 'kd'")
-    assert state == "parked"
+    assert state == "blocked"
     run_sweep(open_sweep(store, tmp_path / "a"))
     run_sweep(open_sweep(other_store, tmp_path / "b"))
     assert results(store.engine) == results(other_store.engine)
@@ -178,9 +178,9 @@ def test_a_file_that_all_train_with_is_made_again_five_times_at_most(
 ) -> None:
     sweep, file = open_sweep(store, tmp_path, ONE_BRACKET), tmp_path / "teacher.pt"
     for _ in range(MAX_DAMAGES):
-        sweep.workplace = replace(sweep.workplace, teacher=file)
+        sweep.driver_config = replace(sweep.driver_config, teacher=file)
         sweep.make_again(file)
-        assert sweep.lacking().teacher
+        assert sweep.missing_prerequisites().teacher
     with pytest.raises(SweeperError, match=f"6 times under this launch.* of {tmp_path},"):
         sweep.make_again(file)
 
@@ -197,7 +197,7 @@ def test_a_method_whose_code_here_is_another_is_parked(store: Store, tmp_path: P
     code = {"baseline": "code of baseline", "kd": "something else"}
     run_sweep(open_sweep(store, tmp_path, code_of=code.__getitem__))
     states = rows(store.engine, "SELECT method, state, complete FROM sweeper.progress ORDER BY 1")
-    assert states == [("baseline", "active", 14), ("kd", "parked", 0)]
+    assert states == [("baseline", "active", 14), ("kd", "blocked", 0)]
 
 
 def test_an_outcome_that_comes_after_its_method_was_halted_changes_nothing(

@@ -70,9 +70,9 @@ def test_a_method_that_is_halted_is_told_with_its_name(store: Store, tmp_path: P
     sweep = open_sweep(store, tmp_path)
     with logged(sweep):
         run_sweep(sweep, FakeTrainer(fault=failing(Ending.FAILED, "s/kd#1", "s/kd#2", "s/kd#3")))
-    [halted] = named(lines_of(sweep.log_file), "halted")
-    assert halted["method"] == "kd"
-    assert "on order" in halted["why"]
+    [failed] = named(lines_of(sweep.log_file), "failed")
+    assert failed["method"] == "kd"
+    assert "on order" in failed["why"]
 
 
 def test_a_crash_names_the_log_and_is_in_it(store: Store, tmp_path: Path) -> None:

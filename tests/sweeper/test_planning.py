@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from sweeper.core.errors import SweeperError
-from sweeper.estimate.forecast import Pace, Repetition, finished
+from sweeper.estimate.forecast import Repetition, StepTime, finished
 from sweeper.estimate.simulation import forecast
 from sweeper.estimate.step_times import complete, fit
 from sweeper.search.seeds import Seeds
 from sweeper.store.past_costs import Spent
 
-PACES = {"baseline": Pace(own=1.0), "kd": Pace(own=1.0)}
+PACES = {"baseline": StepTime(own=1.0), "kd": StepTime(own=1.0)}
 
 
 def spent(cohort: int, a_step: float, method: str = "kd", steps: int = 100) -> Spent:
@@ -60,26 +60,26 @@ def test_with_several_searches_they_are_the_units() -> None:
 
 
 def test_two_sizes_of_cohorts_tell_the_own_part_from_the_common() -> None:
-    pace = fit([spent(1, 5.0), spent(4, 2.0)], "log")["kd"]
-    assert (pace.own, pace.common) == (pytest.approx(1.0), pytest.approx(4.0))
-    assert pace.basis == "log: 200 steps in cohorts of 1, 4"
+    step_time = fit([spent(1, 5.0), spent(4, 2.0)], "log")["kd"]
+    assert (step_time.own, step_time.common) == (pytest.approx(1.0), pytest.approx(4.0))
+    assert step_time.basis == "log: 200 steps in cohorts of 1, 4"
 
 
 def test_one_size_of_cohorts_leaves_all_of_it_the_students_own() -> None:
-    pace = fit([spent(8, 2.0), spent(8, 4.0)], "log")["kd"]
-    assert (pace.own, pace.common, pace.is_split) == (3.0, 0.0, False)
+    step_time = fit([spent(8, 2.0), spent(8, 4.0)], "log")["kd"]
+    assert (step_time.own, step_time.common, step_time.is_split) == (3.0, 0.0, False)
 
 
 @pytest.mark.parametrize("slower", [(2.0, 3.0), (9.0, 1.0)])
 def test_no_part_is_below_nothing(slower: tuple[float, float]) -> None:
     alone, together = slower
-    pace = fit([spent(1, alone), spent(8, together)], "log")["kd"]
-    assert pace.own >= 0
-    assert pace.common >= 0
+    step_time = fit([spent(1, alone), spent(8, together)], "log")["kd"]
+    assert step_time.own >= 0
+    assert step_time.common >= 0
 
 
 def test_an_unmeasured_method_is_like_kd_but_for_its_losses() -> None:
-    known = {"baseline": Pace(own=1.0), "kd": Pace(own=1.2, common=0.5)}
+    known = {"baseline": StepTime(own=1.0), "kd": StepTime(own=1.2, common=0.5)}
     found = complete(known, ["baseline", "cirkd", "term:channel_kl"])
     assert found["baseline"] == known["baseline"]
     assert found["cirkd"].own == pytest.approx(1.2 + (4.29 - 1.85))
@@ -90,9 +90,9 @@ def test_an_unmeasured_method_is_like_kd_but_for_its_losses() -> None:
 
 
 def test_a_method_with_a_teacher_can_be_taken_from_the_baseline_and_the_other_way_round() -> None:
-    only_baseline = complete({"baseline": Pace(own=2.0)}, ["kd"])["kd"]
+    only_baseline = complete({"baseline": StepTime(own=2.0)}, ["kd"])["kd"]
     assert only_baseline.own == pytest.approx(2.0 + (1.85 - 0.996) * 2.0)
-    only_kd = complete({"kd": Pace(own=1.85)}, ["baseline"])["baseline"]
+    only_kd = complete({"kd": StepTime(own=1.85)}, ["baseline"])["baseline"]
     assert only_kd.own == pytest.approx(0.996)
 
 

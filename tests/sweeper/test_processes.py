@@ -21,7 +21,7 @@ BUDGET = 8
 INTERRUPTED = 130
 
 RESULTS = """
-    SELECT y.method, t.number, t.params, t.state, r.step, r.value, r.weights_hash
+    SELECT y.method, t.number, t.params, t.state, r.step, r.score, r.weights_hash
     FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
     LEFT JOIN sweeper.rung r ON r.study_id = t.study_id AND r.number = t.number
     ORDER BY y.method, t.number, r.step"""

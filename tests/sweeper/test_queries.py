@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from sweeper.core.errors import SweeperError
 from sweeper.store.named_queries import ORDERS, run_query
-from tests.sweeper.synthetic import BEST, fill, miou_of
+from tests.sweeper.synthetic import BEST, fill, score_of
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_sweep_that_has_no_value_yet_comes_last(two_sweeps: Engine) -> None:
 
 def test_the_leaderboard_holds_each_sweeps_best(two_sweeps: Engine) -> None:
     frame = run_query(two_sweeps, "leaderboard").set_index(["sweep", "method"])
-    assert frame.loc[("demo", "kd"), "miou"] == miou_of("kd", BEST, 80)
+    assert frame.loc[("demo", "kd"), "score"] == score_of("kd", BEST, 80)
 
 
 def test_times_are_utc(two_sweeps: Engine) -> None:

@@ -14,7 +14,7 @@ from sweeper.runners.inline import InlineRunner
 from sweeper.scheduler.state_machine import Assignment, Sweep
 from sweeper.store.database import Store
 from tests.sweeper.driving import RUNGS, TRIALS, rows
-from tests.sweeper.runners.tiny import REQUEST, open_tiny, outfitter, run_tiny
+from tests.sweeper.runners.tiny import REQUEST, open_tiny, prerequisite_trainer, run_tiny
 from trainers.contract.template import write_pair
 from trainers.method_api.sources import VARIABLE
 from trainers.training.cohort import Trainer
@@ -30,9 +30,9 @@ def trainer() -> Trainer:
     return Trainer()
 
 
-def make_ready(sweep: Sweep, trainer: Trainer) -> list[str]:
+def train_prerequisites(sweep: Sweep, trainer: Trainer) -> list[str]:
     said: list[str] = []
-    outfitter(sweep, threading.Event(), said.append).make_ready(trainer)
+    prerequisite_trainer(sweep, threading.Event(), said.append).train_prerequisites(trainer)
     return said
 
 
@@ -49,9 +49,9 @@ def test_a_range_follows_from_the_measured_effect(
     store: Store, tmp_path: Path, trainer: Trainer
 ) -> None:
     sweep = open_tiny(store, tmp_path)
-    assert [study.method for study in sweep.lacking().calibrations] == ["kd"]
-    said = make_ready(sweep, trainer)
-    assert not sweep.lacking()
+    assert [study.method for study in sweep.missing_prerequisites().calibrations] == ["kd"]
+    said = train_prerequisites(sweep, trainer)
+    assert not sweep.missing_prerequisites()
     assert any("measuring how strongly the terms pull: kd" in line for line in said)
     (_, none), (_, measured) = rows(store.engine, CALIBRATIONS)
     assert none is None
@@ -67,29 +67,29 @@ def test_a_range_follows_from_the_measured_effect(
 
 def test_nothing_is_made_twice(store: Store, tmp_path: Path, trainer: Trainer) -> None:
     ka = replace(REQUEST, methods=("ka",))
-    make_ready(open_tiny(store, tmp_path, request=ka), trainer)
+    train_prerequisites(open_tiny(store, tmp_path, request=ka), trainer)
     assert rows(store.engine, ARTIFACTS) == [
         ("calibration", "trained"),
         ("preparation", "trained"),
         ("teacher", "trained"),
     ]
     other = open_tiny(store, tmp_path, request=replace(ka, sweep="other"))
-    said = make_ready(other, trainer)
+    said = train_prerequisites(other, trainer)
     assert not [line for line in said if "training it" in line]
     first, second = (calibration for _, calibration in rows(store.engine, CALIBRATIONS))
     assert first == second
-    assert make_ready(other, trainer) == []
+    assert train_prerequisites(other, trainer) == []
 
 
 def test_what_was_made_under_another_folder_is_brought_where_the_workers_see_it(
     store: Store, tmp_path: Path, trainer: Trainer
 ) -> None:
     ka = replace(REQUEST, methods=("ka",))
-    make_ready(open_tiny(store, tmp_path / "a", request=ka), trainer)
+    train_prerequisites(open_tiny(store, tmp_path / "a", request=ka), trainer)
     other = open_tiny(store, tmp_path / "b", request=replace(ka, sweep="other"))
-    said = make_ready(other, trainer)
+    said = train_prerequisites(other, trainer)
     assert not [line for line in said if "training it" in line]
-    place = other.workplace
+    place = other.driver_config
     assert place.teacher is not None
     for file in (place.teacher, *place.preparations.values()):
         assert file.is_relative_to(tmp_path / "b")
@@ -100,10 +100,12 @@ def test_a_later_search_takes_the_calibration_of_an_earlier_one(
     store: Store, tmp_path: Path, trainer: Trainer
 ) -> None:
     sweep = open_tiny(store, tmp_path)
-    make_ready(sweep, trainer)
+    train_prerequisites(sweep, trainer)
     sweep.lease.release(store.engine)
     assert (
-        not open_tiny(store, tmp_path, request=replace(REQUEST, repeats=2)).lacking().calibrations
+        not open_tiny(store, tmp_path, request=replace(REQUEST, repeats=2))
+        .missing_prerequisites()
+        .calibrations
     )
 
 
@@ -135,13 +137,13 @@ def test_a_term_without_effect_parks_its_method_alone(
     code.write_text(code.read_text().replace("    return (student", "    return 0 * (student"))
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     sweep = open_tiny(store, tmp_path, request=replace(REQUEST, methods=("inert", "kd")))
-    said = make_ready(sweep, trainer)
+    said = train_prerequisites(sweep, trainer)
     (_, state, reason), (_, other, _) = rows(store.engine, STATES)
-    assert (state, other) == ("parked", "active")
+    assert (state, other) == ("blocked", "active")
     assert reason.startswith(
         "blocked: its terms cannot be calibrated: the gradient of its terms is 0"
     )
-    assert any(line.startswith("inert is parked") for line in said)
+    assert any(line.startswith("inert is blocked") for line in said)
     assert isinstance(sweep.next_segment(), Assignment)
 
 
@@ -152,9 +154,11 @@ def test_a_term_whose_gradient_is_not_finite_on_one_batch_parks_its_method(
     seldom = "    return float('inf' if 0.4 < step.progress < 0.45 else 1) * logit_mse("
     code.write_text(code.read_text().replace("    return logit_mse(", seldom))
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    make_ready(open_tiny(store, tmp_path, request=replace(REQUEST, methods=("frail",))), trainer)
+    train_prerequisites(
+        open_tiny(store, tmp_path, request=replace(REQUEST, methods=("frail",))), trainer
+    )
     [(_, state, reason)] = rows(store.engine, STATES)
-    assert state == "parked"
+    assert state == "blocked"
     assert "is not finite on 1 of 16 image batches" in reason
 
 
@@ -173,16 +177,16 @@ class Diverging:
 
 
 @pytest.mark.parametrize(
-    ("key", "parked"), [("preparation", {"ka"}), ("student", {"ka", "kd"})], ids=["ka", "all"]
+    ("key", "blocked"), [("preparation", {"ka"}), ("student", {"ka", "kd"})], ids=["ka", "all"]
 )
 def test_what_cannot_be_trained_parks_those_who_need_it_and_others_go_on(
-    store: Store, tmp_path: Path, trainer: Trainer, key: str, parked: set[str]
+    store: Store, tmp_path: Path, trainer: Trainer, key: str, blocked: set[str]
 ) -> None:
     request = replace(REQUEST, methods=("baseline", "ka", "kd"))
     sweep = open_tiny(store, tmp_path, request=request)
-    outfitter(sweep, threading.Event()).make_ready(Diverging(trainer, key))
+    prerequisite_trainer(sweep, threading.Event()).train_prerequisites(Diverging(trainer, key))
     found = {method: reason for method, state, reason in rows(store.engine, STATES) if reason}
-    assert found.keys() == parked
+    assert found.keys() == blocked
     assert all("diverged at step 1: a loss was not finite" in why for why in found.values())
     assert isinstance(sweep.next_segment(), Assignment)
 
@@ -194,8 +198,8 @@ def test_a_stop_while_measuring_leaves_the_rest_for_later(
     stop = threading.Event()
     stop.set()
     said: list[str] = []
-    outfitter(sweep, stop, said.append).make_ready(trainer)
-    assert sweep.lacking()
+    prerequisite_trainer(sweep, stop, said.append).train_prerequisites(trainer)
+    assert sweep.missing_prerequisites()
     assert "stopped at step" in said[-1]
-    make_ready(sweep, trainer)
-    assert not sweep.lacking()
+    train_prerequisites(sweep, trainer)
+    assert not sweep.missing_prerequisites()

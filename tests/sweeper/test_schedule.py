@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.core.errors import PlanError
-from sweeper.estimate.forecast import Pace, Search, Standing, finished, width
+from sweeper.estimate.forecast import Search, Standing, StepTime, finished, width
 from sweeper.estimate.simulation import forecast
 from sweeper.search.brackets import Plan
 from sweeper.store.database import Store
@@ -16,11 +16,13 @@ from trainers.tasks import load_task
 
 PLAN = Plan(bracket=4, rung_steps=(10, 30), keep=(4, 2), anchors=0)
 ANCHORED = Plan(bracket=4, rung_steps=(10, 30), keep=(4, 2), anchors=2)
-SECOND = Pace(own=1.0)  # a step
+SECOND = StepTime(own=1.0)  # a step
 
 
-def search(pace: Pace = SECOND, plan: Plan = PLAN, brackets: int = 1, group: int = 1) -> Search:
-    return Search(pace=pace, plan=plan, brackets=range(brackets), group=group)
+def search(
+    step_time: StepTime = SECOND, plan: Plan = PLAN, brackets: int = 1, group: int = 1
+) -> Search:
+    return Search(step_time=step_time, plan=plan, brackets=range(brackets), group=group)
 
 
 @pytest.mark.parametrize(
@@ -50,24 +52,24 @@ def test_searches_train_side_by_side(workers: int, wall: float) -> None:
 
 
 def test_what_a_cohort_shares_is_paid_once_and_by_everybody_alone() -> None:
-    taught = search(Pace(own=1.0, common=2.0))
+    taught = search(StepTime(own=1.0, common=2.0))
     assert forecast([taught], workers=1, cohort=8).device_seconds == 10 * (4 + 2) + 20 * (2 + 2)
     spread = forecast([taught], workers=4, cohort=8)
     assert (spread.device_seconds, spread.wall_seconds) == (4 * 30 + 2 * 60, 30 + 60)
 
 
 def test_a_cohort_is_no_larger_than_is_allowed() -> None:
-    taught = search(Pace(own=1.0, common=2.0))
+    taught = search(StepTime(own=1.0, common=2.0))
     assert forecast([taught], workers=1, cohort=2).device_seconds == 2 * 10 * 4 + 20 * 4
 
 
 def test_another_seed_is_another_cohort() -> None:
-    two = [search(Pace(own=1.0, common=2.0), group=group) for group in (1, 2)]
+    two = [search(StepTime(own=1.0, common=2.0), group=group) for group in (1, 2)]
     assert forecast(two, workers=1, cohort=8).device_seconds == 2 * (60 + 80)
 
 
 def test_every_trial_is_evaluated_at_every_rung_it_reaches() -> None:
-    found = forecast([search(Pace(own=1.0, ending=5.0))], workers=4, cohort=8)
+    found = forecast([search(StepTime(own=1.0, ending=5.0))], workers=4, cohort=8)
     assert (found.wall_seconds, found.device_seconds) == (15 + 25, 80 + (4 + 2) * 5)
 
 
@@ -78,7 +80,7 @@ def test_anchors_do_not_wait_for_the_judged() -> None:
 
 
 def test_a_long_segment_is_cut_where_a_worker_saves() -> None:
-    slow = search(Pace(own=100.0), plan=Plan(bracket=1, rung_steps=(10,), keep=(1,), anchors=0))
+    slow = search(StepTime(own=100.0), plan=Plan(bracket=1, rung_steps=(10,), keep=(1,), anchors=0))
     found = forecast([slow], workers=1, cohort=8)
     assert (found.segments, found.steps, found.wall_seconds) == (4, 10, 1000)
 
@@ -86,7 +88,11 @@ def test_a_long_segment_is_cut_where_a_worker_saves() -> None:
 def test_of_a_bracket_under_way_only_the_rest_counts() -> None:
     waiting, behind = Standing(True, 10, 0), Standing(True, 4, 0)
     half = Search(
-        pace=SECOND, plan=PLAN, brackets=range(1, 2), open={waiting: 3, behind: 1}, open_bracket=0
+        step_time=SECOND,
+        plan=PLAN,
+        brackets=range(1, 2),
+        open={waiting: 3, behind: 1},
+        open_bracket=0,
     )
     found = forecast([half], workers=1, cohort=8)
     assert (found.trials, found.steps) == (4 + 4, 6 + 2 * 20 + 80)
@@ -94,7 +100,9 @@ def test_of_a_bracket_under_way_only_the_rest_counts() -> None:
 
 
 def test_an_anchor_under_way_goes_on_from_its_step() -> None:
-    left = Search(pace=SECOND, plan=ANCHORED, brackets=range(0), open={Standing(False, 12, 1): 1})
+    left = Search(
+        step_time=SECOND, plan=ANCHORED, brackets=range(0), open={Standing(False, 12, 1): 1}
+    )
     assert forecast([left], workers=1, cohort=8).steps == 18
     assert finished([left]) == 1
 
@@ -116,7 +124,7 @@ def test_the_state_machine_issues_what_was_foreseen(
 ) -> None:
     run_sweep(open_sweep(store, tmp_path, cohort=cohort))
     plan = Plan.of(load_task("shapes"))
-    quick = Pace(own=0.001)  # no segment is cut
+    quick = StepTime(own=0.001)  # no segment is cut
     planned = [search(quick, plan, brackets=24 // plan.bracket) for _ in METHODS]
     found = forecast(planned, workers=1, cohort=cohort)
     assert found.steps == len(METHODS) * UNDISTURBED_STEPS

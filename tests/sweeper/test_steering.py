@@ -11,10 +11,10 @@ from sqlalchemy import text
 
 from sweeper.core.errors import SweeperError
 from sweeper.core.limits import NO_LIMITS, Limits
-from sweeper.core.names import parse_target
+from sweeper.core.names import parse_reference
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.scheduler.checkpoint_gc import remove
-from sweeper.scheduler.control import cancel, pause, plan_cancellation, read_wishes
+from sweeper.scheduler.control import cancel, pause, plan_cancellation, read_requests
 from sweeper.scheduler.declaration import declare
 from sweeper.scheduler.state_machine import Assignment, Sweep
 from sweeper.store.database import Store
@@ -48,7 +48,7 @@ def record(sweep: Sweep, assignment: Assignment, trainer: FakeTrainer | None = N
 
 def cancel_named(store: Store, name: str, *, one_search: bool = False) -> None:
     with store.engine.connect() as connection:
-        plan = plan_cancellation(connection, parse_target(name), one_search=one_search)
+        plan = plan_cancellation(connection, parse_reference(name), one_search=one_search)
     remove(cancel(store.engine, plan, "me@here"), plan.folder)
 
 
@@ -115,7 +115,7 @@ def test_a_cancelled_method_is_not_parked_by_what_its_driver_finds_out_later(
     sweep = open_sweep(store, tmp_path)
     kd = rows(store.engine, "SELECT id FROM sweeper.study WHERE method = 'kd'")[0][0]
     cancel_named(store, "s/kd")
-    sweep.park(kd, "blocked: its terms cannot be calibrated")
+    sweep.block(kd, "blocked: its terms cannot be calibrated")
     assert rows(store.engine, STUDIES)[1][1] == "cancelled"
 
 
@@ -165,14 +165,14 @@ def test_a_cancellation_waits_for_the_driver_s_transaction(store: Store, tmp_pat
 
 def test_a_driver_hears_of_a_pause_and_a_launch_ends_it(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path)
-    assert read_wishes(store.engine, sweep.id, NO_LIMITS).end is None
+    assert read_requests(store.engine, sweep.id, NO_LIMITS).end is None
     pause(store.engine, sweep.id, "me@here")
     pause(store.engine, sweep.id, "you@there")
-    end = read_wishes(store.engine, sweep.id, NO_LIMITS).end
+    end = read_requests(store.engine, sweep.id, NO_LIMITS).end
     assert end is not None
     assert end.why == "paused by me@here"
     declare(store.engine, declaration_of(), WHO)
-    assert read_wishes(store.engine, sweep.id, NO_LIMITS).end is None
+    assert read_requests(store.engine, sweep.id, NO_LIMITS).end is None
     kinds = "SELECT kind FROM sweeper.event WHERE kind IN ('paused', 'resumed') ORDER BY id"
     assert rows(store.engine, kinds) == [("paused",), ("resumed",)]
 
@@ -200,19 +200,19 @@ def test_device_hours_are_kept_wasted_and_in_flight(store: Store, tmp_path: Path
     sweep = open_sweep(store, tmp_path, cohort=8)
     record(sweep, issue(sweep), FakeTrainer(fault=failing(Ending.LOST, "s/kd#0")))
     issue(sweep)
-    minutes = "UPDATE sweeper.segment SET heard_at = started_at + interval '2 min'"
+    minutes = "UPDATE sweeper.segment SET heartbeat_at = started_at + interval '2 min'"
     with store.engine.begin() as connection:
         connection.execute(text(f"{minutes} WHERE state = 'in flight'"))
     spent = 8 * 0.5 + 120  # a fake member takes half a second
     for hours, is_reached in ((spent / 3600, True), ((spent + 1) / 3600, False)):
-        wishes = read_wishes(store.engine, sweep.id, Limits(device_hours=hours))
-        assert (wishes.end is not None) is is_reached
+        requests = read_requests(store.engine, sweep.id, Limits(device_hours=hours))
+        assert (requests.end is not None) is is_reached
 
 
 def test_a_driver_says_what_another_launch_adds(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path, declaration_of(8))
     said: list[str] = []
-    heartbeat = Heartbeat(sweep, threading.Event(), say=said.append)
+    heartbeat = Heartbeat(sweep, threading.Event(), print_status=said.append)
     heartbeat.look()
     declare(store.engine, declaration_of(16, methods=("kd", "rdd")), WHO)
     heartbeat.look()

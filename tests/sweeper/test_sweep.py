@@ -183,8 +183,8 @@ def test_a_projection_that_went_wrong_is_made_anew(store: Store, tmp_path: Path)
 
 def test_a_method_that_needs_a_teacher_waits_for_one(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path, teacher=None)
-    assert sweep.next_segment() is Idle.UNREADY
-    sweep.workplace = replace(sweep.workplace, teacher=Path("teacher.pt"))
+    assert sweep.next_segment() is Idle.NEEDS_PREREQUISITES
+    sweep.driver_config = replace(sweep.driver_config, teacher=Path("teacher.pt"))
     assert isinstance(sweep.next_segment(), Assignment)
 
 
@@ -200,7 +200,7 @@ def test_what_lacks_nothing_goes_on_while_the_rest_is_made_ready(
         for member in assignment.segment.members
     }
     assert methods == {"baseline"}
-    assert sweep.next_segment() is Idle.UNREADY
+    assert sweep.next_segment() is Idle.NEEDS_PREREQUISITES
 
 
 def test_a_baseline_needs_no_teacher(store: Store, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from sweeper.core.errors import DatabaseError
 from sweeper.store.columns import SCHEMA
 from sweeper.store.views import VIEWS
 
+UNRELEASED = tuple(f"000{n}" for n in range(1, 7))  # revisions before the first release
 VERSION_TABLE = "alembic_version"
 VERSION = f"{SCHEMA}.{VERSION_TABLE}"
 EXISTING_VIEWS = text("SELECT viewname FROM pg_views WHERE schemaname = :schema")
@@ -27,7 +28,7 @@ COMMENT = text(
 def upgrade(engine: Engine) -> None:
     """Bring the schema to this code's version, in one transaction; safe to repeat.
 
-    Raises DatabaseError where the store is newer than this code.
+    Raises DatabaseError where the store is newer than this code, or older than the first release.
     """
     from alembic import command  # loads alembic
     from alembic.config import Config  # loads alembic
@@ -78,6 +79,12 @@ def refuse_newer(connection: Connection) -> None:
     """Raise DatabaseError where the store's revision is unknown to this code."""
     found = _revision(connection)
     if found is not None and found not in _known():
+        if found in UNRELEASED:
+            raise DatabaseError(
+                f"the store is at revision {found!r}, of a sweeper before the first release, and "
+                "cannot be taken over: name an empty database with --database (or another "
+                "SWEEPER_HOME), and read the old one with the commit that wrote it"
+            )
         raise DatabaseError(
             f"the store is at revision {found!r}, but this sweeper knows only up to {head()!r};"
             " install the version of sweeper that wrote it, or a newer one"

@@ -19,13 +19,13 @@ from typing import Any
 from sweeper.core.config import quieten_ray
 from sweeper.core.provenance import Launch
 from sweeper.optuna_export.projection import Projection
-from sweeper.runners.dispatch import Crew
+from sweeper.runners.dispatch import WorkerPool
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import InlineRunner
 from sweeper.runners.runner import Announce, Runner
-from sweeper.runners.worker_options import Premises, Staff
+from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from sweeper.scheduler.declaration import declare
-from sweeper.scheduler.driver_config import Workplace
+from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.scheduler.launch_request import Request, check, code_here, declaration
 from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.state_machine import Assignment, Idle, Sweep
@@ -41,9 +41,9 @@ quieten_ray()
 
 import ray  # noqa: E402 - it reads what was set
 
-from sweeper.runners.dispatch import CrewRunner  # noqa: E402
+from sweeper.runners.dispatch import PoolRunner  # noqa: E402
 from sweeper.runners.ray_cluster import open_cluster  # noqa: E402
-from sweeper.runners.ray_pool import RayCrew  # noqa: E402
+from sweeper.runners.ray_pool import RayWorkerPool  # noqa: E402
 
 for module in (sys.modules[__name__], fakes):  # workers have no tests
     ray.cloudpickle.register_pickle_by_value(module)
@@ -135,10 +135,10 @@ class TimedProjection(Projection):
             return super().update(sweep_id)
 
 
-def timed_crew(clock: Clock) -> Callable[..., Crew]:
-    """Return a crew's class that notes how long it is asked or waited for."""
+def timed_crew(clock: Clock) -> Callable[..., WorkerPool]:
+    """Return a pool's class that notes how long it is asked or waited for."""
 
-    class TimedCrew(RayCrew):
+    class TimedCrew(RayWorkerPool):
         def start(self, segment: Segment) -> Any:
             with clock.part("Ray"):
                 return super().start(segment)
@@ -164,12 +164,12 @@ def open_timed(store: Store, request: Request, folder: Path, cohort: int, clock:
     if not isinstance(lease, Lease):
         raise ValueError(f"sweep {row.name} is driven by {lease.name}")
     teacher = folder / "teacher.pt"
-    place = Workplace(checkpoints=folder, teacher=teacher, cohort=cohort, code_of=code_here)
+    place = DriverConfig(checkpoints=folder, teacher=teacher, cohort=cohort, code_of=code_here)
     projection = TimedProjection(store.engine, store.storage)
     sweep = TimedSweep(store.engine, row, lease, place, projection)
     sweep.clock = projection.clock = clock
     sweep.recover()
-    for study in sweep.lacking().calibrations:
+    for study in sweep.missing_prerequisites().calibrations:
         sweep.calibrate(study.id, {"equal": 1.0})
     return sweep
 
@@ -181,16 +181,16 @@ def noop_runner(kind: str, sweep: Sweep, clock: Clock, workers: int) -> Iterator
         yield InlineRunner(NoopTrainer(), "cpu")
         return
     task = sweep.task
-    premises = Premises(
+    requirements = WorkerRequirements(
         data=task.data,
         root=None,
         fingerprint=Trainer().dataset(task.data, None).fingerprint,
-        checkpoints=sweep.workplace.checkpoints,
+        checkpoints=sweep.driver_config.checkpoints,
         threads=1,
     )
     os.environ.setdefault("PYTHONPATH", str(Path.cwd()))  # where workers find this module
-    with open_cluster(Staff(workers=workers, device="cpu"), premises) as cluster:
-        yield CrewRunner(timed_crew(clock), cluster, premises, worker=NoopWorker)
+    with open_cluster(WorkerOptions(workers=workers, device="cpu"), requirements) as cluster:
+        yield PoolRunner(timed_crew(clock), cluster, requirements, worker=NoopWorker)
 
 
 def run_timed(sweep: Sweep, runner: Runner, announce: Announce | None = None) -> bool:

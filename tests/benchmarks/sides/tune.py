@@ -23,7 +23,7 @@ from sweeper.search.trials import TPE_ARGUMENTS
 from tests.sweeper.fakes import quality
 from trainers.training.segment import Member
 
-METRIC = "miou"
+METRIC = "score"
 METHOD = "kd"
 Result = dict[str, float | bool]
 

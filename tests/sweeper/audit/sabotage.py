@@ -92,7 +92,7 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
         "demo:confirm-2 was trained under another teacher",
     ),
     "teacher's lead": (
-        "UPDATE sweeper.artifact SET metrics = '{\"miou\": 43.4}'",
+        "UPDATE sweeper.artifact SET metrics = '{\"score\": 43.4}'",
         "weak teacher",
     ),
     "records": (

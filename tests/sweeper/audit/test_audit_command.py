@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 from sweeper.audit.rules import RULES
 from sweeper.cli.main import main
 from tests.sweeper.confirmed import confirm
+from tests.sweeper.digested import add_all_digests
 from tests.sweeper.processes import loaded
-from tests.sweeper.sealed import seal_all
 from tests.sweeper.synthetic import fill, leave_in_flight
 
 Run = Callable[..., Result]
@@ -41,7 +41,7 @@ def run(runs: Callable[[str], Run], store_url: str) -> Run:
 def change(engine: Engine, statement: str) -> None:
     with engine.begin() as connection:
         connection.execute(text(statement))
-        seal_all(connection)
+        add_all_digests(connection)
 
 
 def states(result: Result) -> dict[str, str]:

@@ -9,7 +9,7 @@ from sweeper.audit.finding import State
 from sweeper.audit.run import Audit, run_audit
 from sweeper.comparison.evidence import read_evidence
 from tests.sweeper.confirmed import confirm
-from tests.sweeper.sealed import seal_all
+from tests.sweeper.digested import add_all_digests
 from tests.sweeper.synthetic import copy_search, fill
 
 BASELINE, KD = 1, 2  # studies
@@ -42,7 +42,7 @@ def test_the_second_search_of_a_method_is_held_to_its_incumbent(repeated: Engine
     where = "FROM sweeper.study y WHERE y.id = study_id AND y.sweep_id = 2 AND y.repeat = 2"
     with repeated.begin() as connection:
         connection.execute(text(f"{spoil} {where} AND y.method = 'kd'"))
-        seal_all(connection)
+        add_all_digests(connection)
     assert states(repeated) == {"published and tuned": State.BROKEN}
 
 

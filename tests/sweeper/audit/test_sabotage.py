@@ -14,7 +14,7 @@ from sweeper.comparison.evidence import read_evidence
 from sweeper.core.errors import SweeperError
 from tests.sweeper.audit.remarks import SAID
 from tests.sweeper.audit.sabotage import ALONGSIDE, ALSO, BROKEN, UNNOTED
-from tests.sweeper.sealed import seal_all
+from tests.sweeper.digested import add_all_digests
 
 
 def spoil(engine: Engine, statements: str, *, noted: bool = True) -> None:
@@ -23,7 +23,7 @@ def spoil(engine: Engine, statements: str, *, noted: bool = True) -> None:
         for statement in statements.split("; "):
             assert connection.execute(text(statement.replace(":", "\\:"))).rowcount
         if noted:
-            seal_all(connection)
+            add_all_digests(connection)
 
 
 def audit(engine: Engine) -> Audit:

@@ -48,7 +48,7 @@ def test_of_a_finished_sweep_the_confirmation_is_left(look: Run) -> None:
 def test_what_is_under_way_and_what_is_not_begun_is_left(run: Run, demo: Engine) -> None:
     leave_in_flight(demo, study_id=2)
     with demo.begin() as connection:
-        connection.execute(text("UPDATE sweeper.study SET target = 24 WHERE method = 'rdd'"))
+        connection.execute(text("UPDATE sweeper.study SET budget = 24 WHERE method = 'rdd'"))
     assert row(run("plan", "demo").output, "search")[1:3] == ["9", f"{54 + 370}"]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from sweeper.cli.tables import short_params
 from tests.sweeper.cli.conftest import Run
-from tests.sweeper.synthetic import BEST, fill, miou_of, params_of
+from tests.sweeper.synthetic import BEST, fill, params_of, score_of
 
 
 def test_the_leaderboard_puts_the_best_first(look: Run) -> None:
@@ -37,14 +37,14 @@ def test_csv_keeps_every_digit(look: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(look("query", "trials", "--format", "csv").stdout)))
     assert len(rows) == 48
     best = next(row for row in rows if (row["method"], row["number"]) == ("kd", str(BEST)))
-    assert float(best["miou"]) == miou_of("kd", BEST, 80)
+    assert float(best["score"]) == score_of("kd", BEST, 80)
     assert float(best["params.learning_rate"]) == params_of("kd", BEST)["learning_rate"]
 
 
 def test_json_has_null_where_there_is_no_value(look: Run) -> None:
     rows = json.loads(look("query", "trials", "--format", "json").stdout)
     diverged = [row for row in rows if row["diverged"]]
-    assert [row["miou"] for row in diverged] == [None] * 3
+    assert [row["score"] for row in diverged] == [None] * 3
 
 
 def test_a_parquet_file_reads_back(look: Run, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_parquet_file_reads_back(look: Run, tmp_path: Path) -> None:
     assert "81 rows" not in result.stdout
     frame = pd.read_parquet(tmp_path / "curves.parquet")
     road, absent, sky = frame["class_iou"][0]
-    assert (road + sky) / 2 == pytest.approx(frame["miou"][0])
+    assert (road + sky) / 2 == pytest.approx(frame["score"][0])
     assert math.isnan(absent)
     assert len(frame) == 3 * (15 + 9 + 0) + 3
 
@@ -100,6 +100,6 @@ def test_sql_answers_and_cannot_write(look: Run) -> None:
 
 
 def test_sql_comes_in_every_format(look: Run) -> None:
-    sql = "SELECT method, max(miou) AS best FROM sweeper.trials GROUP BY 1 ORDER BY 1"
+    sql = "SELECT method, max(score) AS best FROM sweeper.trials GROUP BY 1 ORDER BY 1"
     rows = json.loads(look("query", "--sql", sql, "--format", "json").stdout)
     assert [row["method"] for row in rows] == ["baseline", "kd", "rdd"]

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from sweeper.search.seeds import training_seed
 from tests.sweeper.cli.conftest import Run
-from tests.sweeper.synthetic import miou_of, space_of
+from tests.sweeper.synthetic import score_of, space_of
 from trainers.__main__ import parse_settings
 from trainers.runtime.torch_files import write
 from trainers.training.checkpoints import read_ours, weights_hash
@@ -39,7 +39,7 @@ def with_checkpoint(demo: Engine, tmp_path: Path) -> Callable[[dict[str, torch.T
 def test_a_trial_shows_values_curve_cost_and_events(look: Run) -> None:
     output = look("show", "demo/kd#10").output
     for part in (
-        f"COMPLETE, mIoU {miou_of('kd', 10, 80):.2f}",
+        f"COMPLETE, mIoU {score_of('kd', 10, 80):.2f}",
         "pixel_kl=",
         "processor A",
         "promoted=[10, 12, 14]",
@@ -96,10 +96,10 @@ def test_exported_weights_come_with_what_they_are(
     assert run("show", "demo/kd#3", "--export", "kd.pt").exit_code == 0
     content = torch.load(tmp_path / "kd.pt", weights_only=True)
     assert torch.equal(content["weights"]["head.weight"], WEIGHTS["head.weight"])
-    assert (content["task"], content["method"], content["miou"]) == (
+    assert (content["task"], content["method"], content["score"]) == (
         "shapes",
         "kd",
-        miou_of("kd", 3, 80),
+        score_of("kd", 3, 80),
     )
     assert content["weights_hash"] == weights_hash(content["weights"])
 

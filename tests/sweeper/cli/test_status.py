@@ -28,7 +28,7 @@ def test_a_finished_sweep_is_done_and_counts_every_state(look: Run) -> None:
 
 
 def test_a_sweep_without_a_driver_names_the_command_that_goes_on(run: Run, demo: Engine) -> None:
-    change(demo, "UPDATE sweeper.study SET target = 24 WHERE method = 'kd'")
+    change(demo, "UPDATE sweeper.study SET budget = 24 WHERE method = 'kd'")
     assert f"interrupted: go on with `{COMMAND}`" in run("status").output
 
 
@@ -45,8 +45,8 @@ def test_a_segment_in_flight_says_where_it_is(run: Run, demo: Engine) -> None:
 
 
 def test_a_parked_method_says_why(run: Run, demo: Engine) -> None:
-    change(demo, "UPDATE sweeper.study SET state = 'parked', reason = 'blocked: x' WHERE id = 2")
-    assert "kd is parked: blocked: x" in run("status").output
+    change(demo, "UPDATE sweeper.study SET state = 'blocked', reason = 'blocked: x' WHERE id = 2")
+    assert "kd is blocked: blocked: x" in run("status").output
 
 
 def test_a_missing_baseline_comes_with_the_command_that_adds_it(run: Run, engine: Engine) -> None:

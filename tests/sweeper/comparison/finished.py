@@ -23,8 +23,8 @@ SPACE = Space(
 Value = Callable[[str, int, int], float]  # of a method, a trial's number and a step
 KEY = ["study_id", "method", "repeat", "number", "bracket"]
 SPENT = ["step", "trained_steps", "wasted_steps", "device_seconds", "wasted_seconds"]
-TRIALS = [*KEY, "origin", "state", "diverged", "miou", "params", *SPENT, "finished_at"]
-RUNGS = [*KEY, "rung", "step", "miou", "class_iou"]
+TRIALS = [*KEY, "origin", "state", "diverged", "score", "params", *SPENT, "finished_at"]
+RUNGS = [*KEY, "rung", "step", "score", "class_iou"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def noise(seed: int = 0) -> Value:
 
 def _study(key: Mapping[str, Any]) -> dict[str, Any]:
     more = {"space": SPACE.model_dump(mode="json"), "calibration": None, "dimensions": 2}
-    return {**key, "state": "active", "reason": None, "target": 16, **more}
+    return {**key, "state": "active", "reason": None, "budget": 16, **more}
 
 
 def _trial(key: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _trial(key: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         "params": SPACE.published if number == 0 else SPACE.point(units),
         "state": "RUNNING",
         "diverged": False,
-        "miou": np.nan,
+        "score": np.nan,
         "wasted_steps": 5,
         "wasted_seconds": 1.0,
         **_spent(key["method"], 0),
@@ -122,7 +122,7 @@ def _run_bracket(
     for rung, step in enumerate(plan.rung_steps):
         arrived = [row for row in going_on if not _ends_early(row, ended, step)]
         for row in arrived:
-            row.update(_spent(row["method"], step), miou=value(row["method"], row["number"], step))
+            row.update(_spent(row["method"], step), score=value(row["method"], row["number"], step))
             reached.append({**row, "rung": rung, "class_iou": []})
         going_on = _judge(arrived, rung, plan)
     return reached
@@ -137,7 +137,7 @@ def _ends_early(
     state = {"diverged": "PRUNED", "failed": "FAIL", "undecided": "RUNNING"}[how]
     row.update(_spent(row["method"], when), state=state)
     if how == "diverged":
-        row.update(diverged=True, miou=np.nan)
+        row.update(diverged=True, score=np.nan)
     return True
 
 
@@ -147,7 +147,7 @@ def _judge(arrived: list[dict[str, Any]], rung: int, plan: Plan) -> list[dict[st
             row["state"] = "COMPLETE"
         return []
     judged = [row for row in arrived if row["number"] >= plan.anchors]
-    ranked = sorted(judged, key=lambda row: (-row["miou"], row["number"]))
+    ranked = sorted(judged, key=lambda row: (-row["score"], row["number"]))
     index = _index_of(arrived, plan)
     for row in ranked[plan.places(index, rung + 1) :]:
         row["state"] = "PRUNED"

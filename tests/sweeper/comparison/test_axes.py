@@ -13,17 +13,17 @@ from sweeper.cli.show_trial import repeat_command
 from sweeper.comparison.comparison import compare_sweep
 from sweeper.comparison.equal_cost import cut_searches
 from sweeper.comparison.evidence import read_evidence
-from sweeper.confirmation.equal_cost import check_code, find_axes
+from sweeper.confirmation.equal_cost import check_code, find_equal_cost
 from sweeper.confirmation.stage import Confirmation, find_stage
 from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
-from sweeper.core.names import parse_target
+from sweeper.core.names import parse_reference
 from sweeper.scheduler.progress import read_overviews
 from sweeper.scheduler.removal import plan_removal, remove
 from sweeper.store.database import Store
 from sweeper.store.named_queries import run_query
-from sweeper.store.trial_details import read_dossier
+from sweeper.store.trial_details import read_trial_details
 from tests.sweeper.confirmed import confirm, declare_axes_of, train_axes
-from tests.sweeper.synthetic import BEST, DIVERGED, PRUNED, copy_search, fill, miou_of
+from tests.sweeper.synthetic import BEST, DIVERGED, PRUNED, copy_search, fill, score_of
 
 SEEDS = {
     "baseline": [40.0, 40.2, 40.4, 40.2],
@@ -32,7 +32,7 @@ SEEDS = {
 }
 SECONDS = {"baseline": 1.0, "kd": 2.0, "rdd": 8.0}
 OF_2X = """study_id = (SELECT y.id FROM sweeper.study y JOIN sweeper.sweep s ON s.id = y.sweep_id
-           WHERE s.axis = 'training-2x' AND y.method = 'baseline') AND number > 0"""
+           WHERE s.equal_cost = 'training-2x' AND y.method = 'baseline') AND number > 0"""
 GAINS = {"tuning": -1.0, "training-1.5x": 1.0, "training-2x": 1.5}
 
 
@@ -65,7 +65,7 @@ def test_a_dearer_search_is_cut_where_its_steps_are_paid_for(confirmed: Engine) 
         spent += max(own[number] - 26, 0) * 2.0
         ended[number] = spent
     paid = [n for n in range(8) if n not in DIVERGED and ended[n] <= cuts.common]
-    best = max(paid, key=lambda n: miou_of("kd", n, 80))
+    best = max(paid, key=lambda n: score_of("kd", n, 80))
     assert (cuts.chosen["kd"].number, cuts.chosen["kd"].seconds) == (best, ended[best])
 
 
@@ -89,7 +89,7 @@ def test_only_what_is_not_confirmed_yet_is_trained(engine: Engine) -> None:
     assert (found["trials"], found["n"]) == ([BEST], 3)
     assert found["mean"] == pytest.approx(found["mean_equal_trials"] - 1.0)
     with engine.connect() as connection:
-        rows = find_axes(connection, "demo")
+        rows = find_equal_cost(connection, "demo")
         assert not any(each.warnings for each in read_overviews(connection))
     assert [row.protocol["task"]["schedule"]["steps"] for row in rows] == [80, 120, 160]
 
@@ -103,7 +103,7 @@ def test_a_second_declaration_is_the_first(confirmed: Engine) -> None:
 def test_without_a_confirmation_there_is_nothing_to_stand_beside(engine: Engine) -> None:
     fill(engine)
     with engine.connect() as connection, pytest.raises(PlanError, match="no confirmation yet"):
-        find_axes(connection, "demo")
+        find_equal_cost(connection, "demo")
 
 
 def test_each_method_stands_beside_rivals_trained_for_as_much(confirmed: Engine) -> None:
@@ -158,7 +158,7 @@ def test_each_of_several_searches_is_cut_and_counts_once(engine: Engine) -> None
 def test_the_ledger_says_that_the_reported_split_was_read_for_them(confirmed: Engine) -> None:
     trained(confirmed)
     evidence = read_evidence(confirmed, "demo")
-    number = (evidence.axis_runs["state"] == "COMPLETE").sum()
+    number = (evidence.equal_cost_runs["state"] == "COMPLETE").sum()
     findings = {finding.rule.name: finding for finding in run_audit(evidence).findings}
     assert any(f"beside them {number} runs" in each.evidence for each in findings.values())
     assert len(compare_sweep(confirmed, "demo").evidence.readings) == len(evidence.confirmations)
@@ -176,7 +176,7 @@ def test_a_configuration_with_a_failed_run_has_no_mean(confirmed: Engine) -> Non
     found = comparison.training_points.set_index(["method", "length"])["n"]
     assert (found["baseline", 2.0], found["kd", 2.0]) == (0, 3)
     assert np.isnan(comparison.training_matched.set_index("method").loc["rdd", "baseline"])
-    assert "baseline trained 2 times as long has only 0 values." in comparison.axis_notes(
+    assert "baseline trained 2 times as long has only 0 values." in comparison.equal_cost_notes(
         "training"
     )
 
@@ -188,7 +188,9 @@ def test_a_step_as_quick_as_the_baselines_is_compared_with_it(engine: Engine) ->
     comparison = compare_sweep(engine, "demo")
     found = comparison.training_matched.set_index("method").loc["rdd"]
     assert found["difference"] == pytest.approx(41.1667 - 40.2, abs=1e-3)
-    assert comparison.axis_notes("training")[0].startswith("baseline: trained 1.5 and 2 times")
+    assert comparison.equal_cost_notes("training")[0].startswith(
+        "baseline: trained 1.5 and 2 times"
+    )
 
 
 def test_what_is_part_of_a_confirmation_has_none_itself(confirmed: Engine) -> None:
@@ -196,7 +198,7 @@ def test_what_is_part_of_a_confirmation_has_none_itself(confirmed: Engine) -> No
     with confirmed.connect() as connection:
         for name in ("demo:confirm-1", "demo:tuning"):
             with pytest.raises(PlanError, match="name the sweep it belongs to: demo"):
-                find_axes(connection, name)
+                find_equal_cost(connection, name)
             with pytest.raises(PlanError, match="name the sweep it belongs to: demo"):
                 find_stage(connection, Confirmation(sweep=name))
 
@@ -229,13 +231,13 @@ def test_an_axis_goes_with_its_stage_whose_readings_stay_on_record(store: Store)
 @pytest.mark.parametrize("axis", ["tuning", "training-1.5x"])
 def test_its_runs_are_called_and_shown_as_any_trial(confirmed: Engine, axis: str) -> None:
     trained(confirmed)
-    target = parse_target(f"demo:{axis}/kd@1#2")
-    assert (target.sweep, target.number) == (f"demo:{axis}", 2)
+    reference = parse_reference(f"demo:{axis}/kd@1#2")
+    assert (reference.sweep, reference.number) == (f"demo:{axis}", 2)
     if axis != "tuning":
         with confirmed.connect() as connection:
-            dossier = read_dossier(connection, target)
-        assert dossier.state == "COMPLETE"
-        assert "--steps 120" in repeat_command(dossier)
+            details = read_trial_details(connection, reference)
+        assert details.state == "COMPLETE"
+        assert "--steps 120" in repeat_command(details)
 
 
 def test_the_verdicts_do_not_know_of_them(confirmed: Engine) -> None:

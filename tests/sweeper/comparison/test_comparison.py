@@ -127,7 +127,7 @@ def test_a_teacher_that_hardly_beats_the_baseline_is_flagged(store: Store) -> No
         connection.execute(text("UPDATE sweeper.sweep SET teacher_hash = 'w'"))
         connection.execute(
             text("""INSERT INTO sweeper.artifact (hash, kind, origin, identity, path, weights_hash,
-            metrics) VALUES ('t', 'teacher', 'trained', '{}', '/t.pt', 'w', '{"miou": 43.5}')""")
+            metrics) VALUES ('t', 'teacher', 'trained', '{}', '/t.pt', 'w', '{"score": 43.5}')""")
         )
     confirm(store.engine, {name: draws(42, 10, seed) for seed, name in enumerate(NAMES)})
     comparison = compare_sweep(store.engine, "demo")

@@ -40,7 +40,7 @@ def _walk(found: Finished, method: str, axis: str) -> Iterator[tuple[float, floa
                 cost = steps if axis == "steps" else steps * len(method) / 10
                 passed += float(stop == 90) if axis == "trials" else cost
                 if stop == 90 and row.state == "COMPLETE":
-                    best = max(best, row.miou) if best == best else row.miou
+                    best = max(best, row.score) if best == best else row.score
                 yield passed, best
 
 
@@ -136,8 +136,8 @@ def test_a_method_is_drawn_alike_whoever_else_is_compared() -> None:
 def test_searches_of_a_method_are_averaged_and_drawn_from_together() -> None:
     found = carry_out(noise(), ("kd",), brackets=1, repeats=2)
     raised = found.trials["repeat"].eq(2) * 10.0
-    found.trials["miou"] += raised
-    found.rungs["miou"] += found.rungs["repeat"].eq(2) * 10.0
+    found.trials["score"] += raised
+    found.rungs["score"] += found.rungs["repeat"].eq(2) * 10.0
     last = _axis(_curves(found), "kd", "trials").iloc[-1]
     assert last["high"] - last["low"] == pytest.approx(10.0)
     assert last["observed"] == pytest.approx((last["high"] + last["low"]) / 2)
@@ -167,7 +167,7 @@ def test_nothing_decided_has_no_curve() -> None:
 
 def test_the_expected_maximum_is_the_mean_over_all_draws() -> None:
     found = carry_out(noise(), ("kd",), brackets=1, plan=ALL_ANCHORS)
-    values = found.trials["miou"].iloc[1:].tolist()
+    values = found.trials["score"].iloc[1:].tolist()
     expected = expected_maximum(found.trials, ALL_ANCHORS).set_index("n")
     assert list(expected.index) == list(range(1, 8))
     for n in (1, 2, 3, 4):
@@ -188,7 +188,7 @@ def test_the_published_trial_is_no_draw_and_a_diverged_one_is_worth_nothing() ->
 
 def test_the_expected_maximum_is_averaged_over_searches() -> None:
     trials = carry_out(noise(), ("kd",), repeats=2).trials
-    trials["miou"] += trials["repeat"] * 10.0
+    trials["score"] += trials["repeat"] * 10.0
     one, both = (expected_maximum(rows, PLAN) for rows in (trials[trials["repeat"] == 1], trials))
     assert (both["approximate"] - one["approximate"]).tolist() == pytest.approx([5.0] * 3)
 

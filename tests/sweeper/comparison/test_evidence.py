@@ -28,9 +28,9 @@ def evidence(engine: Engine) -> Evidence:
 
 def test_trials_keep_every_digit_and_microsecond(evidence: Evidence) -> None:
     trials = evidence.trials
-    assert trials.loc[3, ["number", "miou", "finished_at"]].tolist() == [3, 100 / 7, ENDED]
+    assert trials.loc[3, ["number", "score", "finished_at"]].tolist() == [3, 100 / 7, ENDED]
     assert (trials["finished_at"] == ENDED).sum() == 1
-    assert trials.loc[~trials["diverged"] & (trials["state"] != "FAIL"), "miou"].notna().all()
+    assert trials.loc[~trials["diverged"] & (trials["state"] != "FAIL"), "score"].notna().all()
 
 
 def test_parameters_belong_to_their_trials(engine: Engine, evidence: Evidence) -> None:
@@ -42,7 +42,7 @@ def test_parameters_belong_to_their_trials(engine: Engine, evidence: Evidence) -
 def test_rungs_are_in_order_and_whole(engine: Engine, evidence: Evidence) -> None:
     order = "SELECT value FROM sweeper.rung ORDER BY study_id, number, index"
     with engine.connect() as connection:
-        assert evidence.rungs["miou"].tolist() == connection.scalars(text(order)).all()
+        assert evidence.rungs["score"].tolist() == connection.scalars(text(order)).all()
 
 
 def test_a_sweep_without_trials_has_the_same_columns(engine: Engine, evidence: Evidence) -> None:
@@ -52,4 +52,4 @@ def test_a_sweep_without_trials_has_the_same_columns(engine: Engine, evidence: E
     for before, after in ((evidence.trials, empty.trials), (evidence.rungs, empty.rungs)):
         assert after.empty
         pd.testing.assert_series_equal(before.dtypes, after.dtypes)
-    assert empty.trials["miou"].dtype == np.float64
+    assert empty.trials["score"].dtype == np.float64

@@ -103,7 +103,7 @@ def test_a_slice_keeps_the_best_of_very_many_trials(comparison: Comparison) -> N
     drawn = draw_slice(many, "kd", "learning_rate")
     [points] = [trace for trace in drawn.data if trace.mode == "markers"]
     assert len(points.x) == MOST_POINTS < len(many)
-    assert max(points.y) == pytest.approx(many["miou"].max(), abs=0.01)
+    assert max(points.y) == pytest.approx(many["score"].max(), abs=0.01)
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -50,8 +50,8 @@ def test_bests_are_those_within_the_prefix() -> None:
             & (trials.trials["repeat"] == key[1])
             & (trials.trials["state"] == "COMPLETE")
         ]
-        assert row["best_at_half"] == own.loc[own["number"] < 8, "miou"].max()
-        assert row["best_at_full"] == own.loc[own["number"] < 24, "miou"].max()
+        assert row["best_at_half"] == own.loc[own["number"] < 8, "score"].max()
+        assert row["best_at_full"] == own.loc[own["number"] < 24, "score"].max()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ STRICT = Plan(bracket=8, rung_steps=(10, 30, 90), keep=(8, 2, 1), anchors=4)
 def test_under_its_own_plan_a_search_repeats_itself(seed: int) -> None:
     found = carry_out(noise(seed), ("kd",), brackets=3, ended=ENDED)
     [brackets] = replay(shuffled(found.trials), shuffled(found.rungs), PLAN)["kd"]
-    complete = found.trials["miou"].where(found.trials["state"] == "COMPLETE", -np.inf)
+    complete = found.trials["score"].where(found.trials["state"] == "COMPLETE", -np.inf)
     assert brackets.values.ravel().tolist() == complete.tolist()
     for axis, column in (("steps", "trained_steps"), ("seconds", "device_seconds")):
         spent = found.trials.groupby("bracket")[column].sum()

@@ -104,7 +104,7 @@ def test_regret_is_never_negative_and_no_less_for_the_first_alone() -> None:
 
 def test_tau_agrees_with_counting_pairs() -> None:
     found = carry_out(noise(3), ("kd",), brackets=1, plan=MANY)
-    wide = found.rungs.pivot(index="number", columns="rung", values="miou")
+    wide = found.rungs.pivot(index="number", columns="rung", values="score")
     signs = [
         np.sign((wide[0][a] - wide[0][b]) * (wide[1][a] - wide[1][b]))
         for a in range(16)

@@ -32,7 +32,7 @@ def test_the_best_is_the_highest_complete_value() -> None:
     trials = carry_out(noise(), repeats=2).trials
     for row in best_trials(shuffled(trials)).to_dict("records"):
         own = trials[(trials["method"] == row["method"]) & (trials["repeat"] == row["repeat"])]
-        assert row["miou"] == own.loc[own["state"] == "COMPLETE", "miou"].max()
+        assert row["score"] == own.loc[own["state"] == "COMPLETE", "score"].max()
 
 
 def test_a_tie_for_the_best_goes_to_the_lower_number() -> None:
@@ -42,7 +42,7 @@ def test_a_tie_for_the_best_goes_to_the_lower_number() -> None:
 
 def test_a_pruned_trial_is_never_best() -> None:
     trials = carry_out(lambda _, number, step: 50.0 - step / 10 - number).trials
-    assert set(best_trials(trials)["miou"]) == {50.0 - 9}
+    assert set(best_trials(trials)["score"]) == {50.0 - 9}
 
 
 def test_no_complete_trial_has_no_best() -> None:

@@ -43,14 +43,14 @@ def test_each_point_is_compared_at_the_highest_rung_that_both_reached() -> None:
         common = min(reached[method, row["number"]] for method in ("baseline", "kd"))
         assert (row["rung"], row["step"]) == (common, PLAN.rung_steps[common])
         at = found.rungs[(found.rungs["rung"] == common) & (found.rungs["number"] == row["number"])]
-        values = at.set_index("method")["miou"]
+        values = at.set_index("method")["score"]
         assert row["difference"] == values["kd"] - values["baseline"]
 
 
 def test_searches_are_compared_with_the_baselines_of_the_same_repeat() -> None:
     found = carry_out(_shifted, ("kd", "baseline"), repeats=3)
     only_first = found.rungs[(found.rungs["method"] == "baseline") | (found.rungs["repeat"] == 2)]
-    raised = only_first.assign(miou=only_first["miou"] + only_first["repeat"] * 10.0)
+    raised = only_first.assign(score=only_first["score"] + only_first["repeat"] * 10.0)
     pairs = shared_pairs(raised, PLAN)
     assert set(pairs["repeat"]) == {2}
     assert pairs["difference"].to_numpy() == pytest.approx(1.5)

@@ -26,7 +26,7 @@ def test_states_and_values_are_the_trials() -> None:
     points = slices(found.trials, found.studies)
     rates = points[points["hyperparameter"] == "learning_rate"].set_index("number")
     assert rates["state"].tolist() == found.trials["state"].tolist()
-    assert np.isnan(rates.loc[1, "miou"])
+    assert np.isnan(rates.loc[1, "score"])
     assert rates.loc[1, "diverged"]
 
 

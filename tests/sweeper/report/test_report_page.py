@@ -139,7 +139,7 @@ def test_searches_that_have_only_begun_say_what_is_lacking(
     fill(engine)
     with engine.begin() as connection:
         connection.execute(delete(rung).where(rung.c.number > 0))
-        undecided = {"state": "RUNNING", "value": None}
+        undecided = {"state": "RUNNING", "score": None}
         connection.execute(update(trial).where(trial.c.number > 0).values(undecided))
     page = written()
     assert "No search has finished a bracket" in page.section("curves")
@@ -204,7 +204,7 @@ def test_a_sweep_without_a_finished_trial_is_one_line(
     with engine.begin() as connection:
         connection.execute(delete(rung))
         if begun:
-            connection.execute(update(trial).values(state="RUNNING", value=None, diverged=False))
+            connection.execute(update(trial).values(state="RUNNING", score=None, diverged=False))
         else:
             connection.execute(delete(trial))
     result = run("report", "demo", "-o", "out", "--allow-unequal")

@@ -12,7 +12,7 @@ from sweeper.core.config import quieten_ray
 from sweeper.postgres.embedded import Embedded
 from sweeper.runners.inline import InlineRunner
 from sweeper.runners.runner import Runner
-from sweeper.runners.worker_options import Premises, Staff
+from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from sweeper.store.database import open_store
 from tests.servers import new_database
 from tests.sweeper.runners import workers as slow_workers
@@ -24,16 +24,16 @@ quieten_ray()
 
 import ray  # noqa: E402 - it reads what was set
 
-from sweeper.runners.dispatch import CrewRunner, Hire  # noqa: E402
-from sweeper.runners.jobs import Habits  # noqa: E402
+from sweeper.runners.dispatch import OpenPool, PoolRunner  # noqa: E402
+from sweeper.runners.jobs import HealthCheck  # noqa: E402
 from sweeper.runners.ray_cluster import Cluster, open_cluster  # noqa: E402
-from sweeper.runners.ray_pool import RayCrew  # noqa: E402
-from sweeper.runners.tune_pool import TuneCrew  # noqa: E402
+from sweeper.runners.ray_pool import RayWorkerPool  # noqa: E402
+from sweeper.runners.tune_pool import TuneWorkerPool  # noqa: E402
 
 SECRETS = {"SWEEPER_DATABASE_URL": "postgresql://u:secret@h/d", "PGPASSWORD": "secret"}
-ATTENTIVE = Habits(listen_s=0.1, silence_s=2.0)
-CREWS: dict[str, Hire] = {"ray": RayCrew, "tune": TuneCrew}
-ON_RAY = [pytest.param(f"{name} with 2 workers", marks=pytest.mark.ray) for name in CREWS]
+ATTENTIVE = HealthCheck(interval_s=0.1, timeout_s=2.0)
+POOLS: dict[str, OpenPool] = {"ray": RayWorkerPool, "tune": TuneWorkerPool}
+ON_RAY = [pytest.param(f"{name} with 2 workers", marks=pytest.mark.ray) for name in POOLS]
 ALL = ["inline", *ON_RAY]
 ONE_WORKER = pytest.param("ray with 1 worker", marks=pytest.mark.ray)
 RunnerOf = Callable[[bool], Runner]  # of slow trainers or of normal ones
@@ -57,8 +57,8 @@ ray.cloudpickle.register_pickle_by_value(slow_workers)  # workers have no tests
 
 
 @pytest.fixture(scope="session")
-def premises(tmp_path_factory: pytest.TempPathFactory) -> Premises:
-    return Premises(
+def requirements(tmp_path_factory: pytest.TempPathFactory) -> WorkerRequirements:
+    return WorkerRequirements(
         data=TASK.data,
         root=None,
         fingerprint=FINGERPRINT,
@@ -68,32 +68,34 @@ def premises(tmp_path_factory: pytest.TempPathFactory) -> Premises:
 
 
 @pytest.fixture(scope="session")
-def cluster(premises: Premises) -> Iterator[Cluster]:
+def cluster(requirements: WorkerRequirements) -> Iterator[Cluster]:
     """A cluster with room for two workers, started by a process that knows a password."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SECRETS.items():
             patch.setenv(name, value)
-        opened = open_cluster(Staff(workers=2, device="cpu"), premises)
+        opened = open_cluster(WorkerOptions(workers=2, device="cpu"), requirements)
         started = opened.__enter__()
     yield started
     opened.__exit__(None, None, None)
 
 
 @pytest.fixture(params=ALL)
-def runner_of(request: pytest.FixtureRequest, premises: Premises) -> RunnerOf:
+def runner_of(request: pytest.FixtureRequest, requirements: WorkerRequirements) -> RunnerOf:
     """All runners in turn, or those that a test names."""
     if request.param == "inline":
         return lambda slow: InlineRunner(SlowTrainer() if slow else Trainer(), "cpu")
     cluster = request.getfixturevalue("cluster")
-    crew, _, workers, _ = request.param.split()
+    pool, _, workers, _ = request.param.split()
     place = replace(cluster, workers=int(workers))
-    return lambda slow: runner_on(place, premises, CREWS[crew], slow)
+    return lambda slow: runner_on(place, requirements, POOLS[pool], slow)
 
 
-def runner_on(cluster: Cluster, premises: Premises, crew: Hire, slow: bool) -> Runner:
+def runner_on(
+    cluster: Cluster, requirements: WorkerRequirements, pool: OpenPool, slow: bool
+) -> Runner:
     if slow:
-        return CrewRunner(crew, cluster, premises, worker=SlowWorker, habits=ATTENTIVE)
-    return CrewRunner(crew, cluster, premises)
+        return PoolRunner(pool, cluster, requirements, worker=SlowWorker, health_check=ATTENTIVE)
+    return PoolRunner(pool, cluster, requirements)
 
 
 @pytest.fixture(scope="session")

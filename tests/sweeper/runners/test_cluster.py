@@ -20,7 +20,7 @@ import pytest
 from sweeper.core.errors import ClusterError
 from sweeper.runners import ray_cluster
 from sweeper.runners.ray_cluster import Cluster, fault_of, open_cluster
-from sweeper.runners.worker_options import Premises, Staff
+from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from sweeper.store.database import Store
 from tests.servers import free_port
 from tests.sweeper.driving import LEDGER, rows
@@ -232,23 +232,26 @@ def nobody() -> str:
     ids=["nobody", "no port"],
 )
 def test_an_address_without_a_cluster_is_refused(
-    premises: Premises, address: Callable[[], str], said: str
+    requirements: WorkerRequirements, address: Callable[[], str], said: str
 ) -> None:
     with (
         pytest.raises(ClusterError, match=said),
-        open_cluster(Staff(address=address()), premises),
+        open_cluster(WorkerOptions(address=address()), requirements),
     ):
         pass
 
 
 def test_an_address_where_something_else_listens_is_refused_soon(
-    premises: Premises, monkeypatch: pytest.MonkeyPatch
+    requirements: WorkerRequirements, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_cluster, "ANSWER_S", 3.0)
     began = time.monotonic()
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        staff = Staff(address=f"127.0.0.1:{server.getsockname()[1]}")
-        with pytest.raises(ClusterError, match="no Ray cluster"), open_cluster(staff, premises):
+        worker_options = WorkerOptions(address=f"127.0.0.1:{server.getsockname()[1]}")
+        with (
+            pytest.raises(ClusterError, match="no Ray cluster"),
+            open_cluster(worker_options, requirements),
+        ):
             pass
     assert time.monotonic() - began < 20
 

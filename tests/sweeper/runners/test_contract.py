@@ -59,7 +59,7 @@ def test_a_method_that_fails_is_halted_and_the_other_goes_on(
         store.engine, "SELECT state, complete, undecided, reason FROM sweeper.progress ORDER BY 1"
     )
     assert good == ("active", 5, 0, None)
-    assert bad[:3] == ("halted", 0, 0)
+    assert bad[:3] == ("failed", 0, 0)
     assert "broken" in bad[3]
 
 

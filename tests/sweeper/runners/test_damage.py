@@ -20,7 +20,7 @@ from tests.sweeper.runners.tiny import (
     REQUEST,
     assert_complete,
     open_tiny,
-    outfitter,
+    prerequisite_trainer,
     run_tiny,
 )
 from trainers.training.cohort import Trainer
@@ -31,7 +31,7 @@ OPEN = """
     WHERE state = 'RUNNING' AND checkpoint IS NOT NULL ORDER BY study_id, number"""
 STATES = "SELECT DISTINCT state FROM sweeper.study"
 EVENTS = "SELECT detail ->> 'why' FROM sweeper.event WHERE kind = '{}' ORDER BY id"
-BLOCKED = "SELECT count(*) FROM sweeper.event WHERE kind IN ('parked', 'halted', 'lost')"
+BLOCKED = "SELECT count(*) FROM sweeper.event WHERE kind IN ('blocked', 'failed', 'lost')"
 TEACHER = "SELECT path FROM sweeper.artifact WHERE kind = 'teacher'"
 ONE_OF_EACH = ["inline", pytest.param("ray with 2 workers", marks=pytest.mark.ray)]
 
@@ -63,7 +63,9 @@ def test_trials_whose_checkpoints_are_damaged_begin_again_and_end_as_they_would(
     store: Store, tmp_path: Path, expected: list[list[tuple[Any, ...]]]
 ) -> None:
     sweep = open_tiny(store, tmp_path)
-    sweep.workplace = replace(sweep.workplace, max_seconds=0.0)  # a checkpoint after every step
+    sweep.driver_config = replace(
+        sweep.driver_config, max_seconds=0.0
+    )  # a checkpoint after every step
     assert not run_tiny(sweep, InlineRunner(Trainer(), "cpu"), lambda _, stop: stop.set())
     stored = rows(store.engine, OPEN)
     assert len(stored) == len(DAMAGES)
@@ -112,8 +114,8 @@ def test_a_preparation_that_is_damaged_while_a_sweep_runs_is_made_again(
 ) -> None:
     trainer, stop = Trainer(), threading.Event()
     sweep = open_tiny(store, tmp_path, request=replace(REQUEST, methods=("ka",)))
-    outfitter(sweep, stop).make_ready(trainer)
-    made = sweep.workplace
+    prerequisite_trainer(sweep, stop).train_prerequisites(trainer)
+    made = sweep.driver_config
     [file] = made.preparations.values()
     flip(file)
     assignment = sweep.next_segment()
@@ -121,9 +123,9 @@ def test_a_preparation_that_is_damaged_while_a_sweep_runs_is_made_again(
     outcome = trainer.run(assignment.segment, Control())
     assert {member.damaged for member in outcome.members} == {file}
     sweep.record(assignment, outcome)
-    assert list(sweep.lacking().preparations) == ["ka"]
-    outfitter(sweep, stop).make_ready(trainer)
-    assert sweep.workplace == made
+    assert list(sweep.missing_prerequisites().preparations) == ["ka"]
+    prerequisite_trainer(sweep, stop).train_prerequisites(trainer)
+    assert sweep.driver_config == made
     assert rows(store.engine, STATES) == [("active",)]
     assert {row[3] for row in rows(store.engine, LEDGER)} == {0}
 
@@ -141,12 +143,12 @@ def test_what_is_damaged_before_it_is_measured_with_is_made_again(
             outcome = trainer.run(segment, control)
             if segment.members[0].key == "student" and not said:
                 said.append("damaged")
-                flip(sweep.workplace.teacher or Path())
+                flip(sweep.driver_config.teacher or Path())
             return outcome
 
     calls = 0
-    while sweep.lacking():
-        outfitter(sweep, stop).make_ready(Damaging())
+    while sweep.missing_prerequisites():
+        prerequisite_trainer(sweep, stop).train_prerequisites(Damaging())
         calls += 1
     assert (calls, said) == (2, ["damaged"])
     assert rows(store.engine, STATES) == [("active",)]

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from sweeper.core.errors import ClusterError
-from sweeper.runners.dispatch import Hire
-from sweeper.runners.jobs import HABITS
+from sweeper.runners.dispatch import OpenPool
+from sweeper.runners.jobs import HEALTH_CHECK
 from sweeper.runners.ray_cluster import Cluster
 from sweeper.runners.sent_code import sent_code
-from sweeper.runners.worker_options import Premises
+from sweeper.runners.worker_options import WorkerRequirements
 from sweeper.store.database import Store
 from tests.sweeper.driving import rows
 from tests.sweeper.processes import TASK
 from tests.sweeper.runners.clones import INSTALLED, clutter_in
-from tests.sweeper.runners.conftest import CREWS
+from tests.sweeper.runners.conftest import POOLS
 from tests.sweeper.runners.tiny import REQUEST, log_of
 from trainers.contract.template import write_pair
 from trainers.method_api.sources import VARIABLE
@@ -82,18 +82,18 @@ def test_other_code_in_the_current_folder_changes_nothing(
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("crew", CREWS)
+@pytest.mark.parametrize("pool", POOLS)
 def test_a_worker_with_other_code_is_refused_in_one_line(
-    cluster: Cluster, premises: Premises, crew: str
+    cluster: Cluster, requirements: WorkerRequirements, pool: str
 ) -> None:
-    hire: Hire = CREWS[crew]
+    open_pool: OpenPool = POOLS[pool]
     here = cluster.here
     other = replace(
         here.code, parts=dict(here.code.parts) | {"trainers/training/optimizer.py": "other"}
     )
     place = replace(cluster, workers=1, here=replace(here, code=other))
     with (
-        hire(place, premises, worker=Worker, habits=HABITS) as hired,
+        open_pool(place, requirements, worker=Worker, health_check=HEALTH_CHECK) as hired,
         pytest.raises(ClusterError) as refused,
     ):
         while not hired.free:

@@ -10,13 +10,13 @@ import pytest
 
 from sweeper.core.errors import ClusterError
 from sweeper.runners import tune_pool
-from sweeper.runners.dispatch import Hire
-from sweeper.runners.jobs import HABITS
+from sweeper.runners.dispatch import OpenPool
+from sweeper.runners.jobs import HEALTH_CHECK
 from sweeper.runners.ray_cluster import Cluster
-from sweeper.runners.tune_mailbox import Loss, News, Offer
-from sweeper.runners.tune_pool import TuneCrew
-from sweeper.runners.worker_options import Premises
-from tests.sweeper.runners.conftest import CREWS, SECRETS
+from sweeper.runners.tune_mailbox import LostTrial, ReadyWorker, Updates
+from sweeper.runners.tune_pool import TuneWorkerPool
+from sweeper.runners.worker_options import WorkerRequirements
+from tests.sweeper.runners.conftest import POOLS, SECRETS
 from tests.sweeper.runners.tiny import TASK
 from tests.sweeper.runners.workers import IdleWorker
 from trainers.training.segment import Member, Segment
@@ -34,7 +34,10 @@ def segment_in(folder: Path) -> Segment:
 
 @pytest.mark.ray
 def test_a_run_of_tune_that_is_used_up_is_followed_by_another_and_leaves_nothing_behind(
-    cluster: Cluster, premises: Premises, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster,
+    requirements: WorkerRequirements,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
@@ -42,11 +45,11 @@ def test_a_run_of_tune_that_is_used_up_is_followed_by_another_and_leaves_nothing
     monkeypatch.setattr(tune_pool, "TRIALS", 3)
     monkeypatch.setattr(tune_pool, "TRIALS_A_WORKER", 1)
     ended: list[int] = []
-    with TuneCrew(replace(cluster, workers=1), premises, worker=IdleWorker) as crew:
+    with TuneWorkerPool(replace(cluster, workers=1), requirements, worker=IdleWorker) as pool:
         while len(ended) < SEGMENTS:
-            if crew.free:
-                crew.start(segment_in(tmp_path))
-            ended += [job.number for job, _ in crew.poll(0.5)]
+            if pool.free:
+                pool.start(segment_in(tmp_path))
+            ended += [job.number for job, _ in pool.poll(0.5)]
         files = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert {path.relative_to(tmp_path).parts[1] for path in files} == {"2"}
         assert not [path for path in files if b"secret" in path.read_bytes()]
@@ -56,26 +59,28 @@ def test_a_run_of_tune_that_is_used_up_is_followed_by_another_and_leaves_nothing
 
 @pytest.mark.ray
 def test_where_tune_itself_fails_a_launch_ends_with_the_reason(
-    cluster: Cluster, premises: Premises, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, requirements: WorkerRequirements, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNE_RESULT_DIR", "/anywhere")  # which Tune refuses
     with (
-        TuneCrew(replace(cluster, workers=1), premises) as crew,
+        TuneWorkerPool(replace(cluster, workers=1), requirements) as pool,
         pytest.raises(ClusterError, match="Tune failed: .*TUNE_RESULT_DIR"),
     ):
         while True:
-            crew.poll(0.1)
+            pool.poll(0.1)
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("crew", CREWS)
+@pytest.mark.parametrize("pool", POOLS)
 def test_a_worker_that_finds_other_data_is_not_used(
-    cluster: Cluster, premises: Premises, crew: str
+    cluster: Cluster, requirements: WorkerRequirements, pool: str
 ) -> None:
-    hire: Hire = CREWS[crew]
-    other = replace(premises, fingerprint="other")
+    open_pool: OpenPool = POOLS[pool]
+    other = replace(requirements, fingerprint="other")
     with (
-        hire(replace(cluster, workers=1), other, worker=Worker, habits=HABITS) as hired,
+        open_pool(
+            replace(cluster, workers=1), other, worker=Worker, health_check=HEALTH_CHECK
+        ) as hired,
         pytest.raises(ClusterError, match="the data on node"),
     ):
         while True:
@@ -84,10 +89,10 @@ def test_a_worker_that_finds_other_data_is_not_used(
 
 @pytest.mark.ray
 def test_a_trial_that_is_lost_before_its_offer_was_heard_of_is_not_counted_on(
-    cluster: Cluster, premises: Premises
+    cluster: Cluster, requirements: WorkerRequirements
 ) -> None:
-    with TuneCrew(replace(cluster, workers=1), premises, worker=IdleWorker) as crew:
-        offer = Offer(trial="gone", actor=None, introduction="there are no data")
-        crew._note(News(turns=[offer, Loss(trial="gone", reason="its node died")]))
-        while not crew.free:  # ClusterError where the only worker were one that cannot be used
-            crew.poll(0.1)
+    with TuneWorkerPool(replace(cluster, workers=1), requirements, worker=IdleWorker) as pool:
+        offer = ReadyWorker(trial="gone", actor=None, introduction="there are no data")
+        pool._note(Updates(turns=[offer, LostTrial(trial="gone", reason="its node died")]))
+        while not pool.free:  # ClusterError where the only worker were one that cannot be used
+            pool.poll(0.1)

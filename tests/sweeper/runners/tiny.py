@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.optuna_export.projection import Projection
-from sweeper.prerequisites.prerequisite_trainer import Outfitter
-from sweeper.prerequisites.teacher import School
+from sweeper.prerequisites.prerequisite_trainer import PrerequisiteTrainer
+from sweeper.prerequisites.teacher import TeacherContext
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.runner import Runner
 from sweeper.scheduler.declaration import MethodPlan, declare
-from sweeper.scheduler.driver_config import Workplace
+from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.scheduler.launch_request import Request, check, declaration
 from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.state_machine import Sweep
@@ -40,7 +40,7 @@ def open_tiny(
     row = declare(store.engine, declaration(request, plans or check(request), FINGERPRINT), WHO)
     lease = acquire(store.engine, row.id)
     assert isinstance(lease, Lease)
-    place = Workplace(checkpoints=folder, cohort=3)
+    place = DriverConfig(checkpoints=folder, cohort=3)
     sweep = Sweep(store.engine, row, lease, place, Projection(store.engine, store.storage))
     sweep.recover()
     return sweep
@@ -50,19 +50,19 @@ def ignore(outcome: Outcome, stop: threading.Event) -> None:
     """Go on."""
 
 
-def outfitter(
+def prerequisite_trainer(
     sweep: Sweep, stop: threading.Event, announce: Callable[[str], None] = str
-) -> Outfitter:
+) -> PrerequisiteTrainer:
     """Return what makes a sweep ready."""
-    school = School(
+    teacher_context = TeacherContext(
         engine=sweep.engine,
         task=TASK,
         fingerprint=FINGERPRINT,
-        workplace=sweep.workplace,
+        driver_config=sweep.driver_config,
         stop=stop,
         announce=announce,
     )
-    return Outfitter(sweep=sweep, school=school, dataset=DATASET)
+    return PrerequisiteTrainer(sweep=sweep, teacher_context=teacher_context, dataset=DATASET)
 
 
 def run_tiny(
@@ -73,12 +73,12 @@ def run_tiny(
     """Run a sweep, its teacher included; `announce` may set the stop."""
     stop = threading.Event()
 
-    def make_ready(trainer: Runs) -> None:
-        outfitter(sweep, stop).make_ready(trainer)
+    def train_prerequisites(trainer: Runs) -> None:
+        prerequisite_trainer(sweep, stop).train_prerequisites(trainer)
 
     with Heartbeat(sweep, stop, interval_s=0.05) as heartbeat:
         try:
-            return runner.run(sweep, heartbeat, make_ready, lambda _, o: announce(o, stop))
+            return runner.run(sweep, heartbeat, train_prerequisites, lambda _, o: announce(o, stop))
         finally:
             sweep.lease.release(sweep.engine)
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from sweeper.postgres import retry
-from sweeper.postgres.retry import with_patience
+from sweeper.postgres.retry import retry_on_disconnect
 
 
 class Flaky:
@@ -29,13 +29,13 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_lost_connection_is_tried_again() -> None:
     repaired: list[str] = []
-    assert with_patience(Flaky(2), before_retry=lambda: repaired.append("x")) == "answer"
+    assert retry_on_disconnect(Flaky(2), before_retry=lambda: repaired.append("x")) == "answer"
     assert repaired == ["x", "x"]
 
 
 def test_patience_ends() -> None:
     with pytest.raises(OperationalError):
-        with_patience(Flaky(2), patience_s=-1.0)
+        retry_on_disconnect(Flaky(2), retry_s=-1.0)
 
 
 def test_another_error_passes_at_once() -> None:
@@ -43,4 +43,4 @@ def test_another_error_passes_at_once() -> None:
         raise ProgrammingError("SELEC 1", {}, Exception("syntax error"))
 
     with pytest.raises(ProgrammingError):
-        with_patience(wrong)
+        retry_on_disconnect(wrong)

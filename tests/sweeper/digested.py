@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from sweeper.store.row_digests import ROWS, SEALED
+from sweeper.store.row_digests import DIGEST, ROWS
 
 
-def seal_all(connection: Connection) -> None:
+def add_all_digests(connection: Connection) -> None:
     """Forget every digest, and note that of each row as it is now."""
-    connection.execute(text(f"DELETE FROM sweeper.event WHERE kind = '{SEALED}'"))
+    connection.execute(text(f"DELETE FROM sweeper.event WHERE kind = '{DIGEST}'"))
     for rows in ROWS.values():
-        noted = "jsonb_build_object('what', what, 'key', key, 'seal', seal)"
-        selected = f"SELECT sweep_id, study_id, '{SEALED}', {noted} FROM ({rows}) AS sealed"
+        noted = "jsonb_build_object('what', what, 'key', key, 'digest', digest)"
+        selected = f"SELECT sweep_id, study_id, '{DIGEST}', {noted} FROM ({rows}) AS digests"
         into = "INSERT INTO sweeper.event (sweep_id, study_id, kind, detail)"
         connection.execute(text(f"{into} {selected}"))

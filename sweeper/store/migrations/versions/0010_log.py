@@ -1,6 +1,6 @@
-"""The log of every sweep: its first tables.
+"""The log of every sweep: its tables as they were first released.
 
-Revision ID: 0001
+Revision ID: 0010
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-revision = "0001"
+revision = "0010"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -35,6 +35,8 @@ def upgrade() -> None:
     _create_trial()
     _create_rung()
     _create_segment_member()
+    _create_picture()
+    _create_confusion()
     op.execute("COMMENT ON TABLE sweeper.alembic_version IS 'Which revision these tables have'")
     op.execute("COMMENT ON COLUMN sweeper.alembic_version.version_num IS 'The revision'")
 
@@ -66,12 +68,12 @@ def _create_artifact() -> None:
     op.create_table(
         "artifact",
         _filled("hash", sa.Text(), "sha256 of its identity"),
-        _filled("kind", sa.Text(), "teacher"),
+        _filled("kind", sa.Text(), "teacher, preparation, or the student of a calibration"),
         _filled("origin", sa.Text(), "trained, or the file it was taken from"),
         _filled("identity", JSONB(), "All inputs that determine it"),
         _filled("path", sa.Text(), "Where its file lies"),
         _filled("weights_hash", sa.Text(), "sha256 of its weights"),
-        _filled("metrics", JSONB(), "For example mIoU on the selection split"),
+        _filled("metrics", JSONB(), "For example its score on the selection split"),
         _filled("created_at", TIME, "When it was stored", default=NOW),
         sa.PrimaryKeyConstraint("hash", name="pk_artifact"),
         schema=SCHEMA,
@@ -90,10 +92,22 @@ def _create_sweep() -> None:
         _filled("protocol_hash", sa.Text(), "sha256 of the protocol"),
         _optional("teacher_hash", sa.Text(), "Weights of its teacher; frozen when first needed"),
         _filled("folder", sa.Text(), "Name of its checkpoint folder: no other's"),
+        _optional("paused_by", sa.Text(), "Who asked it to pause; null: nobody, or it was resumed"),
+        _optional(
+            "confirms",
+            sa.Integer(),
+            "The sweep whose choices it trains again, or the stage beside; null: it searches",
+        ),
+        _optional("stage", sa.Integer(), "Which confirmation of that sweep, from 1; null: none"),
+        _optional(
+            "equal_cost", sa.Text(), "What it compares at equal cost beside that stage; or null"
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_sweep"),
+        _part_of("sweep", ["confirms"], "sweep", ["id"]),
         sa.UniqueConstraint("name", name="uq_sweep_name"),
+        sa.UniqueConstraint("confirms", "stage", name="uq_sweep_confirms_stage"),
         schema=SCHEMA,
-        comment="One protocol under which many methods are tuned",
+        comment="One protocol under which many methods are tuned, or what trains its choices again",
     )
 
 
@@ -165,8 +179,9 @@ def _create_segment() -> None:
         _filled("folder", sa.Text(), "Where its checkpoints are written"),
         _filled("progress_step", sa.BigInteger(), "Step last heard of"),
         _optional("device_name", sa.Text(), "Model of the device that ran it"),
+        _optional("code_hash", sa.Text(), "Hash of the code that ran it; null: lost"),
         _filled("started_at", TIME, "When it was issued", default=NOW),
-        _optional("heard_at", TIME, "When its worker was last heard of"),
+        _optional("heartbeat_at", TIME, "When its worker last reported"),
         _optional("ended_at", TIME, "When its outcome was recorded"),
         _optional("wall_seconds", sa.Double(), "Wall time as measured by the worker"),
         _optional("notes", JSONB(), "What the worker had to say, for example a split cohort"),
@@ -192,13 +207,23 @@ def _create_study() -> None:
         _filled("sweep_id", sa.Integer(), "The sweep it belongs to"),
         _filled("method", sa.Text(), "Name of the distillation method"),
         _filled("repeat", sa.Integer(), "Which independent search, from 1"),
-        _filled("target", sa.Integer(), "Trials it is to have in the end"),
-        _filled("state", sa.Text(), "active, parked or halted", default="active"),
-        _optional("reason", sa.Text(), "Why it is parked or halted"),
+        _filled("budget", sa.Integer(), "Trials it is to have in the end"),
+        _filled("state", sa.Text(), "active, blocked, failed or cancelled", default="active"),
+        _optional("reason", sa.Text(), "Why it is blocked, failed or cancelled"),
         _filled("space", JSONB(), "Dimensions, ranges, published values"),
         _filled("space_hash", sa.Text(), "sha256 of the space"),
         _filled("code_hash", sa.Text(), "Hash of the syntax trees of its method"),
         _filled("needs_teacher", sa.Boolean(), "Does its method learn from one"),
+        _optional(
+            "preparation",
+            sa.Text(),
+            "The method whose preparation it needs, trained once per teacher; null: none",
+        ),
+        _optional(
+            "calibration",
+            JSONB(),
+            "Gradient-norm ratios of its terms, hence its multiplier's range; null: not measured",
+        ),
         _filled("created_at", TIME, "When the method was first launched", default=NOW),
         sa.PrimaryKeyConstraint("id", name="pk_study"),
         _part_of("study", ["sweep_id"], "sweep", ["id"]),
@@ -213,7 +238,7 @@ def _create_bracket() -> None:
         "bracket",
         _filled("study_id", sa.Integer(), "The study it belongs to"),
         _filled("index", sa.Integer(), "Place among the brackets, from 0"),
-        _filled("planned_steps", sa.BigInteger(), "Allowance, whatever the values"),
+        _filled("planned_steps", sa.BigInteger(), "Allowance, whatever the scores"),
         _filled("planned_at", TIME, "When its trials were sampled", default=NOW),
         sa.PrimaryKeyConstraint("study_id", "index", name="pk_bracket"),
         _part_of("bracket", ["study_id"], "study", ["id"]),
@@ -228,18 +253,21 @@ def _create_trial() -> None:
         _filled("study_id", sa.Integer(), "The study it belongs to"),
         _filled("number", sa.Integer(), "Place in the plan, as in Optuna"),
         _filled("bracket", sa.Integer(), "Index of its bracket"),
-        _filled("origin", sa.Text(), "published, sobol or tpe"),
+        _filled("origin", sa.Text(), "published, sobol, tpe; confirmed also: tuned"),
+        _optional("seed", sa.BigInteger(), "Training seed of a confirmation; null: its repeat's"),
         _filled("params", JSONB(), "Values of the space's dimensions"),
         _filled(
             "state", sa.Text(), "RUNNING (undecided), COMPLETE, PRUNED or FAIL", default="RUNNING"
         ),
-        _filled("diverged", sa.Boolean(), "A loss or metric was not finite", default="false"),
+        _filled("diverged", sa.Boolean(), "A loss or the score was not finite", default="false"),
         _filled("rung", sa.Integer(), "Index of the rung it is to reach next"),
         _filled("step", sa.BigInteger(), "Recorded step", default="0"),
         _optional(
             "checkpoint", sa.Text(), "Its state at that step; of a COMPLETE trial its weights"
         ),
-        _optional("value", sa.Double(), "mIoU in percent at its last rung; null when diverged"),
+        _optional(
+            "score", sa.Double(), "In the task's metric, at its last rung; null when diverged"
+        ),
         _optional("reason", sa.Text(), "Why it failed or diverged"),
         _filled(
             "begun_steps",
@@ -278,7 +306,7 @@ def _create_rung() -> None:
         _filled("number", sa.Integer(), "The trial's number"),
         _filled("index", sa.Integer(), "Index of the rung, from 0"),
         _filled("step", sa.BigInteger(), "Its step"),
-        _filled("value", sa.Double(), "mIoU in percent on the selection split"),
+        _filled("score", sa.Double(), "In the task's metric"),
         _filled("class_iou", JSONB(), "IoU in percent per class; null: absent"),
         _filled("weights_hash", sa.Text(), "sha256 of the student's weights"),
         _filled("segment_id", sa.BigInteger(), "The segment that reached it"),
@@ -311,4 +339,36 @@ def _create_segment_member() -> None:
     )
     op.create_index(
         "ix_segment_member_study_id_number", "segment_member", ["study_id", "number"], schema=SCHEMA
+    )
+
+
+def _create_picture() -> None:
+    op.create_table(
+        "picture",
+        _filled("id", sa.Text(), "Name under which Optuna's tools ask for it"),
+        _filled("study_id", sa.Integer(), "The trial's study"),
+        _filled("number", sa.Integer(), "The trial's number"),
+        _filled("kind", sa.Text(), "prediction: image, labels, student, teacher"),
+        _filled("media_type", sa.Text(), "Such as image/png"),
+        _filled("content", sa.LargeBinary(), "The file"),
+        _filled("recorded_at", TIME, "When it was recorded", default=NOW),
+        sa.PrimaryKeyConstraint("id", name="pk_picture"),
+        sa.UniqueConstraint("study_id", "number", "kind", name="uq_picture_study_id_number_kind"),
+        _part_of("picture", ["study_id", "number"], "trial", ["study_id", "number"]),
+        schema=SCHEMA,
+        comment="A picture of a finished trial, for the dashboard",
+    )
+
+
+def _create_confusion() -> None:
+    op.create_table(
+        "confusion",
+        _filled("study_id", sa.Integer(), "The confirmation's study"),
+        _filled("number", sa.Integer(), "The confirmation's number"),
+        _filled("content", sa.LargeBinary(), "Matrix of each reported image, as .npz"),
+        _filled("recorded_at", TIME, "When the reported split was read for it", default=NOW),
+        sa.PrimaryKeyConstraint("study_id", "number", name="pk_confusion"),
+        _part_of("confusion", ["study_id", "number"], "trial", ["study_id", "number"]),
+        schema=SCHEMA,
+        comment="Confusion matrices of a confirmation, image by image",
     )
