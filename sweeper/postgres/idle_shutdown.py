@@ -1,6 +1,6 @@
 """Stop the embedded server when nobody has been connected for a while.
 
-Run as `python -m sweeper.store.idle HOME RUNTIME` by whoever starts the server; a second
+Run as `python -m sweeper.postgres.idle_shutdown HOME RUNTIME` by whoever starts the server; a second
 one beside it ends at once. It imports no torch, Optuna or SQLAlchemy: it lives as long as the
 server does.
 """

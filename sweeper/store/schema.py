@@ -194,7 +194,7 @@ segment = Table(
     Column("device_name", Text, comment="Model of the device that ran it"),
     Column("code_hash", Text, comment="Hash of the code that ran it; null: lost"),
     now("started_at", "When it was issued"),
-    later("heartbeat_at", "When its worker was last heard of"),
+    later("heartbeat_at", "When its worker last reported"),
     later("ended_at", "When its outcome was recorded"),
     Column("wall_seconds", Double, comment="Wall time as measured by the worker"),
     Column("notes", JSONB, comment="What the worker had to say, for example a split cohort"),

@@ -35,7 +35,7 @@ LEFT JOIN sweeper.rung r ON r.study_id = t.study_id AND r.number = t.number
 WHERE s.stage IS NOT NULL
 """
 CONFIRMATIONS = _CONFIRMED.format(part="s.stage", stage="a.id")
-EQUAL_COST = _CONFIRMED.format(part="a.equal_cost", stage="a.confirms")
+EQUAL_COST = _CONFIRMED.format(part="a.equal_cost AS part", stage="a.confirms")
 
 PROGRESS = """
 SELECT s.name AS sweep, y.id AS study_id, y.method, y.repeat, y.state, y.reason, y.budget,

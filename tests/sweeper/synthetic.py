@@ -184,7 +184,7 @@ def _add_study(place: Place, method: str, repeat: int = 1, **more: int) -> None:
         "sweep_id": place.sweep_id,
         "method": method,
         "repeat": repeat,
-        "target": BUDGET,
+        "budget": BUDGET,
         "space": space.model_dump(mode="json"),
         "space_hash": space.hash,
         "code_hash": "code",

@@ -26,7 +26,7 @@ CLIENT = "import psycopg2, sys; c = psycopg2.connect(sys.argv[1]); c.cursor().ex
 STARTER = """
 import sys
 from pathlib import Path
-from sweeper.store.embedded import Embedded
+from sweeper.postgres.embedded import Embedded
 print(Embedded(Path(sys.argv[1])).ensure_running())
 """
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="about the server of root")
