@@ -89,7 +89,10 @@ def check_lead(evidence: Evidence) -> CheckResult:
 
 def check_provenance(evidence: Evidence) -> CheckResult:
     """Every launch says who, with which software, on what; from one clean checkout."""
-    named = [evidence.name, *(stage.name for stage in evidence.stages)]  # no verdict rests on axes
+    named = [
+        evidence.name,
+        *(stage.name for stage in evidence.stages),
+    ]  # no verdict rests on equal cost
     launches = rows_of(evidence.launches[evidence.launches["sweep"].isin(named)])
     faults = [f"no launch of {name} is on record" for name in _unlaunched(evidence)]
     faults += [f for row in launches for f in _launch_faults(row)]

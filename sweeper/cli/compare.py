@@ -43,7 +43,7 @@ def command(
     sweep: str,
     form: str | None,
     output: Path | None,
-    axis: str | None,
+    equal_cost: str | None,
     allow_unequal: bool,
     database: str | None,
 ) -> None:
@@ -67,8 +67,8 @@ def command(
         require_sound(audit, allow_unequal)
         stamps = audit.stamps
         sheet = (
-            equal_cost_sheet(comparison, stamps, axis)
-            if axis
+            equal_cost_sheet(comparison, stamps, equal_cost)
+            if equal_cost
             else verdict_sheet(comparison, stamps)
         )
     if output is None and chosen == "table":

@@ -61,21 +61,21 @@ def verdict_sheet(comparison: Comparison, stamps: Sequence[str]) -> Sheet:
     )
 
 
-def equal_cost_sheet(comparison: Comparison, stamps: Sequence[str], axis: str) -> Sheet:
+def equal_cost_sheet(comparison: Comparison, stamps: Sequence[str], part: str) -> Sheet:
     """Return the methods at equal cost of `tuning` or `training`; SweeperError before it is there.
 
     It describes: there is no test in it, and no verdict.
     """
-    by_tuning = axis == "tuning"
+    by_tuning = part == "tuning"
     frame = comparison.tuning_matched if by_tuning else comparison.training_matched
     if frame.empty:
         name = comparison.evidence.name
         raise SweeperError(
-            f"sweep {name} has not been trained at equal cost of {axis}: sweeper confirm {name} "
+            f"sweep {name} has not been trained at equal cost of {part}: sweeper confirm {name} "
             "--equal-cost"
         )
     headers, cells = (TUNING, _tuning_cells) if by_tuning else (TRAINING, _training_cells)
-    said = [f"audit: {stamp}" for stamp in stamps] + comparison.equal_cost_notes(axis)
+    said = [f"audit: {stamp}" for stamp in stamps] + comparison.equal_cost_notes(part)
     return Sheet(
         frame=frame,
         headers=headers,
@@ -84,8 +84,8 @@ def equal_cost_sheet(comparison: Comparison, stamps: Sequence[str], axis: str) -
         remarks=[*said, *comparison.warnings],
         about={
             **_about(comparison, stamps),
-            "axis": axis,
-            "notes": comparison.equal_cost_notes(axis),
+            "equal_cost": part,
+            "notes": comparison.equal_cost_notes(part),
         },
     )
 

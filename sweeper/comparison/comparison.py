@@ -261,9 +261,9 @@ class Comparison:
         """Those rivals, by the length of their schedule: `equal_cost.training_points`."""
         return equal_cost.training_points(self.evidence, self.confirmed)
 
-    def equal_cost_notes(self, axis: str) -> list[str]:
-        """Return what must be read with the table of an axis, `tuning` or `training`."""
-        return equal_cost.notes(self.evidence, axis, self.training_points)
+    def equal_cost_notes(self, part: str) -> list[str]:
+        """Return what must be read with a table at equal cost of `tuning` or `training`."""
+        return equal_cost.notes(self.evidence, part, self.training_points)
 
     def _in_order(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return rows in the order of the verdicts."""

@@ -1,4 +1,4 @@
-"""Descriptive axes: methods at equal cost of tuning, and of training. Nothing is tested on them."""
+"""Methods at equal cost of tuning, and of training: described, never tested."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def tuning_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFrame:
     common_seconds, trials (number of the one that was chosen, of several searches each),
     mean_equal_trials (the stage's), mean, sd, n (of the confirmed values; of several searches of
     their means), difference to the baseline. NaN where no trial had come to its end by then. No
-    rows before the axis is trained.
+    rows before it is trained.
     """
-    axis = evidence.equal_cost.get(TUNING)
-    if axis is None or not axis.is_done:
+    part = evidence.equal_cost.get(TUNING)
+    if part is None or not part.is_done:
         return pd.DataFrame(columns=TUNING_COLUMNS)
-    seconds, cuts = axis.terms["costs"]["seconds"], axis.terms["cuts"]
+    seconds, cuts = part.terms["costs"]["seconds"], part.terms["cuts"]
     lengths = search_seconds(evidence, seconds)
     stage_means = _stage_values(evidence, confirmed)
     rows = []
@@ -65,7 +65,7 @@ def training_points(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFrame
     """Return what longer training gives the baseline and plain distillation.
 
     Columns: method, length (of the schedule, 1 is the task's), cost (in trainings of the baseline),
-    mean, sd, n. No rows before the axes are trained.
+    mean, sd, n. No rows before they are trained.
     """
     if not _is_trained(evidence):
         return pd.DataFrame(columns=["method", "length", "cost", "mean", "sd", "n"])
@@ -87,7 +87,7 @@ def training_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFram
     longer the baseline is trained for that cost, 2 at most), baseline (its mean then, interpolated
     between the lengths that were trained), difference; kd_length, kd, kd_difference. NaN for what
     costs less than the rival's usual training, by more than two measurements differ. No rows
-    before the axes are trained.
+    before they are trained.
     """
     points = training_points(evidence, confirmed)
     if points.empty:
@@ -106,19 +106,19 @@ def training_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFram
 
 
 def step_seconds(evidence: Evidence) -> Mapping[str, float]:
-    """Return the seconds of each method's step alone, as axes were declared with; else nothing."""
-    axis = evidence.equal_cost.get(TUNING)
-    return axis.terms["costs"]["seconds"] if axis is not None else {}
+    """Return the seconds of each method's step alone, as equal cost was declared with; else nothing."""
+    part = evidence.equal_cost.get(TUNING)
+    return part.terms["costs"]["seconds"] if part is not None else {}
 
 
-def notes(evidence: Evidence, axis: str, points: pd.DataFrame) -> list[str]:
-    """Return what must be read with the table of an axis; `points` are the `training_points`."""
+def notes(evidence: Evidence, part: str, points: pd.DataFrame) -> list[str]:
+    """Return what must be read with a table at equal cost; `points` are the `training_points`."""
     terms = evidence.equal_cost[TUNING].terms
     lines = [
         "Every search was cut where it had cost what the cheapest one did in all: "
         f"{terms['cuts']['common']:,.0f} s of steps. What it had found by then was confirmed."
     ]
-    if axis == "training":
+    if part == "training":
         rivals = " and ".join(dict.fromkeys(points["method"]))
         times = " and ".join(f"{length:g}" for length in LENGTHS.values())
         lines = [
@@ -155,7 +155,7 @@ def _tuned_to(
         cut["number"] == 0 and search_of(search)[1] == 1
     ):  # the first search's stage has what is published
         return _of_stage(evidence, confirmed, search, PUBLISHED)
-    return _of_axis(evidence, TUNING, search)
+    return _of_part(evidence, TUNING, search)
 
 
 def _stage_values(evidence: Evidence, confirmed: pd.DataFrame) -> dict[str, list[Floats]]:
@@ -177,9 +177,9 @@ def _of_stage(
     return _values(runs[runs["configuration"] == configuration], search)
 
 
-def _of_axis(evidence: Evidence, axis: str, search: str) -> Floats:
+def _of_part(evidence: Evidence, part: str, search: str) -> Floats:
     runs = evidence.equal_cost_runs
-    return _values(runs[runs["axis"] == axis], search)
+    return _values(runs[runs["part"] == part], search)
 
 
 def _values(runs: pd.DataFrame, search: str) -> Floats:
@@ -191,8 +191,8 @@ def _values(runs: pd.DataFrame, search: str) -> Floats:
 
 
 def _longer(evidence: Evidence, method: str) -> Iterator[tuple[float, list[Floats]]]:
-    for axis, length in LENGTHS.items():
-        yield length, [_of_axis(evidence, axis, name) for name in _names(evidence, method)]
+    for part, length in LENGTHS.items():
+        yield length, [_of_part(evidence, part, name) for name in _names(evidence, method)]
 
 
 def _names(evidence: Evidence, method: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Figures of the descriptive axes: a row a method, a mark for each of the values side by side."""
+"""Figures at equal cost: a row a method, a mark for each of the values side by side."""
 
 from __future__ import annotations
 

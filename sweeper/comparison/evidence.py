@@ -116,7 +116,7 @@ class Evidence:
     stages: tuple[Stage, ...]
     confirmations: pd.DataFrame  # one row a confirmation
     equal_cost: Mapping[str, EqualCostPart]  # by name
-    equal_cost_runs: pd.DataFrame  # one row a run of an axis
+    equal_cost_runs: pd.DataFrame  # one row a run at equal cost
 
     @property
     def task(self) -> str:
@@ -155,7 +155,7 @@ class Evidence:
 
     @cached_property
     def launches(self) -> pd.DataFrame:
-        """Who launched what of the sweep, its stages or axes, when, with which software."""
+        """Who launched what of the sweep, its stages, what is at equal cost, when, with which software."""
         return self._frame(text(evidence_queries.LAUNCHES))
 
     @cached_property
@@ -242,7 +242,7 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
     with readable_records(engine, row.id, name), engine.connect() as connection:
         inputs = last_inputs(connection, row.id)
         stages = find_children(connection, row.id)
-        axes = find_children(connection, stages[0].id) if stages else []
+        parts = find_children(connection, stages[0].id) if stages else []
         return Evidence(
             engine=engine,
             sweep_id=row.id,
@@ -257,7 +257,7 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
             rungs=copied_rungs(connection, row.id),
             stages=tuple(_stage(connection, each) for each in stages),
             confirmations=_frame(connection, CONFIRMATIONS, name=row.name),
-            equal_cost={each.axis: _axis(connection, each) for each in axes},
+            equal_cost={each.equal_cost: _equal_cost_part(connection, each) for each in parts},
             equal_cost_runs=_frame(connection, AXIS_RUNS, name=row.name),
         )
 
@@ -342,9 +342,9 @@ def _stage(connection: Connection, row: Row[Any]) -> Stage:
     )
 
 
-def _axis(connection: Connection, row: Row[Any]) -> EqualCostPart:
+def _equal_cost_part(connection: Connection, row: Row[Any]) -> EqualCostPart:
     return EqualCostPart(
-        name=row.equal_cost, terms=row.protocol["axis"], is_done=_is_done(connection, row.id)
+        name=row.equal_cost, terms=row.protocol["equal_cost"], is_done=_is_done(connection, row.id)
     )
 
 

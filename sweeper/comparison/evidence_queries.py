@@ -1,4 +1,4 @@
-"""What only an audit reads of a sweep, its stages and its axes: the statements."""
+"""What only an audit reads of a sweep, its stages and what is at equal cost: the statements."""
 
 from __future__ import annotations
 

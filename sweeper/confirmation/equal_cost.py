@@ -1,8 +1,8 @@
-"""Declaring axes beside a confirmation: what equal cost would have bought, without any test.
+"""Declaring, beside a confirmation, what equal cost would have bought: without any test.
 
 `tuning`: every search cut at the cost of the cheapest one. `training-1.5x`, `training-2x`: the
-baseline and plain distillation trained longer, for what the other methods' steps cost more. An axis
-is a sweep of its own beside the first stage, and is trained with that stage's first seeds.
+baseline and plain distillation trained longer, for what the other methods' steps cost more. Each
+part is a sweep of its own beside the first stage, and is trained with that stage's first seeds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sweeper.store.lookup import find_children, find_sweep, lock_sweep
 
 
 def find_equal_cost(connection: Connection, name: str) -> list[Row[Any]]:
-    """Return the rows of a sweep's axes; PlanError where it has no confirmation to stand beside."""
+    """Return the rows of what a sweep has at equal cost; PlanError where it has no confirmation to stand beside."""
     _, stage = _stage_of(connection, name)
     return find_children(connection, stage.id)
 
@@ -37,14 +37,14 @@ def check_code(connection: Connection, name: str, code_of: CodeOf) -> None:
 
 
 def declare_equal_cost(engine: Engine, name: str, costs: StepCosts, cuts: Cuts) -> list[Row[Any]]:
-    """Store the axes of a sweep, unless they are declared already, and return their rows."""
+    """Store what a sweep compares at equal cost, unless it is declared already, and return their rows."""
     with engine.begin() as connection:
         lock_sweep(connection, name)
         parent, stage = _stage_of(connection, name)
         if not find_equal_cost(connection, name):
             _declare_tuning(connection, parent, stage, costs, cuts)
-            for axis, length in LENGTHS.items():
-                _declare_longer(connection, parent, stage, axis, length)
+            for part, length in LENGTHS.items():
+                _declare_longer(connection, parent, stage, part, length)
         return find_equal_cost(connection, name)
 
 
@@ -75,19 +75,19 @@ def _declare_tuning(
 
 
 def _declare_longer(
-    connection: Connection, parent: Row[Any], stage: Row[Any], axis: str, length: float
+    connection: Connection, parent: Row[Any], stage: Row[Any], part: str, length: float
 ) -> None:
     incumbents = stage.protocol["confirmation"]["incumbents"]
     terms = {"length": length, "seeds": len(_seeds(stage))}
-    row = stages.add_equal_cost(connection, stage, axis, terms, length)
+    row = stages.add_equal_cost(connection, stage, part, terms, length)
     for search in chosen_before(connection, parent, incumbents):
         if search.method in (BASELINE, PLAIN):
             number = incumbents[search_name(search.method, search.repeat)]
             _plan(connection, row, search, number)
 
 
-def _plan(connection: Connection, axis: Row[Any], search: log.Study, number: int) -> None:
-    stages.add_confirmations(connection, axis, search, {stages.TUNED: number}, _seeds(axis))
+def _plan(connection: Connection, part: Row[Any], search: log.Study, number: int) -> None:
+    stages.add_confirmations(connection, part, search, {stages.TUNED: number}, _seeds(part))
 
 
 def _seeds(row: Row[Any]) -> list[int]:

@@ -74,11 +74,11 @@ class ConfirmationRun:
         return declare_stage(self.store.engine, wanted, reported, self.who, code_here)
 
     def is_done(self, row: Any) -> bool:
-        """Whether nothing is left to train of a stage or an axis (`row` of the table `sweep`)."""
+        """Whether nothing is left to train of a stage or of a part at equal cost (`row` of the table `sweep`)."""
         return read_progress(self.store.engine, row.id, plan_of(row.protocol)).is_done
 
     def drive(self, row: Any) -> int:
-        """Train what is left of a stage or an axis; return the exit code."""
+        """Train what is left of a stage or of a part at equal cost; return the exit code."""
         if row.paused_by is not None:
             print_status(f"{row.name} was paused by {row.paused_by}; it goes on")
 
@@ -89,8 +89,8 @@ class ConfirmationRun:
                 f"{s.failed} failed"
                 for s in unsure
             ]
-            axis = f" --equal-cost {row.equal_cost.partition('-')[0]}" if row.equal_cost else ""
-            return [*lines, f"sweeper compare {self.sweep}{axis}"]
+            option = f" --equal-cost {row.equal_cost.partition('-')[0]}" if row.equal_cost else ""
+            return [*lines, f"sweeper compare {self.sweep}{option}"]
 
         return Driver(
             store=self.store,
@@ -108,9 +108,9 @@ REFERENCE_STEPS = 50  # of a method alone, whose median its cost is reckoned wit
 
 
 def train_equal_cost(run: ConfirmationRun) -> int:
-    """Declare the axes beside a sweep's confirmation, or go on with them; return the exit code.
+    """Declare what is at equal cost beside a sweep's confirmation, or go on; return the exit code.
 
-    Where an axis lacks a method that is blocked or cancelled the others are trained all the same.
+    Where a part lacks a method that is blocked or cancelled the others are trained all the same.
     """
     rows, worst = _declared(run), 0
     with run.store.engine.begin() as connection:
@@ -125,7 +125,7 @@ def train_equal_cost(run: ConfirmationRun) -> int:
 
 
 def _declared(run: ConfirmationRun) -> list[Any]:
-    """Return the rows of the axes, declared now unless they were before."""
+    """Return the rows of the parts at equal cost, declared now unless they were before."""
     engine, name = run.store.engine, run.sweep
     with engine.connect() as connection:
         rows = find_equal_cost(connection, name)

@@ -121,7 +121,7 @@ class _Left:
 
     studies: Sequence[log.Study]  # of the search, those that go on
     stages: Sequence[Any]
-    confirmed: Mapping[int, tuple[log.Study, Plan]]  # by id: those of the stages and their axes
+    confirmed: Mapping[int, tuple[log.Study, Plan]]  # by id: those of the stages and at equal cost
     open_trials: Sequence[log.OpenTrial]  # of both
 
     @classmethod
@@ -135,10 +135,10 @@ class _Left:
                     f"see `sweeper status {row.name}`"
                 )
             stages = find_children(connection, row.id)
-            axes = [axis for stage in stages for axis in find_children(connection, stage.id)]
+            parts = [part for stage in stages for part in find_children(connection, stage.id)]
             confirmed = {
                 study.id: (study, plan_of(each.protocol))
-                for each in (*stages, *axes)
+                for each in (*stages, *parts)
                 for study in log.studies(connection, each.id)
             }
             known = [*(study.id for study in studies), *confirmed]
@@ -170,7 +170,7 @@ class _Left:
         )
 
     def confirmations(self, step_times: Mapping[str, StepTime]) -> list[Search]:
-        """Return what is left of the stages and axes that are declared."""
+        """Return what is left of the stages and of equal cost, as declared."""
         found: dict[tuple[int, int], list[log.OpenTrial]] = {}
         for trial in self.open_trials:
             if trial.study_id in self.confirmed:

@@ -1,4 +1,4 @@
-"""The section on the descriptive axes: methods at equal cost of tuning and of training."""
+"""The section on equal cost: methods at equal cost of tuning and of training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRAINING = (
 
 
 def equal_cost_section(content: PageContent) -> Html:
-    """Return a plot and a table for each axis that is trained."""
+    """Return a plot and a table for each part that is trained."""
     comparison = content.comparison
     tuning, training = comparison.tuning_matched, comparison.training_matched
     parts: list[Html] = []
@@ -39,7 +39,7 @@ def equal_cost_section(content: PageContent) -> Html:
             table("At equal cost of training", TRAINING, rows),
         ]
     lack = f"Not trained: sweeper confirm {comparison.evidence.name} --equal-cost"
-    return content.section("axes", "At equal cost", *(parts or [missing(lack)]))
+    return content.section("equal-cost", "At equal cost", *(parts or [missing(lack)]))
 
 
 def _tuning(row: Row) -> list[Cell | str]:

@@ -25,7 +25,7 @@ from sweeper.report.verdicts import classes_section, published_section, verdicts
 NAVIGATION = {
     "verdicts": "Verdicts",
     "published": "Published",
-    "axes": "Equal cost",
+    "equal-cost": "Equal cost",
     "classes": "Classes",
     "pictures": "Pictures",
     "curves": "Progress",

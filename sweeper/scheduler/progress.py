@@ -40,7 +40,8 @@ WHERE sweep = :sweep ORDER BY p.study_id
 IN_FLIGHT = text("""
 SELECT s.id, s.start_step, s.stop_step, s.progress_step, y.method, y.repeat, m.number,
        extract(epoch FROM clock_timestamp() - s.started_at)::float AS running_s,
-       extract(epoch FROM clock_timestamp() - coalesce(s.heartbeat_at, s.started_at))::float AS silent_s
+       extract(epoch FROM clock_timestamp() - coalesce(s.heartbeat_at, s.started_at))::float
+           AS silent_s
 FROM sweeper.segment s
 JOIN sweeper.segment_member m ON m.segment_id = s.id
 JOIN sweeper.study y ON y.id = m.study_id

@@ -46,7 +46,7 @@ def plan_removal(connection: Connection, name: str, method: str | None = None) -
     row = find_sweep(connection, name)
     if (
         row.equal_cost is not None
-    ):  # its costs are all axes', and what was read for it is on record there
+    ):  # its costs are those of every part, and what was read for it is on record there
         stage = connection.scalar(select(sweep.c.name).where(sweep.c.id == row.confirms))
         raise SweeperError(f"{name} goes with its confirmation: sweeper delete {stage}")
     stages = _descendants(connection, row.id)

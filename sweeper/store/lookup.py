@@ -38,7 +38,7 @@ def lock_sweep(connection: Connection, name: str) -> Row[Any]:
 
 
 def find_children(connection: Connection, sweep_id: int) -> list[Row[Any]]:
-    """Return the rows of a sweep's confirmations, or of a confirmation's axes, first to last."""
+    """Return the rows of a sweep's confirmations, or of the parts at equal cost beside one."""
     query = select(sweep).where(sweep.c.confirms == sweep_id).order_by(sweep.c.stage, sweep.c.id)
     return list(connection.execute(query))
 

@@ -81,7 +81,7 @@ study = Table(
     Column(
         "calibration",
         JSONB,
-        comment="Gradient-norm ratios of its terms, hence its multiplier's range; null: not measured",
+        comment="Gradient-norm ratios of its terms, hence the multiplier's range; null: unmeasured",
     ),
     now("created_at", "When the method was first launched"),
     UniqueConstraint("sweep_id", "method", "repeat"),

@@ -1,4 +1,4 @@
-"""Confirmations in the log, and axes beside them: which trial was best, what is planned of it."""
+"""Confirmations in the log, and equal cost beside them: the best trial, what is planned of it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def add_stage(
 
 
 def add_equal_cost(
-    connection: Connection, stage: Row[Any], axis: str, terms: Mapping[str, Any], length: float = 1
+    connection: Connection, stage: Row[Any], part: str, terms: Mapping[str, Any], length: float = 1
 ) -> Row[Any]:
     """Store what is trained beside a stage, `length` times as long, and return its row."""
     steps = round(plan_of(stage.protocol).rung_steps[-1] * length)
@@ -63,9 +63,9 @@ def add_equal_cost(
         **stage.protocol,
         "task": {**task, "schedule": {**task["schedule"], "steps": steps}},
         "plan": _to_the_end(steps),
-        "axis": dict(terms),
+        "equal_cost": dict(terms),
     }
-    return _add_child(connection, stage, protocol, axis, axis=axis)
+    return _add_child(connection, stage, protocol, part, equal_cost=part)
 
 
 def configurations(search: Study, incumbent: int) -> dict[str, int]:

@@ -136,7 +136,7 @@ def _protocol_of(sweep_row: Row[Any], own_seed: int | None, repeat: int) -> dict
         "seed": training_seed(sweep_row.seed, repeat) if own_seed is None else own_seed,
         "deterministic": protocol["numerics"]["deterministic"],
         "last_step": protocol["plan"]["rung_steps"][-1],
-        "is_longer": "length" in protocol.get("axis", {}),
+        "is_longer": "length" in protocol.get("equal_cost", {}),
     }
 
 

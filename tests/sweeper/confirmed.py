@@ -1,4 +1,4 @@
-"""Confirmations of a synthetic sweep, and axes beside them, written into the tables."""
+"""Confirmations of a synthetic sweep, and equal cost beside them, written into the tables."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def finish_child(
     published: float = -1.0,
     images: int = 6,
 ) -> None:
-    """Finish a declared confirmation or axis (`row` of the table `sweep`); values as above."""
+    """Finish a declared confirmation or part at equal cost (`row` of the table `sweep`); values as above."""
     with engine.begin() as connection:
         for each in connection.execute(select(study).where(study.c.sweep_id == row.id)).all():
             _finish_confirmations(connection, each, values[each.method], published, images)
@@ -75,7 +75,7 @@ def finish_child(
 
 
 def declare_axes_of(engine: Engine, seconds: Mapping[str, float], name: str = "demo") -> list[Any]:
-    """Declare the axes of a confirmed sweep whose steps alone take so many seconds."""
+    """Declare equal cost for a confirmed sweep whose steps alone take so many seconds."""
     cuts = cut_searches(read_evidence(engine, name), seconds)
     return declare_equal_cost(engine, name, StepCosts(device="a device", seconds=seconds), cuts)
 
@@ -86,7 +86,7 @@ def train_axes(
     seconds: Mapping[str, float],
     gains: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Declare and finish the axes of `demo`: `values` with what each axis adds to them."""
+    """Declare and finish equal cost for `demo`: `scores` with what each part adds to them."""
     for row in declare_axes_of(engine, seconds):
         gain = gains.get(row.equal_cost, 0.0)
         finish_child(engine, row, {m: [v + gain for v in each] for m, each in values.items()})

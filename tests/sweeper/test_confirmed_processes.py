@@ -22,7 +22,7 @@ CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.score, r.ste
                JOIN sweeper.rung r ON r.study_id = c.study_id AND r.number = c.number
                JOIN sweeper.confusion f ON f.study_id = c.study_id AND f.number = c.number
                ORDER BY 1, 2, 3"""
-AXES = """SELECT x.equal_cost, x.method, count(x.score), max(r.step) FROM sweeper.equal_cost x
+EQUAL_COST = """SELECT x.equal_cost, x.method, count(x.score), max(r.step) FROM sweeper.equal_cost x
           JOIN sweeper.rung r ON r.study_id = x.study_id AND r.number = x.number
           GROUP BY 1, 2 ORDER BY 1, 2"""
 TUNED = """UPDATE sweeper.trial t SET value = 99 WHERE number = (
@@ -80,20 +80,20 @@ def check_axes(store: Store) -> None:
     """The rivals are trained longer with the stage's seeds; a repetition starts no worker."""
     said = finish(confirm(store, "--equal-cost"))
     assert said.splitlines()[-1] == "done: sweeper compare s --equal-cost training"
-    trained = rows(store.engine, AXES)
-    assert {(axis, method): n for axis, method, n, *_ in trained} == {
-        (axis, method): 3
-        for axis in ("training-1.5x", "training-2x")
+    trained = rows(store.engine, EQUAL_COST)
+    assert {(part, method): n for part, method, n, *_ in trained} == {
+        (part, method): 3
+        for part in ("training-1.5x", "training-2x")
         for method in ("baseline", "kd")
-    } | {(axis, method): n for axis, method, n, *_ in trained if axis == "tuning"}
+    } | {(part, method): n for part, method, n, *_ in trained if part == "tuning"}
     full = load_task(TASK).schedule.steps
-    assert {axis: steps for axis, _, _, steps in trained if axis != "tuning"} == {
+    assert {part: steps for part, _, _, steps in trained if part != "tuning"} == {
         "training-1.5x": full * 3 // 2,
         "training-2x": full * 2,
     }
     again = ("confirm", "s", "--equal-cost", "--workers", "2", "--device", "cpu")
     assert loaded(("ray",), store.url, *again) == ""  # nothing is left for workers to do
-    assert rows(store.engine, AXES) == trained
+    assert rows(store.engine, EQUAL_COST) == trained
     table = finish(sweeper(store, "compare", "s", "--equal-cost", "training", "--allow-unequal"))
     assert {line.split()[0] for line in table.splitlines()[1:3]} == {"baseline", "kd"}
 

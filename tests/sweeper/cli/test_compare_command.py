@@ -75,22 +75,22 @@ def test_the_suffix_of_a_file_gives_its_format(compare: Run, tmp_path: Path) -> 
     assert (gone.exit_code, gone.stderr.count("\n")) == (2, 1)
 
 
-@pytest.mark.parametrize("axis", ["tuning", "training"])
+@pytest.mark.parametrize("part", ["tuning", "training"])
 def test_an_axis_has_a_table_of_its_own_without_verdicts(
-    engine: Engine, compare: Run, run: Run, axis: str
+    engine: Engine, compare: Run, run: Run, part: str
 ) -> None:
-    refused = compare("--equal-cost", axis)
+    refused = compare("--equal-cost", part)
     assert refused.exit_code == 2
     assert "sweeper confirm demo --equal-cost" in refused.stderr
     train_axes(engine, {method: values[:2] for method, values in SEEDS.items()}, STEP_COSTS)
     assert "compare its sweep, demo" in run("compare", "demo:tuning").stderr
-    shown = compare("--equal-cost", axis).stdout
+    shown = compare("--equal-cost", part).stdout
     assert "nothing is tested" in shown
     assert "better" not in shown
     assert "on a device" in shown
-    told = json.loads(compare("--equal-cost", axis, "--format", "json").stdout)
+    told = json.loads(compare("--equal-cost", part, "--format", "json").stdout)
     assert [row["method"] for row in told["methods"]] == ["baseline", "kd", "rdd+cirkd"]
-    rows = compare("--equal-cost", axis, "--format", "latex").stdout.splitlines()
+    rows = compare("--equal-cost", part, "--format", "latex").stdout.splitlines()
     assert {line.count("&") for line in rows if line.endswith(r"\\")} == {7}
     assert "warnings" in told
 

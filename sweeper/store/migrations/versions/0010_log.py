@@ -222,7 +222,7 @@ def _create_study() -> None:
         _optional(
             "calibration",
             JSONB(),
-            "Gradient-norm ratios of its terms, hence its multiplier's range; null: not measured",
+            "Gradient-norm ratios of its terms, hence the multiplier's range; null: unmeasured",
         ),
         _filled("created_at", TIME, "When the method was first launched", default=NOW),
         sa.PrimaryKeyConstraint("id", name="pk_study"),

@@ -80,9 +80,9 @@ def test_only_what_is_not_confirmed_yet_is_trained(engine: Engine) -> None:
         connection.execute(text(LATE))
     confirm(engine, SEEDS)
     trained(engine)
-    runs = run_query(engine, "axes", "demo")
+    runs = run_query(engine, "equal_cost", "demo")
     longer = {(f"training-{n}x", m): 3 for n in ("1.5", "2") for m in ("baseline", "kd")}
-    assert runs.groupby(["axis", "method"]).size().to_dict() == longer | {("tuning", "kd"): 3}
+    assert runs.groupby(["part", "method"]).size().to_dict() == longer | {("tuning", "kd"): 3}
     stage = run_query(engine, "confirmations", "demo")
     assert set(runs["seed"]) == set(stage[stage["method"] == "kd"]["seed"])
     found = compare_sweep(engine, "demo").tuning_matched.set_index("method").loc["kd"]
@@ -97,7 +97,9 @@ def test_only_what_is_not_confirmed_yet_is_trained(engine: Engine) -> None:
 def test_a_second_declaration_is_the_first(confirmed: Engine) -> None:
     trained(confirmed)
     declare_axes_of(confirmed, dict.fromkeys(SEEDS, 1.0))
-    assert read_evidence(confirmed, "demo").axes["tuning"].terms["costs"]["seconds"] == SECONDS
+    assert (
+        read_evidence(confirmed, "demo").equal_cost["tuning"].terms["costs"]["seconds"] == SECONDS
+    )
 
 
 def test_without_a_confirmation_there_is_nothing_to_stand_beside(engine: Engine) -> None:
@@ -221,19 +223,21 @@ def test_an_axis_goes_with_its_stage_whose_readings_stay_on_record(store: Store)
         with pytest.raises(SweeperError, match="delete demo:confirm-1 before one of its methods"):
             plan_removal(connection, "demo", "kd")
         removal = plan_removal(connection, "demo:confirm-1")
-    read = len(run_query(store.engine, "confirmations")) + len(run_query(store.engine, "axes"))
+    read = len(run_query(store.engine, "confirmations")) + len(
+        run_query(store.engine, "equal_cost")
+    )
     remove(store, removal)
     [event] = read_evidence(store.engine, "demo").events["detail"].tail(1)
     assert event["readings"] == read
-    assert run_query(store.engine, "axes").empty
+    assert run_query(store.engine, "equal_cost").empty
 
 
-@pytest.mark.parametrize("axis", ["tuning", "training-1.5x"])
-def test_its_runs_are_called_and_shown_as_any_trial(confirmed: Engine, axis: str) -> None:
+@pytest.mark.parametrize("part", ["tuning", "training-1.5x"])
+def test_its_runs_are_called_and_shown_as_any_trial(confirmed: Engine, part: str) -> None:
     trained(confirmed)
-    reference = parse_reference(f"demo:{axis}/kd@1#2")
-    assert (reference.sweep, reference.number) == (f"demo:{axis}", 2)
-    if axis != "tuning":
+    reference = parse_reference(f"demo:{part}/kd@1#2")
+    assert (reference.sweep, reference.number) == (f"demo:{part}", 2)
+    if part != "tuning":
         with confirmed.connect() as connection:
             details = read_trial_details(connection, reference)
         assert details.state == "COMPLETE"
