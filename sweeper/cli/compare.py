@@ -35,7 +35,7 @@ FORMATS = ("table", "csv", "json", "markdown", "latex")
 @click.option(
     "--equal-cost",
     type=click.Choice(["tuning", "training"]),
-    help="Instead of the verdicts the methods at equal cost of it, as confirm --equal-cost trained them.",
+    help="Instead of the verdicts: the methods at equal cost of it, from confirm --equal-cost.",
 )
 @click.option("--allow-unequal", is_flag=True, help="Go on where the audit fails; says so.")
 @database_option

@@ -31,7 +31,7 @@ Examples:
 
 Exit codes:
   0    done
-  1    done but for methods that are failed or blocked
+  1    done but for methods that failed or are blocked
   2    refused, or ended by a fault: one line says what to do
   3    ended by a pause, a cancellation or a limit, with work left or dropped
   130  ended by Ctrl-C or SIGTERM; everything is saved

@@ -51,11 +51,11 @@ def command(**given: Any) -> None:
 
     trainer = Trainer()
     with stop_on_signal(lambda line: click.echo(line, err=True)) as stop:
-        teacher_context = _school(given, trainer, stop)
+        context = _school(given, trainer, stop)
         if given["source"] is not None:
-            teacher = adopt_teacher(teacher_context, trainer, given["source"])
+            teacher = adopt_teacher(context, trainer, given["source"])
         else:
-            teacher = ensure_teacher(teacher_context, trainer)
+            teacher = ensure_teacher(context, trainer)
     _report(teacher)
 
 

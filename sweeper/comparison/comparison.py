@@ -128,8 +128,8 @@ class Comparison:
         lines = [evidence.note] if evidence.note else []
         if is_teacher_weak(evidence, self.confirmed) and evidence.teacher is not None:
             lines.append(
-                f"weak teacher: {evidence.teacher.score:.2f} mIoU on the selection split, less than "
-                "2 above the confirmed baseline on the reported one"
+                f"weak teacher: {evidence.teacher.score:.2f} mIoU on the selection split, less "
+                "than 2 above the confirmed baseline on the reported one"
             )
         lines += self._baseline_untuned()
         stages = evidence.stages

@@ -106,7 +106,7 @@ def training_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFram
 
 
 def step_seconds(evidence: Evidence) -> Mapping[str, float]:
-    """Return the seconds of each method's step alone, as equal cost was declared with; else nothing."""
+    """Return the seconds of each method's step alone, as declared; nothing where they are not."""
     part = evidence.equal_cost.get(TUNING)
     return part.terms["costs"]["seconds"] if part is not None else {}
 

@@ -155,7 +155,7 @@ class Evidence:
 
     @cached_property
     def launches(self) -> pd.DataFrame:
-        """Who launched what of the sweep, its stages, what is at equal cost, when, with which software."""
+        """Who launched the sweep, its stages and parts at equal cost, when, with which software."""
         return self._frame(text(evidence_queries.LAUNCHES))
 
     @cached_property

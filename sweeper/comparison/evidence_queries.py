@@ -90,7 +90,7 @@ LEFT JOIN LATERAL (
 {_WHERE} AND (m.mean IS NULL OR abs(m.mean - r.score) > {SAME})
 """
 
-# What counts of a trial's segments: it was kept, by a trial that was not failed or cancelled.
+# What counts of a trial's segments: it was kept, and its method neither failed nor was cancelled.
 _KEPT = "('reached', 'diverged', 'failed')"
 _STATE = """CASE WHEN t.diverged THEN 'diverged' WHEN t.state = 'FAIL' THEN 'failed'
             ELSE 'reached' END"""

@@ -51,10 +51,10 @@ SLICE_COLUMNS = [
 def slices(trials: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     """Return a row a trial and hyperparameter.
 
-    Columns: method, repeat, number, origin, state, diverged, score (NaN where none; a PRUNED trial's
-    is that of the rung it stopped at, not comparable with a COMPLETE one's), hyperparameter, value,
-    is_published (this is trial 0, at published values), and of the hyperparameter its published
-    value, low, high and log (searched in the logarithm).
+    Columns: method, repeat, number, origin, state, diverged, score (NaN where none; a PRUNED
+    trial's is that of the rung it stopped at, not comparable with a COMPLETE one's),
+    hyperparameter, value, is_published (this is trial 0, at published values), and of the
+    hyperparameter its published value, low, high and log (searched in the logarithm).
     """
     ranges = pd.DataFrame(
         [

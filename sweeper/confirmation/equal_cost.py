@@ -24,7 +24,7 @@ from sweeper.store.lookup import find_children, find_sweep, lock_sweep
 
 
 def find_equal_cost(connection: Connection, name: str) -> list[Row[Any]]:
-    """Return the rows of what a sweep has at equal cost; PlanError where it has no confirmation to stand beside."""
+    """Return the rows of a sweep's parts at equal cost; PlanError where it has no confirmation."""
     _, stage = _stage_of(connection, name)
     return find_children(connection, stage.id)
 
@@ -37,7 +37,7 @@ def check_code(connection: Connection, name: str, code_of: CodeOf) -> None:
 
 
 def declare_equal_cost(engine: Engine, name: str, costs: StepCosts, cuts: Cuts) -> list[Row[Any]]:
-    """Store what a sweep compares at equal cost, unless it is declared already, and return their rows."""
+    """Store the parts at equal cost, unless they are declared already, and return their rows."""
     with engine.begin() as connection:
         lock_sweep(connection, name)
         parent, stage = _stage_of(connection, name)

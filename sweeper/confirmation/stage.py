@@ -122,7 +122,7 @@ def declare_stage(
 
 
 def go_on(connection: Connection, row: Row[Any], who: Launch) -> None:
-    """Note a launch of a stage or of what is at equal cost beside it: a pause ends with it, and what was blocked goes on."""
+    """Note a launch of a stage or a part at equal cost: it is resumed, blocked methods included."""
     stages.unblock(connection, row.id)
     if row.paused_by is not None:
         resume(connection, row.id, who.who)
@@ -249,7 +249,7 @@ def _is_same(name: str, declared: Any, value: Any) -> bool:
 
 
 def refuse_child(row: Row[Any]) -> None:
-    """Raise PlanError for a stage or of what is at equal cost beside it (`row` of the table `sweep`)."""
+    """Raise PlanError for a stage or a part at equal cost (`row` of the table `sweep`)."""
     if row.confirms is not None:
         raise PlanError(
             f"{row.name} is part of a confirmation itself; name the sweep it belongs to: "

@@ -74,7 +74,7 @@ class ConfirmationRun:
         return declare_stage(self.store.engine, wanted, reported, self.who, code_here)
 
     def is_done(self, row: Any) -> bool:
-        """Whether nothing is left to train of a stage or of a part at equal cost (`row` of the table `sweep`)."""
+        """Whether a stage or a part at equal cost is trained (`row` of the table `sweep`)."""
         return read_progress(self.store.engine, row.id, plan_of(row.protocol)).is_done
 
     def drive(self, row: Any) -> int:

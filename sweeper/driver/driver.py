@@ -40,7 +40,7 @@ from trainers.runtime.terminal import stop_on_signal
 from trainers.training.cohort import Trainer
 from trainers.training.segment import Outcome, Runs
 
-# Exit codes: some method is failed or blocked; paused, cancelled or at a limit; as after a SIGINT.
+# Exit codes: a method has failed or is blocked; paused, cancelled or at a limit; after a SIGINT.
 BLOCKED, ENDED, INTERRUPTED = 1, 3, 130
 WATCH_S = 2.0
 
@@ -229,7 +229,7 @@ def _train_prerequisites(
     stop: threading.Event,
     print_status: Callable[[str], None],
 ) -> None:
-    teacher_context = TeacherContext(
+    context = TeacherContext(
         engine=sweep.engine,
         task=sweep.task,
         fingerprint=dataset.fingerprint,
@@ -238,6 +238,4 @@ def _train_prerequisites(
         announce=print_status,
         deterministic=sweep.protocol["numerics"]["deterministic"],
     )
-    PrerequisiteTrainer(
-        sweep=sweep, teacher_context=teacher_context, dataset=dataset
-    ).train_prerequisites(trainer)
+    PrerequisiteTrainer(sweep=sweep, context=context, dataset=dataset).train_prerequisites(trainer)

@@ -1,8 +1,8 @@
 """Stop the embedded server when nobody has been connected for a while.
 
-Run as `python -m sweeper.postgres.idle_shutdown HOME RUNTIME` by whoever starts the server; a second
-one beside it ends at once. It imports no torch, Optuna or SQLAlchemy: it lives as long as the
-server does.
+Run as `python -m sweeper.postgres.idle_shutdown HOME RUNTIME` by whoever starts the server; a
+second one beside it ends at once. It imports no torch, Optuna or SQLAlchemy: it lives as long as
+the server does.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def watch(embedded: Embedded) -> None:
 
 
 def _stopped(embedded: Embedded, session: Connection) -> bool:
-    """CheckResult again and again; return True after stopping the server, raise when it has gone."""
+    """Look again and again; return True after stopping the server, raise when it has gone."""
     state = embedded.state()
     idle_s = IDLE_S if state is None else state.idle_s
     poll_s = min(POLL_S, idle_s / 4)

@@ -37,7 +37,7 @@ class PrerequisiteTrainer:
     """Makes ready what a sweep lacks."""
 
     sweep: Sweep
-    teacher_context: TeacherContext
+    context: TeacherContext
     dataset: Dataset
 
     def train_prerequisites(self, trainer: Runs) -> None:
@@ -61,9 +61,9 @@ class PrerequisiteTrainer:
                 with self._blocking(lack.calibrations):
                     self._calibrate(lack.calibrations, trainer)
         except Interrupted as interruption:
-            self.teacher_context.announce(str(interruption))
+            self.context.announce(str(interruption))
         except UnusableFile as fault:
-            self.teacher_context.announce(f"{fault}; it is made again")
+            self.context.announce(f"{fault}; it is made again")
             self.sweep.make_again(fault.file)
 
     @contextmanager
@@ -77,13 +77,13 @@ class PrerequisiteTrainer:
 
     def _block(self, study: Study, reason: str) -> None:
         self.sweep.block(study.id, reason)
-        self.teacher_context.announce(f"{study.method} is blocked: {reason.partition(chr(10))[0]}")
+        self.context.announce(f"{study.method} is blocked: {reason.partition(chr(10))[0]}")
 
     def _teach(self, trainer: Runs) -> None:
-        teacher = ensure_teacher(self.teacher_context, trainer)
+        teacher = ensure_teacher(self.context, trainer)
         freeze_teacher(self.sweep.engine, self.sweep.id, teacher)
         score = f"{teacher.score:.2f} mIoU on the selection split"
-        self.teacher_context.announce(f"teacher: {score} ({teacher.path})")
+        self.context.announce(f"teacher: {score} ({teacher.path})")
         hashes = {**self.sweep.driver_config.hashes, teacher.path: teacher.weights_hash}
         self.sweep.driver_config = replace(
             self.sweep.driver_config, teacher=teacher.path, hashes=hashes
@@ -103,9 +103,9 @@ class PrerequisiteTrainer:
     def _calibrate(self, studies: Sequence[Study], trainer: Runs) -> None:
         student = self._student(trainer)
         names = sorted({study.method for study in studies})
-        self.teacher_context.announce(f"measuring how strongly the terms pull: {', '.join(names)}")
+        self.context.announce(f"measuring how strongly the terms pull: {', '.join(names)}")
         segment = self._calibration(names, student)
-        outcome = trainer.run(segment, Control(should_stop=self.teacher_context.stop.is_set))
+        outcome = trainer.run(segment, Control(should_stop=self.context.stop.is_set))
         if outcome.interrupted:
             raise Interrupted("stopped while measuring; it begins again at the next launch")
         _check_files(outcome.members)
@@ -123,7 +123,7 @@ class PrerequisiteTrainer:
         """Return the checkpoint of a baseline with default values at its first rung."""
         sweep, root = self.sweep, self.sweep.driver_config.checkpoints
         seed, stop = training_seed(sweep.seed, 1), sweep.plan.rung_steps[0]
-        deterministic = self.teacher_context.deterministic
+        deterministic = self.context.deterministic
         parts = [task_hash(sweep.task), seed, stop, self.dataset.fingerprint, deterministic]
         identity = digest([STUDENT, *parts, NUMERICS_VERSION])
         wanted = replace(
@@ -136,11 +136,9 @@ class PrerequisiteTrainer:
 
         def make() -> Artifact:
             start, _ = wanted.stored()
-            self.teacher_context.announce(
-                f"{title}: training it, steps {start} to {wanted.last}, once"
-            )
-            progress = Progress(wanted.last, start, self.teacher_context.announce)
-            control = Control(on_progress=progress, should_stop=self.teacher_context.stop.is_set)
+            self.context.announce(f"{title}: training it, steps {start} to {wanted.last}, once")
+            progress = Progress(wanted.last, start, self.context.announce)
+            control = Control(on_progress=progress, should_stop=self.context.stop.is_set)
             outcome = train(wanted, trainer, control)
             _check_files([outcome])
             if outcome.ending is not Ending.REACHED or outcome.checkpoint is None:
@@ -158,7 +156,7 @@ class PrerequisiteTrainer:
                 metrics={},
             )
 
-        return self.teacher_context.artifact_cache.ensure(wanted.folder.name, make)
+        return self.context.artifact_cache.ensure(wanted.folder.name, make)
 
     def _configuration(self, method: str, folder: Path) -> Configuration:
         place = self.sweep.driver_config
@@ -170,7 +168,7 @@ class PrerequisiteTrainer:
             folder=folder,
             data_root=place.data_root,
             device=place.device,
-            deterministic=self.teacher_context.deterministic,
+            deterministic=self.context.deterministic,
             teacher=place.teacher,
             hashes=place.hashes,
         )
@@ -193,7 +191,7 @@ class PrerequisiteTrainer:
             hashes=place.hashes,
             data_root=place.data_root,
             device=place.device,
-            deterministic=self.teacher_context.deterministic,
+            deterministic=self.context.deterministic,
             calibrates=True,
         )
 

@@ -75,42 +75,40 @@ class TeacherContext:
         return self.driver_config.checkpoints / "teachers" / self.hash[:16]
 
 
-def ensure_teacher(teacher_context: TeacherContext, trainer: Runs) -> Teacher:
+def ensure_teacher(context: TeacherContext, trainer: Runs) -> Teacher:
     """Return the task's teacher; train it, or go on training it, where there is none.
 
     One process at a time trains a teacher; others wait for it. Raises Interrupted on a stop.
     """
-    found = teacher_context.artifact_cache.ensure(
-        teacher_context.hash, lambda: _train(teacher_context, trainer)
-    )
+    found = context.artifact_cache.ensure(context.hash, lambda: _train(context, trainer))
     return Teacher(**vars(found))
 
 
-def adopt_teacher(teacher_context: TeacherContext, trainer: Trainer, file: Path) -> Teacher:
+def adopt_teacher(context: TeacherContext, trainer: Trainer, file: Path) -> Teacher:
     """Take the weights in `file` as the task's teacher, scored on the selection split.
 
     CheckpointError where they do not fit the task's net; SweeperError where the task has another
     teacher already, since sweeps may have learnt from it.
     """
-    place = teacher_context.driver_config
-    score = trainer.score_teacher(teacher_context.task, file, place.data_root, place.device)
-    with teacher_context.artifact_cache.alone(teacher_context.hash):
-        known = stored_artifact(teacher_context.engine, teacher_context.hash)
+    place = context.driver_config
+    score = trainer.score_teacher(context.task, file, place.data_root, place.device)
+    with context.artifact_cache.alone(context.hash):
+        known = stored_artifact(context.engine, context.hash)
         if known is not None and known.weights_hash != score.weights_hash:
             raise SweeperError(
-                f"{teacher_context.task.name} has a teacher already ({known.origin}: {known.path}); another "
-                "one would be another task: copy the task's TOML file under a new name"
+                f"{context.task.name} has a teacher already ({known.origin}: {known.path}); "
+                "another one would be another task: copy the task's TOML file under a new name"
             )
-        kept = teacher_context.folder / "adopted.pt"
-        classes = trainer.dataset(teacher_context.task.data, place.data_root).num_classes
-        if copy_teacher(teacher_context.task, file, kept, classes) != score.weights_hash:
+        kept = context.folder / "adopted.pt"
+        classes = trainer.dataset(context.task.data, place.data_root).num_classes
+        if copy_teacher(context.task, file, kept, classes) != score.weights_hash:
             raise SweeperError(f"{file} was changed while it was read: give it again")
         if known is not None:  # sweeps are bound to what is on record; the file is the same
             teacher = Teacher(**vars(known) | {"path": kept})
         else:
             origin = str(file.absolute())
-            teacher = _teacher(teacher_context, kept, origin, score.weights_hash, score.miou)
-        store_artifact(teacher_context.engine, teacher)
+            teacher = _teacher(context, kept, origin, score.weights_hash, score.miou)
+        store_artifact(context.engine, teacher)
     return teacher
 
 
@@ -136,62 +134,59 @@ def freeze_teacher(engine: Engine, sweep_id: int, teacher: Teacher) -> None:
 
 
 def _teacher(
-    teacher_context: TeacherContext, path: Path, origin: str, weights_hash: str, score: float
+    context: TeacherContext, path: Path, origin: str, weights_hash: str, score: float
 ) -> Teacher:
     return Teacher(
-        hash=teacher_context.hash,
+        hash=context.hash,
         kind="teacher",
         origin=origin,
-        identity={"task": teacher_context.task.identity(), "data": teacher_context.fingerprint},
+        identity={"task": context.task.identity(), "data": context.fingerprint},
         path=path,
         weights_hash=weights_hash,
         metrics={"score": score},
     )
 
 
-def _train(teacher_context: TeacherContext, trainer: Runs) -> Teacher:
-    configuration = _configuration(teacher_context)
-    _check_origin(teacher_context)
+def _train(context: TeacherContext, trainer: Runs) -> Teacher:
+    configuration = _configuration(context)
+    _check_origin(context)
     steps = configuration.task.schedule.steps
     start, _ = configuration.stored()
-    teacher_context.announce(
-        f"teacher of {teacher_context.task.name}: training it, steps {start} to {steps}, once"
-    )
+    context.announce(f"teacher of {context.task.name}: training it, steps {start} to {steps}, once")
     logger.info("teacher is trained", extra=detail(start=start, steps=steps))
-    progress = Progress(steps, start, teacher_context.announce)
-    control = Control(on_progress=progress, should_stop=teacher_context.stop.is_set)
+    progress = Progress(steps, start, context.announce)
+    control = Control(on_progress=progress, should_stop=context.stop.is_set)
     outcome = train(configuration, trainer, control)
     if outcome.ending is not Ending.REACHED:
         raise SweeperError(
-            f"the teacher of {teacher_context.task.name} {outcome.ending} at step {outcome.step}: "
+            f"the teacher of {context.task.name} {outcome.ending} at step {outcome.step}: "
             f"{outcome.reason or 'a loss was not finite'}; change [teacher.schedule] in the task"
         )
     if outcome.miou is None or outcome.checkpoint is None:
         raise Interrupted(f"stopped at step {outcome.step} of the teacher's {steps}; it is saved")
-    return _teacher(
-        teacher_context, outcome.checkpoint, "trained", str(outcome.weights_hash), outcome.miou
-    )
+    return _teacher(context, outcome.checkpoint, "trained", str(outcome.weights_hash), outcome.miou)
 
 
-def _check_origin(teacher_context: TeacherContext) -> None:
+def _check_origin(context: TeacherContext) -> None:
     """Refuse to train a teacher in place of one that was taken from a file: it would be another."""
-    lost = stored_artifact(teacher_context.engine, teacher_context.hash)
+    lost = stored_artifact(context.engine, context.hash)
     if lost is not None and lost.origin != "trained":
         raise SweeperError(
-            f"the teacher of {teacher_context.task.name} was taken from {lost.origin}, and its copy "
-            f"{lost.path} is gone or damaged: sweeper teacher --task {teacher_context.task.name} --from FILE"
+            f"the teacher of {context.task.name} was taken from {lost.origin}, and its copy "
+            f"{lost.path} is gone or damaged: "
+            f"sweeper teacher --task {context.task.name} --from FILE"
         )
 
 
-def _configuration(teacher_context: TeacherContext) -> Configuration:
+def _configuration(context: TeacherContext) -> Configuration:
     return Configuration(
-        task=teacher_context.task.teacher_task(),
+        task=context.task.teacher_task(),
         method=TEACHER_METHOD,
         params={},
         seed=TEACHER_SEED,
-        folder=teacher_context.folder,
+        folder=context.folder,
         key="teacher",
-        data_root=teacher_context.driver_config.data_root,
-        device=teacher_context.driver_config.device,
-        deterministic=teacher_context.deterministic,
+        data_root=context.driver_config.data_root,
+        device=context.driver_config.device,
+        deterministic=context.deterministic,
     )

@@ -76,15 +76,15 @@ def run_with_pool(
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
-    `train_prerequisites` is called, with who can train, when something is lacking: a teacher, say. On a stop
-    every worker ends its segment after the running step, and all of them are recorded. Raises
-    LeaseLost when another driver has taken over, ClusterError when no worker is left.
+    `train_prerequisites` is called, with who can train, when something is missing: a teacher, say.
+    On a stop every worker ends its segment after the running step, and all of them are recorded.
+    Raises LeaseLost when another driver has taken over, ClusterError when no worker is left.
     """
     return _Dispatcher(sweep, pool, heartbeat, announce).drive(train_prerequisites)
 
 
 class _Dispatcher:
-    """Hands segments to a pool and records what comes back; lends a worker to the teacher."""
+    """Hands segments to a pool and records outcomes; its workers train prerequisites as well."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class _Dispatcher:
         self.sweep, self.pool, self.heartbeat, self.announce = sweep, pool, heartbeat, announce
         self._assignments: dict[int, Assignment] = {}  # by number of the job
         self._outcomes: dict[int, Outcome] = {}  # of jobs that are not the sweep's
-        self._told = False
+        self._stop_sent = False
         self._ask_at = 0.0
 
     def drive(self, train_prerequisites: TrainPrerequisites) -> bool:
@@ -194,8 +194,8 @@ class _Dispatcher:
     def _collect(self) -> None:
         """Record what has ended, note how far the rest is, pass a stop on."""
         self.heartbeat.check_lease()
-        if self.heartbeat.stop.is_set() and not self._told:
-            self._told = True
+        if self.heartbeat.stop.is_set() and not self._stop_sent:
+            self._stop_sent = True
             self.pool.stop()
         for job, outcome in self.pool.poll(min(POLL_S, self.pool.health_check.interval_s)):
             self._settle(job, outcome)

@@ -39,9 +39,9 @@ def run_inline(
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
-    `train_prerequisites` is called, with who can train, when something is lacking: a teacher, say. Whatever
-    is interrupted is stored first: its trials go on from there at the next launch. Raises LeaseLost
-    when another driver has taken over.
+    `train_prerequisites` is called, with who can train, when something is missing: a teacher, say.
+    Whatever is interrupted is stored first: its trials go on from there at the next launch. Raises
+    LeaseLost when another driver has taken over.
     """
     while not heartbeat.stop.is_set():
         # Nothing runs here at this moment, so a retry may give up all that is in flight.

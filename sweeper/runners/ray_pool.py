@@ -1,7 +1,7 @@
-"""Long-lived workers on a Ray cluster: hired, given segments, listened to, replaced when they die.
+"""A pool of long-lived workers on a Ray cluster: started, given segments, replaced when they die.
 
 A worker keeps data and teacher from one segment to the next. What it was doing when it died, or
-fell silent, comes back as an outcome whose members are all lost.
+timed out, comes back as an outcome whose members are all lost.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class _WorkerSlot:
-    """The place of one worker, whoever holds it at present."""
+    """One place of the pool, and the worker that is in it at present."""
 
     actor: Any = None
-    awaited: Any = None  # the reference of its introduction or of its job's outcome
+    awaited: Any = None  # the reference of its description or of its job's outcome
     question: Any = None  # the reference of a pulse that was asked for
     job: Job | None = None
     is_ready: bool = False
@@ -108,7 +108,7 @@ class RayWorkerPool:
         return ended
 
     def stop(self) -> None:
-        """Ask every worker, also one that is hired later, to end its job after the running step."""
+        """Ask every worker, also one that starts later, to end its job after the running step."""
         self._stopping = True
         for slot in self._slots:
             slot.actor.stop.remote()
@@ -175,7 +175,7 @@ class RayWorkerPool:
                 self._remove(slot, fault)
 
     def _replace(self, slot: _WorkerSlot, reason: str) -> None:
-        """OpenPool another worker for a slot, unless one after another has failed in it.
+        """Start another worker in a slot, unless one after another has failed in it.
 
         Also where the old one lives: after an error of its device, say, it would fail for ever.
         """

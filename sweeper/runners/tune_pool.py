@@ -185,7 +185,7 @@ class TuneWorkerPool:
         return ended
 
     def _admit(self, offer: ReadyWorker) -> None:
-        """Take a worker in; one that cannot be used is left waiting: Tune would open_pool another."""
+        """Take a worker in; one that cannot be used is left waiting: Tune would start another."""
         fault = self._fault_of(offer.introduction)
         if fault is None:
             self._slots[offer.trial] = _WorkerSlot(trial=offer.trial, actor=offer.actor)

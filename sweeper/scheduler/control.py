@@ -89,8 +89,9 @@ def plan_cancellation(
     """
     if reference.number is not None:
         raise SweeperError(
-            f"{reference} is one trial, and a trial is not cancelled alone: a bracket is judged as a "
-            f"whole; cancel {study_name(reference.sweep, str(reference.method), reference.repeat)}"
+            f"{reference} is one trial, and a trial is not cancelled alone: a bracket is judged as "
+            "a whole; cancel "
+            f"{study_name(reference.sweep, str(reference.method), reference.repeat)}"
         )
     row = find_sweep(connection, reference.sweep)
     chosen = _named(find_studies(connection, row), reference, one_search)

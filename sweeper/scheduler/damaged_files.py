@@ -32,15 +32,15 @@ def disk_fault(file: Path, what: str, times: int) -> str:
     )
 
 
-def damaged_files(place: DriverConfig, outcome: Outcome) -> set[Path]:
+def damaged_files(config: DriverConfig, outcome: Outcome) -> set[Path]:
     """Return the files of teacher and preparations that an outcome's members could not use."""
-    shared = {place.teacher, *place.preparations.values()}
+    shared = {config.teacher, *config.preparations.values()}
     return {m.damaged for m in outcome.members if m.damaged is not None and m.damaged in shared}
 
 
-def without(place: DriverConfig, file: Path) -> dict[str, Any]:
-    """Return the changes to a driver_config where a teacher's or a preparation's file is lacking."""
+def without(config: DriverConfig, file: Path) -> dict[str, Any]:
+    """Return the changes to a configuration that drop a teacher's or a preparation's file."""
     return {
-        "teacher": None if place.teacher == file else place.teacher,
-        "preparations": {n: path for n, path in place.preparations.items() if path != file},
+        "teacher": None if config.teacher == file else config.teacher,
+        "preparations": {n: path for n, path in config.preparations.items() if path != file},
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class DriverConfig:
-    """Where and how this driver trains; nothing here changes a number."""
+    """Where and how a driver trains; nothing here changes a number."""
 
     checkpoints: Path
     data_root: Path | None = None

@@ -30,8 +30,8 @@ PROGRESS = text("""
 """)
 STUDIES = text("""
 SELECT p.method, p.repeat, p.state, p.reason, p.budget, p.planned, p.complete, p.pruned,
-       p.diverged, p.failed, p.undecided, p.best_score, l.best_trial, g.planned_steps, p.trained_steps,
-       p.wasted_steps, p.device_seconds
+       p.diverged, p.failed, p.undecided, p.best_score, l.best_trial, g.planned_steps,
+       p.trained_steps, p.wasted_steps, p.device_seconds
 FROM sweeper.progress p
 LEFT JOIN sweeper.leaderboard l USING (sweep, method, repeat)
 JOIN sweeper.ledger g USING (sweep, method, repeat)

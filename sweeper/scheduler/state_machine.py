@@ -120,7 +120,7 @@ class Sweep:
         The segments with the ids `running` go on: this driver's own workers have them. Returns how
         many were given up; their trials are trained again from their last checkpoints, and from the
         start where a checkpoint is gone. Raises SweeperError where the sweep has checkpoints but
-        none of them is under this driver_config.
+        none of them is in the folder of this driver.
         """
         with self._decision() as connection:
             self._event_log.begin(connection)

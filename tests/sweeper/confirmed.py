@@ -67,7 +67,7 @@ def finish_child(
     published: float = -1.0,
     images: int = 6,
 ) -> None:
-    """Finish a declared confirmation or part at equal cost (`row` of the table `sweep`); values as above."""
+    """Finish a declared confirmation or part at equal cost (`row` of the table `sweep`)."""
     with engine.begin() as connection:
         for each in connection.execute(select(study).where(study.c.sweep_id == row.id)).all():
             _finish_confirmations(connection, each, values[each.method], published, images)

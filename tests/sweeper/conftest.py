@@ -1,14 +1,20 @@
-"""Stores ready for use: each test has its own database, and a second one to compare with."""
+"""Stores ready for use, and a PostgreSQL 15 that asks for passwords, where it is installed."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from sweeper.postgres.embedded import Embedded
+from sweeper.postgres.owner import chosen_owner
 from sweeper.store.database import Store, open_store
-from tests.servers import new_database
+from tests.servers import PASSWORD, QUOTED, execute, free_port, new_database
+
+PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 
 
 @pytest.fixture
@@ -26,3 +32,44 @@ def other_store(embedded: Embedded, template: str) -> Iterator[Store]:
         opened = open_store(url, "test")
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def password_port(open_folder: Path) -> Iterator[int]:
+    """Port on 127.0.0.1 of a server whose superuser is `admin`."""
+    if not PROGRAMS.is_dir():
+        pytest.skip(f"no PostgreSQL 15 in {PROGRAMS}: apt-get install postgresql-15")
+    owner, folder = chosen_owner(), open_folder / "pg15"
+    folder.mkdir(mode=0o700)
+    secret = folder / "secret"
+    secret.write_text(PASSWORD)
+    for path in (folder, secret):
+        shutil.chown(path, owner.uid, owner.gid)
+    data = folder / "data"
+    how = ["--username=admin", "--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync"]
+    owner.run([PROGRAMS / "initdb", *how, "--encoding=UTF8", "--pgdata", data])
+    port, log = free_port(), folder / "log"
+    quick = "-c fsync=off -c full_page_writes=off -c max_wal_size=64MB"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 {quick} -k {folder}"
+    control = [PROGRAMS / "pg_ctl", "--wait", "--pgdata", data]
+    owner.run([*control, "start", f"--log={log}", f"--options={options}"], log)
+    yield port
+    owner.run([*control, "stop", "--mode=immediate"])
+
+
+@pytest.fixture
+def admin_url(password_port: int) -> Iterator[str]:
+    """URL, with its password, of a new database that belongs to the superuser."""
+    name = f"test_{uuid4().hex[:12]}"
+    execute(password_port, f"CREATE DATABASE {name}")
+    yield f"postgresql://admin:{QUOTED}@127.0.0.1:{password_port}/{name}"
+    execute(password_port, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def plain_user(password_port: int) -> Iterator[str]:
+    """Name of a user without any right; the password is `plain`."""
+    name = f"user_{uuid4().hex[:12]}"
+    execute(password_port, f"CREATE ROLE {name} LOGIN PASSWORD 'plain'")
+    yield name
+    execute(password_port, f"DROP ROLE {name}")

@@ -54,7 +54,7 @@ def prerequisite_trainer(
     sweep: Sweep, stop: threading.Event, announce: Callable[[str], None] = str
 ) -> PrerequisiteTrainer:
     """Return what makes a sweep ready."""
-    teacher_context = TeacherContext(
+    context = TeacherContext(
         engine=sweep.engine,
         task=TASK,
         fingerprint=FINGERPRINT,
@@ -62,7 +62,7 @@ def prerequisite_trainer(
         stop=stop,
         announce=announce,
     )
-    return PrerequisiteTrainer(sweep=sweep, teacher_context=teacher_context, dataset=DATASET)
+    return PrerequisiteTrainer(sweep=sweep, context=context, dataset=DATASET)
 
 
 def run_tiny(

@@ -1,4 +1,4 @@
-"""LostTrial curves: well-formed, with the points, the rungs and round numbers at the axes."""
+"""Loss curves: well-formed, with the points, the rungs and round numbers at the axes."""
 
 from __future__ import annotations
 

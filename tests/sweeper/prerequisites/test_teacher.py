@@ -24,7 +24,7 @@ from trainers.errors import CheckpointError
 from trainers.tasks import load_task
 from trainers.training.cohort import Trainer
 
-TASK = load_task(Path(__file__).parent / "tasks" / "tiny.toml")
+TASK = load_task(Path(__file__).parents[1] / "tasks" / "tiny.toml")
 
 
 def _school(store: Store, folder: Path, trainer: Trainer) -> TeacherContext:
@@ -40,10 +40,10 @@ def _school(store: Store, folder: Path, trainer: Trainer) -> TeacherContext:
 
 def test_a_teacher_is_trained_once_and_found_again(store: Store, tmp_path: Path) -> None:
     trainer = Trainer()
-    teacher_context = _school(store, tmp_path, trainer)
-    teacher = ensure_teacher(teacher_context, trainer)
+    context = _school(store, tmp_path, trainer)
+    teacher = ensure_teacher(context, trainer)
     written = teacher.path.stat().st_mtime_ns
-    assert ensure_teacher(teacher_context, trainer) == teacher
+    assert ensure_teacher(context, trainer) == teacher
     assert teacher.path.stat().st_mtime_ns == written
     assert 0 < teacher.score < 100
 
@@ -52,11 +52,11 @@ def test_an_interrupted_teacher_goes_on_to_the_same_weights(
     store: Store, other_store: Store, tmp_path: Path
 ) -> None:
     trainer = Trainer()
-    teacher_context = _school(store, tmp_path / "a", trainer)
-    teacher_context.stop.set()
+    context = _school(store, tmp_path / "a", trainer)
+    context.stop.set()
     with pytest.raises(Interrupted, match="step 1 of the teacher's 6"):
-        ensure_teacher(teacher_context, trainer)
-    resumed = ensure_teacher(replace(teacher_context, stop=threading.Event()), trainer)
+        ensure_teacher(context, trainer)
+    resumed = ensure_teacher(replace(context, stop=threading.Event()), trainer)
     undisturbed = ensure_teacher(_school(other_store, tmp_path / "b", trainer), trainer)
     assert resumed.weights_hash == undisturbed.weights_hash
     assert resumed.score == undisturbed.score
@@ -67,15 +67,15 @@ def test_a_teacher_can_be_taken_from_a_file(
 ) -> None:
     trainer = Trainer()
     trained = ensure_teacher(_school(store, tmp_path / "a", trainer), trainer)
-    teacher_context = _school(other_store, tmp_path / "b", trainer)
-    adopted = adopt_teacher(teacher_context, trainer, trained.path)
+    context = _school(other_store, tmp_path / "b", trainer)
+    adopted = adopt_teacher(context, trainer, trained.path)
     assert (adopted.weights_hash, adopted.score) == (trained.weights_hash, trained.score)
     assert adopted.origin == str(trained.path)
-    found = find_artifact(other_store.engine, teacher_context.hash)
+    found = find_artifact(other_store.engine, context.hash)
     assert found is not None and vars(found) == vars(adopted)
     again = tmp_path / "again.pt"
     shutil.copyfile(trained.path, again)
-    assert adopt_teacher(teacher_context, trainer, again).origin == adopted.origin
+    assert adopt_teacher(context, trainer, again).origin == adopted.origin
 
 
 def test_a_file_that_is_no_teacher_of_the_task_is_refused(store: Store, tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_a_file_that_is_no_teacher_of_the_task_is_refused(store: Store, tmp_path
 
 def test_a_second_teacher_of_a_task_is_refused(store: Store, tmp_path: Path) -> None:
     trainer = Trainer()
-    teacher_context = _school(store, tmp_path / "a", trainer)
-    teacher = ensure_teacher(teacher_context, trainer)
+    context = _school(store, tmp_path / "a", trainer)
+    teacher = ensure_teacher(context, trainer)
     longer = TASK.model_copy(
         update={
             "teacher": TASK.teacher.model_copy(
@@ -99,10 +99,10 @@ def test_a_second_teacher_of_a_task_is_refused(store: Store, tmp_path: Path) -> 
             )
         }
     )
-    other = ensure_teacher(replace(teacher_context, task=longer), trainer)
+    other = ensure_teacher(replace(context, task=longer), trainer)
     assert other.weights_hash != teacher.weights_hash
     with pytest.raises(SweeperError, match="has a teacher already"):
-        adopt_teacher(teacher_context, trainer, other.path)
+        adopt_teacher(context, trainer, other.path)
 
 
 def test_a_sweep_keeps_the_teacher_it_began_with(store: Store, tmp_path: Path) -> None:
@@ -119,12 +119,12 @@ def test_a_teacher_whose_file_is_damaged_is_trained_again_to_the_same_weights(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trainer = Trainer()
-    teacher_context = _school(store, tmp_path, trainer)
-    teacher = ensure_teacher(teacher_context, trainer)
+    context = _school(store, tmp_path, trainer)
+    teacher = ensure_teacher(context, trainer)
     whole = teacher.path.read_bytes()
     for content in (whole[:-1000] + b"x" + whole[-999:], b"", b"text"):
         teacher.path.write_bytes(content)
-        assert ensure_teacher(teacher_context, Trainer()) == teacher
+        assert ensure_teacher(context, Trainer()) == teacher
         assert teacher.path.read_bytes() == whole
     assert f"{teacher.path}: damaged" in caplog.text
 
@@ -146,10 +146,10 @@ def test_a_teacher_from_a_file_is_not_replaced_by_a_trained_one_where_it_is_dama
 ) -> None:
     trainer = Trainer()
     trained = ensure_teacher(_school(store, tmp_path / "a", trainer), trainer)
-    teacher_context = _school(other_store, tmp_path / "b", trainer)
-    adopted = adopt_teacher(teacher_context, trainer, trained.path)
+    context = _school(other_store, tmp_path / "b", trainer)
+    adopted = adopt_teacher(context, trainer, trained.path)
     adopted.path.write_bytes(adopted.path.read_bytes()[:-1])
     with pytest.raises(SweeperError, match="gone or damaged: sweeper teacher --task"):
-        ensure_teacher(teacher_context, trainer)
-    assert adopt_teacher(teacher_context, trainer, trained.path) == adopted
-    assert ensure_teacher(teacher_context, trainer) == adopted
+        ensure_teacher(context, trainer)
+    assert adopt_teacher(context, trainer, trained.path) == adopted
+    assert ensure_teacher(context, trainer) == adopted
