@@ -144,7 +144,7 @@ def _train_both(
     student: Configuration, trainer: Trainer, options: Options, stop: threading.Event
 ) -> int:
     """Train the teacher, where one is needed and not given, then the student."""
-    from trainers.method_api.registry import load_method
+    from trainers.method_api.loading import load_method
 
     method = load_method(student.method)
     for warning in trainer.dataset(student.task.data, student.data_root).warnings:
@@ -177,7 +177,8 @@ def _teacher_file(
 
     if student.task.teacher is None:
         raise TaskError(f"task {student.task.name} has no teacher, {student.method} needs one")
-    teacher = teacher_of(student, trainer, output)
+    dataset = trainer.dataset(student.task.data, student.data_root)
+    teacher = teacher_of(student, dataset, output)
     step, file = teacher.stored()
     if step == teacher.task.schedule.steps:
         click.echo(f"teacher: {file}")

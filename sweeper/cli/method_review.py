@@ -14,7 +14,7 @@ from trainers.contract.cost import relative_cost
 from trainers.contract.sample_steps import Fault, Stand
 from trainers.contract.training_checks import COURSES, Course
 from trainers.errors import CODE_ERRORS, UserError
-from trainers.method_api.registry import load_method
+from trainers.method_api.loading import load_method
 from trainers.training.cohort import Trainer
 
 FAULTY = 1  # exit code

@@ -73,7 +73,7 @@ class Survey:
 
     def recipe(self) -> str | None:
         """Return the identity of the task's teacher; None where the task has none."""
-        from trainers.training.teacher import TEACHER_SEED, teacher_identity
+        from trainers.tasks.identity import TEACHER_SEED, teacher_identity
 
         fingerprint = self._probe.dataset.fingerprint
         return teacher_identity(self.task, fingerprint, TEACHER_SEED) if self.task.teacher else None

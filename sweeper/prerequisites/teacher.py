@@ -24,10 +24,11 @@ from sweeper.store.schema import sweep
 from trainers.runtime.json_log import detail
 from trainers.runtime.terminal import Progress
 from trainers.tasks import Task
+from trainers.tasks.identity import TEACHER_METHOD, TEACHER_SEED, teacher_identity
 from trainers.training.cohort import Trainer
 from trainers.training.segment import Control, Ending, Runs
 from trainers.training.single_run import Configuration, train
-from trainers.training.teacher import TEACHER_METHOD, TEACHER_SEED, copy_teacher, teacher_identity
+from trainers.training.teacher import copy_teacher
 
 logger = logging.getLogger(__name__)
 

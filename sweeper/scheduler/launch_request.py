@@ -43,8 +43,8 @@ def check(request: Request) -> list[MethodPlan]:
 
     Imports torch, since a method's class says what it needs.
     """
-    from trainers.method_api.registry import load_method, resolve
-    from trainers.training.preparation import preparation_name
+    from trainers.method_api.loading import load_method, preparation_name
+    from trainers.method_api.registry import resolve
 
     request.plan.check_budget(request.budget)
     plans = []
@@ -67,7 +67,7 @@ def check(request: Request) -> list[MethodPlan]:
 
 def declaration(request: Request, plans: Sequence[MethodPlan], fingerprint: str) -> Declaration:
     """Return what is to be declared, for data with this fingerprint."""
-    from trainers.training.teacher import TEACHER_SEED, teacher_identity
+    from trainers.tasks.identity import TEACHER_SEED, teacher_identity
 
     task = request.task
     recipe = teacher_identity(task, fingerprint, TEACHER_SEED) if task.teacher else None
@@ -102,7 +102,7 @@ def code_here(name: str) -> str:
 
 def all_methods(task: Task) -> list[str]:
     """Return every method that the task's teacher can serve, the baseline first."""
-    from trainers.method_api.registry import load_method
+    from trainers.method_api.loading import load_method
 
     def served(name: str) -> bool:
         method = load_method(name)

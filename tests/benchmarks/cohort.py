@@ -22,9 +22,11 @@ from trainers.models import build_net
 from trainers.runtime.numerics import configure
 from trainers.tasks import Net, Task, load_task
 from trainers.training.cohort import Trainer
-from trainers.training.member import Classroom, Learner, forward
+from trainers.training.forward import forward
+from trainers.training.member import Learner
 from trainers.training.resources import Library
 from trainers.training.segment import Control, Member, Segment
+from trainers.training.segment_context import Classroom
 
 SIZES = (1, 4, 8)
 METHOD = "kd"

@@ -17,11 +17,11 @@ from statistics import median
 
 import click
 
-from trainers.method_api.registry import all_names, load_method, read_space
-from trainers.runtime.devices import processor
+from trainers.method_api.loading import load_method, preparation_name
+from trainers.method_api.registry import all_names, read_space
+from trainers.runtime.processor import processor
 from trainers.tasks import Task, load_task
 from trainers.training.cohort import Trainer
-from trainers.training.preparation import preparation_name
 from trainers.training.segment import Control, Member, Segment
 from trainers.training.single_run import Configuration, preparation_of, train
 

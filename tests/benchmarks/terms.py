@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from trainers.method_api.method import Method, Step
-from trainers.method_api.parts import Memory
-from trainers.method_api.registry import load_method, method_names, resolve
+from trainers.method_api.loading import load_method
+from trainers.method_api.method import Memory, Method, Step
+from trainers.method_api.registry import method_names, resolve
 from trainers.method_api.task_loss import cross_entropy
 from trainers.models.outputs import Outputs, Shape
 

@@ -21,7 +21,7 @@ from trainers.terms.pixel_kl import pixel_kl
 from trainers.training.calibration import BATCHES
 from trainers.training.checkpoints import read
 from trainers.training.cohort import Trainer
-from trainers.training.member import forward
+from trainers.training.forward import forward
 from trainers.training.resources import Library
 from trainers.training.segment import Ending, MemberOutcome, Segment
 

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 import trainers.training.member
 from trainers import methods
 from trainers.errors import CheckpointError, UnusableFile
-from trainers.method_api.method import Method, Step
-from trainers.method_api.parts import Companion, Memory
-from trainers.method_api.registry import load_method
+from trainers.method_api.loading import load_method
+from trainers.method_api.method import Companion, Memory, Method, Step
 from trainers.methods.baseline import Baseline
 from trainers.models import build_net
 from trainers.models.outputs import Outputs

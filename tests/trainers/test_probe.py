@@ -9,7 +9,7 @@ import pytest
 
 from tests.trainers.tiny import TASK
 from trainers.errors import MethodError
-from trainers.method_api.registry import load_method
+from trainers.method_api.loading import load_method
 from trainers.training.probe import Probe
 
 

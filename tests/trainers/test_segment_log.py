@@ -14,8 +14,8 @@ from torch import Tensor
 
 import trainers.training.member
 from trainers import methods
+from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
-from trainers.method_api.registry import load_method
 from trainers.methods.baseline import Baseline
 from trainers.training.cohort import Trainer
 

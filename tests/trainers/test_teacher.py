@@ -15,8 +15,9 @@ from tiny import TASK
 from trainers.errors import CheckpointError, TaskError
 from trainers.models import SegmentationNet
 from trainers.tasks import Task
+from trainers.tasks.identity import teacher_identity
 from trainers.training.checkpoints import read
-from trainers.training.teacher import load_teacher, teacher_identity
+from trainers.training.teacher import load_teacher
 
 CLASSES = 6
 Weights = dict[str, Any]
@@ -107,7 +108,7 @@ def test_a_teacher_belongs_to_its_data_and_its_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["trainers.training.teacher", "trainers.runtime.numerics", "trainers.tasks.identity"]
+    "module", ["trainers.training.segment", "trainers.runtime.numerics", "trainers.tasks.identity"]
 )
 def test_what_a_driver_imports_needs_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

@@ -10,8 +10,9 @@ from statistics import median
 import torch
 
 from trainers.contract.sample_steps import random_outputs
+from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
-from trainers.method_api.registry import load_method, resolve
+from trainers.method_api.registry import resolve
 from trainers.models.outputs import Outputs, Shape
 
 CLASSES, BATCH, MAPS, LABELS = 19, 2, (64, 128), (512, 1024)

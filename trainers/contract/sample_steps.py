@@ -9,8 +9,9 @@ from torch import Tensor
 
 from trainers.data.dataset import IGNORE
 from trainers.errors import UserError
+from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
-from trainers.method_api.registry import load_method, read_space, resolve
+from trainers.method_api.registry import read_space, resolve
 from trainers.method_api.space_file import MethodSpace
 from trainers.models.outputs import Outputs, Shape
 from trainers.training.segment import Parameters

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainers.contract.sample_steps import Fault
-from trainers.method_api.registry import load_method
+from trainers.method_api.loading import load_method, preparation_name
 from trainers.tasks import Task
 from trainers.training.cohort import Trainer
-from trainers.training.preparation import preparation_name
 from trainers.training.segment import Control, Ending, Member, MemberOutcome, Segment
 from trainers.training.single_run import Configuration, preparation_of, train
 

@@ -12,11 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from trainers.method_api.choices import require_choices
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Companion
+from trainers.method_api.method import Companion, Hyperparameters, Method, Step
 from trainers.method_api.task_loss import cross_entropy
-from trainers.method_api.value_checks import channels_of, require_positive
+from trainers.method_api.value_checks import channels_of, require_choices, require_positive
 from trainers.models.outputs import Outputs, Shape
 from trainers.models.resampling import resize_bilinear
 from trainers.terms.grid import on_one_grid

@@ -11,8 +11,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Memory
+from trainers.method_api.method import Hyperparameters, Memory, Method, Step
 from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Shape
 from trainers.terms.cross_image import Projection, Remembered, cross_image_pixel, memory_relation

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam
 
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Companion
+from trainers.method_api.method import Companion, Hyperparameters, Method, Step
 from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Shape
 from trainers.terms.class_means import class_means, members_on_map

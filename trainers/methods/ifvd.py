@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from torch import Tensor
 from torch.nn import functional
 
-from trainers.method_api.choices import require_choices
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Companion
-from trainers.method_api.value_checks import require_positive
+from trainers.method_api.method import Companion, Hyperparameters, Method, Step
+from trainers.method_api.value_checks import require_choices, require_positive
 from trainers.models.outputs import Shape
 from trainers.terms.class_means import class_means, members_on_map, safe_length
 from trainers.terms.critic import CHOICES, Critic, critic_companion, critic_loss, holistic

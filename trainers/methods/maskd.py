@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from trainers.errors import MethodError
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Classify, Preparation
+from trainers.method_api.method import Classify, Hyperparameters, Method, Preparation, Step
 from trainers.method_api.task_loss import cross_entropy
 from trainers.models.outputs import Outputs, Shape
 from trainers.terms.grid import on_one_grid

@@ -13,8 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim import SGD, Adam
 
-from trainers.method_api.method import Hyperparameters, Step
-from trainers.method_api.parts import Companion
+from trainers.method_api.method import Companion, Hyperparameters, Step
 from trainers.terms.grid import on_one_grid
 
 CHOICES = {"critic_loss": ("wgan-gp", "hinge"), "critic_optimizer": ("sgd", "adam")}

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from trainers.data.dataset import IGNORE
 from trainers.errors import MethodError
-from trainers.method_api.parts import Memory
+from trainers.method_api.method import Memory
 from trainers.models.outputs import Outputs
 from trainers.terms.map_labels import labels_on_map
 from trainers.terms.similarity import unit

@@ -16,19 +16,22 @@ import torch
 from torch import Tensor
 
 from trainers.errors import CODE_ERRORS, CheckpointError, UnusableFile, UserError
-from trainers.method_api.method import Method, Step
-from trainers.method_api.parts import Memory
-from trainers.method_api.registry import load_method, resolve
+from trainers.method_api.loading import load_method
+from trainers.method_api.method import Memory, Method, Step
+from trainers.method_api.registry import resolve
 from trainers.method_api.task_loss import cross_entropy
 from trainers.models.outputs import Outputs
 from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.runtime.out_of_memory import release_memory
-from trainers.training.member import Classroom, Learner, forward_raw, in_float32
+from trainers.training.forward import forward_raw, in_float32
+from trainers.training.member import Learner
 from trainers.training.memory_banks import Memories
 from trainers.training.preparation import equip
-from trainers.training.resources import LoadedTeacher, Resources
+from trainers.training.resources import Resources
 from trainers.training.segment import Control, Ending, Member, MemberOutcome
+from trainers.training.segment_context import Classroom
 from trainers.training.shared_step import Shared, share
+from trainers.training.teacher import LoadedTeacher
 
 BASELINE = "baseline"
 BATCHES = 16  # image batches; the median over them counts

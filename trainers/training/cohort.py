@@ -23,22 +23,19 @@ from trainers.tasks.identity import task_hash
 from trainers.tasks.schema import Data, Task
 from trainers.training.calibration import calibrate
 from trainers.training.evaluation import Confusion, ImageConfusions
+from trainers.training.forward import forward
 from trainers.training.imported_code import imported_code
-from trainers.training.member import Classroom, Learner, forward
+from trainers.training.member import Learner
 from trainers.training.member_run import Trainee
 from trainers.training.memory_banks import Memories
 from trainers.training.preparation import Preparer
 from trainers.training.previews import Predict
-from trainers.training.resources import (
-    Library,
-    LoadedTeacher,
-    Resources,
-    in_batches,
-    normalisation_of,
-)
+from trainers.training.resources import Library, Resources, in_batches, normalisation_of
 from trainers.training.segment import Control, Member, Outcome, Segment
+from trainers.training.segment_context import Classroom
 from trainers.training.segment_log import say_ended, segment_log
 from trainers.training.shared_step import share
+from trainers.training.teacher import LoadedTeacher
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from trainers.training.imported_code import Code, bare_version, imported_code
 
-CPU_INFO = Path("/proc/cpuinfo")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
@@ -44,10 +42,3 @@ def differences(there: Surroundings, here: Surroundings) -> list[str]:
 
 def _python() -> str:
     return ".".join(platform.python_version_tuple()[:2])
-
-
-def processor() -> str:
-    """Return the model of this machine's processor."""
-    lines = CPU_INFO.read_text().splitlines() if CPU_INFO.is_file() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor() or platform.machine())

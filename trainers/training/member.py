@@ -2,77 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.errors import CheckpointError, MethodError
-from trainers.method_api.method import Method, Step
-from trainers.method_api.parts import Memory
-from trainers.method_api.registry import load_method, resolve
-from trainers.models import SegmentationNet, build_net
+from trainers.method_api.loading import load_method
+from trainers.method_api.method import Memory, Method, Step
+from trainers.method_api.registry import resolve
+from trainers.models import build_net
 from trainers.models.outputs import Outputs
 from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.tasks import Net
-from trainers.training.auxiliary_modules import Companions
 from trainers.training.checkpoints import Owner, State, load, save
+from trainers.training.forward import forward
 from trainers.training.memory_banks import Memories
 from trainers.training.optimizer import build_optimizer, clip, learning_rate, rate_left, with_params
 from trainers.training.preparation import equip
-from trainers.training.resources import LoadedTeacher
-from trainers.training.segment import Member, Segment
-
-
-class Float32(Mapping[str, Tensor]):
-    """Features as float32, each converted when it is first asked for: most methods look at few."""
-
-    def __init__(self, features: Mapping[str, Tensor]) -> None:
-        self._features = features
-        self._seen: dict[str, tuple[Tensor, int]] = {}
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._seen:
-            feature = self._features[name].float()
-            self._seen[name] = (feature, feature._version)
-        return self._seen[name][0]
-
-    def versions(self) -> list[tuple[Tensor, int]]:
-        """Return each feature asked for so far, with its count of writes when it was made."""
-        return list(self._seen.values())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._features)
-
-    def __len__(self) -> int:
-        return len(self._features)
-
-
-def forward(net: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
-    """Return the net's outputs as float32, computed in bfloat16 on a GPU.
-
-    Losses are left outside of autocast: a method's sums over positions need the full mantissa.
-    """
-    return in_float32(forward_raw(net, images, auxiliary))
-
-
-def forward_raw(net: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
-    """Return the net's outputs as they were computed: in bfloat16 on a GPU."""
-    with torch.autocast("cuda", torch.bfloat16, enabled=images.is_cuda):
-        outputs: Outputs = net(images, auxiliary=auxiliary)
-    return outputs
-
-
-def in_float32(outputs: Outputs) -> Outputs:
-    """Return the outputs as float32; gradients flow back to those given."""
-    return Outputs(
-        logits=outputs.logits.float(),
-        aux_logits=None if outputs.aux_logits is None else outputs.aux_logits.float(),
-        features=Float32(outputs.features),
-    )
+from trainers.training.segment import Member
+from trainers.training.segment_context import Classroom
+from trainers.training.teacher import LoadedTeacher
 
 
 def needs_teacher(member: Member) -> bool:
@@ -80,14 +33,44 @@ def needs_teacher(member: Member) -> bool:
     return load_method(member.method).needs_teacher
 
 
-@dataclass(frozen=True, kw_only=True)
-class Classroom:
-    """What the members of a cohort have in common for the length of a segment."""
+class Companions:
+    """A method's companions and the rates that their optimisers began with."""
 
-    segment: Segment
-    device: torch.device
-    num_classes: int
-    data: str  # the data set's fingerprint
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self._parts = dict(method.companions())
+        self._rates = {
+            name: [float(group["lr"]) for group in part.optimizer.param_groups]
+            for name, part in self._parts.items()
+        }
+
+    def others(self, parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+        """Return those of the parameters that no companion has."""
+        theirs = {id(p) for part in self._parts.values() for p in part.module.parameters()}
+        return [parameter for parameter in parameters if id(parameter) not in theirs]
+
+    def learn(self, step: Step, factor: float) -> None:
+        """Let each companion take its step; `factor` is what is left of the schedule's rate."""
+        if not self._parts:
+            return
+        for part in self._parts.values():  # the student's loss went through some of them
+            part.optimizer.zero_grad(set_to_none=True)
+        for name, loss in self._method.companion_losses(step).items():
+            part = self._parts[name]
+            loss.backward()  # type: ignore[no-untyped-call]
+            for group, rate in zip(part.optimizer.param_groups, self._rates[name], strict=True):
+                group["lr"] = rate * factor if part.decays else rate
+            part.optimizer.step()
+            part.optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """Return the states of the optimisers."""
+        return {name: part.optimizer.state_dict() for name, part in self._parts.items()}
+
+    def restore(self, states: Mapping[str, dict[str, Any]]) -> None:
+        """Set the optimisers to stored states."""
+        for name, state in states.items():
+            self._parts[name].optimizer.load_state_dict(state)
 
 
 class Learner:

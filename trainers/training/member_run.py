@@ -18,12 +18,13 @@ from trainers.runtime.out_of_memory import is_out_of_memory
 from trainers.runtime.stopwatch import Stopwatch
 from trainers.training.checkpoints import file_of
 from trainers.training.evaluation import Confusion, ImageConfusions
-from trainers.training.member import Classroom, Learner, needs_teacher
+from trainers.training.member import Learner, needs_teacher
 from trainers.training.memory_banks import Memories
 from trainers.training.preparation import Preparer
-from trainers.training.resources import LoadedTeacher
 from trainers.training.segment import Ending, Member, MemberOutcome
+from trainers.training.segment_context import Classroom
 from trainers.training.shared_step import Shared
+from trainers.training.teacher import LoadedTeacher
 
 LOSS_POINTS = 100  # kept of a whole training, at the same steps however it is cut into segments
 LOOK_EVERY = 20  # steps between looks at the losses on a GPU, since each look waits for it

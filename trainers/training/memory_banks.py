@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from trainers.errors import UnusableFile
-from trainers.method_api.parts import Memory
+from trainers.method_api.method import Memory
 from trainers.models.outputs import Outputs
 from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.runtime.torch_files import write

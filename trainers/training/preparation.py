@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from trainers.errors import MethodError, UnusableFile
-from trainers.method_api.method import Method
-from trainers.method_api.parts import Preparation
-from trainers.method_api.registry import load_method
-from trainers.method_api.sources import PREFIX
+from trainers.method_api.loading import load_method, preparation_name
+from trainers.method_api.method import Memory, Method, Preparation
 from trainers.models.outputs import Outputs
 from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.training.checkpoints import Owner, State, load, read_ours, save, weights_hash
-
-if TYPE_CHECKING:
-    from trainers.method_api.parts import Memory
-    from trainers.training.member import Classroom
-    from trainers.training.resources import LoadedTeacher
-    from trainers.training.segment import Member, Segment
+from trainers.training.segment import Member, Segment
+from trainers.training.segment_context import Classroom
+from trainers.training.teacher import LoadedTeacher
 
 
 class Preparer:
@@ -82,13 +76,6 @@ class Preparer:
             data=room.data,
             teacher=self._teacher.weights_hash,
         )
-
-
-def preparation_name(kind: type[Method]) -> str | None:
-    """Return the name of the method whose preparation this one needs: methods may share one."""
-    if kind.preparation is None:
-        return None
-    return kind.preparation.__module__.rpartition(".")[2].removeprefix(PREFIX)
 
 
 def equip(method: Method, segment: Segment, teacher: LoadedTeacher) -> str | None:

@@ -18,12 +18,11 @@ from torch import nn
 
 from trainers.data import Dataset
 from trainers.errors import MethodError
-from trainers.method_api.registry import load_method
+from trainers.method_api.loading import load_method, preparation_name
 from trainers.models import SegmentationNet, build_net
 from trainers.runtime.torch_files import write
 from trainers.tasks import Net, Task
 from trainers.training.cohort import Trainer
-from trainers.training.preparation import preparation_name
 from trainers.training.segment import Control, Ending, Member, Segment
 
 LEAST_STEPS, MOST_STEPS = 4, 30

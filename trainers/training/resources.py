@@ -12,23 +12,14 @@ from torch import Tensor
 
 from trainers.data import Dataset, Split, load_dataset
 from trainers.data.batches import IMAGENET, Batches, Normalisation, normalise
-from trainers.models import SegmentationNet
 from trainers.tasks import Task
 from trainers.tasks.schema import Data
 from trainers.training.checkpoints import weights_hash
 from trainers.training.previews import Gallery
 from trainers.training.segment import Segment
-from trainers.training.teacher import load_teacher
+from trainers.training.teacher import LoadedTeacher, load_teacher
 
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedTeacher:
-    """A trained teacher on its device."""
-
-    net: SegmentationNet
-    weights_hash: str
 
 
 @dataclass(frozen=True, kw_only=True)

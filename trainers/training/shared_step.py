@@ -11,8 +11,9 @@ from torch import Tensor
 
 from trainers.models import SegmentationNet
 from trainers.models.outputs import Outputs
-from trainers.training.member import Float32, forward
-from trainers.training.resources import LoadedTeacher, Resources
+from trainers.training.forward import Float32, forward
+from trainers.training.resources import Resources
+from trainers.training.teacher import LoadedTeacher
 
 
 class Pupil(Protocol):

@@ -11,13 +11,18 @@ from pathlib import Path
 
 from trainers.data import Dataset
 from trainers.errors import CheckpointError
-from trainers.method_api.registry import code_hash, load_method
+from trainers.method_api.loading import load_method, preparation_name
+from trainers.method_api.registry import code_hash
 from trainers.runtime.numerics import NUMERICS_VERSION
 from trainers.tasks import Task
-from trainers.tasks.identity import digest, task_hash
+from trainers.tasks.identity import (
+    TEACHER_METHOD,
+    TEACHER_SEED,
+    digest,
+    task_hash,
+    teacher_identity,
+)
 from trainers.training.checkpoints import latest, read_ours, stored
-from trainers.training.cohort import Trainer
-from trainers.training.preparation import preparation_name
 from trainers.training.segment import (
     MAX_DAMAGES,
     Control,
@@ -29,7 +34,6 @@ from trainers.training.segment import (
     Segment,
     memory_file,
 )
-from trainers.training.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
 
 CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
 
@@ -95,11 +99,10 @@ def _file_hash(file: Path) -> str:
         raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from error
 
 
-def teacher_of(student: Configuration, trainer: Trainer, output: Path) -> Configuration:
+def teacher_of(student: Configuration, dataset: Dataset, output: Path) -> Configuration:
     """Return the configuration that trains the student's teacher, kept below `output`."""
     task = student.task
-    fingerprint = trainer.dataset(task.data, student.data_root).fingerprint
-    identity = teacher_identity(task, fingerprint, TEACHER_SEED)
+    identity = teacher_identity(task, dataset.fingerprint, TEACHER_SEED)
     return replace(
         student,
         task=task.teacher_task(),

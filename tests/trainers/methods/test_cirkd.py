@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from trainers.contract.sample_steps import STUDENT, TEACHER
 from trainers.errors import MethodError
+from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
-from trainers.method_api.registry import load_method, resolve
+from trainers.method_api.registry import resolve
 from trainers.models.outputs import Outputs
 from trainers.terms import similarity
 from trainers.terms.cross_image import (

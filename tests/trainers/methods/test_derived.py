@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from trainers.errors import MethodError
+from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
 from trainers.method_api.registry import (
     COMBINATIONS,
     all_names,
     all_terms,
     code_hash,
-    load_method,
     method_names,
     read_space,
     resolve,

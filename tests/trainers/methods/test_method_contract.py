@@ -11,8 +11,9 @@ import torch
 from trainers.contract.checks import CHECKS
 from trainers.contract.sample_steps import Scene, Stand
 from trainers.contract.training_checks import COURSES, Course
+from trainers.method_api.loading import load_method
 from trainers.method_api.method import Step
-from trainers.method_api.registry import all_names, load_method
+from trainers.method_api.registry import all_names
 from trainers.models.outputs import Outputs
 from trainers.training.cohort import Trainer
 

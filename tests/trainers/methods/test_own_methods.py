@@ -11,7 +11,8 @@ from trainers.contract import checks
 from trainers.contract.sample_steps import Fault, Stand
 from trainers.contract.template import write_pair
 from trainers.errors import MethodError
-from trainers.method_api.registry import code_hash, load_method, method_names, read_space
+from trainers.method_api.loading import load_method
+from trainers.method_api.registry import code_hash, method_names, read_space
 from trainers.method_api.sources import VARIABLE
 
 ORIGINAL = "return (student_BKhw - teacher_BKhw).square().mean() / temperature**2"

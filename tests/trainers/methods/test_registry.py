@@ -11,8 +11,9 @@ import pytest
 
 from search_spaces import space_names
 from trainers.errors import MethodError
+from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method
-from trainers.method_api.registry import load_method, method_names
+from trainers.method_api.registry import method_names
 
 FOLDER = Path(__file__).parents[3] / "trainers" / "methods"
 
