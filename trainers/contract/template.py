@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import require_positive
-from trainers.methods.grid import on_one_grid
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.grid import on_one_grid
 
 
 def logit_mse(student_BKhw: Tensor, teacher_BKhw: Tensor, temperature: float) -> Tensor:
