@@ -22,7 +22,7 @@ from trainers.training.calibration import BATCHES
 from trainers.training.checkpoints import read
 from trainers.training.cohort import Trainer
 from trainers.training.forward import forward
-from trainers.training.resources import Library
+from trainers.training.resources import ResourceCache
 from trainers.training.segment import Ending, MemberOutcome, Segment
 
 START = 2
@@ -58,9 +58,9 @@ def test_the_share_is_that_of_the_gradients_on_the_head_features(
     trainer: Trainer, baseline: Path, teacher: Path, tmp_path: Path
 ) -> None:
     asked = calibration(tmp_path, baseline, teacher, "kd")
-    resources = Library().lend(asked)
+    resources = ResourceCache().get(asked)
     images, labels = resources.batches.batch(START)
-    lent = resources.lend_teacher()
+    lent = resources.get_teacher()
     assert lent is not None
     student = build_net(PLAIN.student, resources.dataset.num_classes)
     student.load_state_dict(read(baseline)["student"])

@@ -24,12 +24,12 @@ from trainers.models.outputs import Outputs
 from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.runtime.out_of_memory import release_memory
 from trainers.training.forward import forward_raw, in_float32
-from trainers.training.member import Learner
+from trainers.training.member import StudentTrainer
 from trainers.training.memory_banks import Memories
 from trainers.training.preparation import equip
 from trainers.training.resources import Resources
 from trainers.training.segment import Control, Ending, Member, MemberOutcome
-from trainers.training.segment_context import Classroom
+from trainers.training.segment_context import SegmentContext
 from trainers.training.shared_step import Shared, share
 from trainers.training.teacher import LoadedTeacher
 
@@ -38,16 +38,18 @@ BATCHES = 16  # image batches; the median over them counts
 FEATURES = ("head", "stage4", "stage3", "stage2", "stage1")  # from the deepest up
 
 
-def calibrate(room: Classroom, resources: Resources, control: Control) -> list[MemberOutcome]:
+def calibrate(
+    context: SegmentContext, resources: Resources, control: Control
+) -> list[MemberOutcome]:
     """Return each member's gradient shares; its checkpoint is a baseline's at the segment's start.
 
     A method that raises, or that memory does not suffice for, ends that member alone, as FAILED.
     Nothing is trained or written. UnusableFile where a file of student, teacher or a preparation is
     gone, damaged or another's.
     """
-    segment, teacher = room.segment, resources.lend_teacher()
-    student = _student(room)
-    subjects = [_Subject(member, room) for member in segment.members]
+    segment, teacher = context.segment, resources.get_teacher()
+    student = _student(context)
+    subjects = [_Subject(member, context) for member in segment.members]
     for subject in subjects:
         subject.attempt(lambda: subject.build(student, teacher))  # noqa: B023 - called at once
     for step in range(segment.start, segment.start + BATCHES):
@@ -92,9 +94,9 @@ class _Subject:
     needs_teacher: bool = True
     needs_teacher_aux: bool = False
 
-    def __init__(self, member: Member, room: Classroom) -> None:
-        self._member, self._room = member, room
-        self._memories = Memories(room.segment.seed, room.device)
+    def __init__(self, member: Member, context: SegmentContext) -> None:
+        self._member, self._context = member, context
+        self._memories = Memories(context.segment.seed, context.device)
         self._memory: Memory | None = None
         self._method: Method | None = None
         self._shares: list[float] = []
@@ -116,24 +118,26 @@ class _Subject:
             self._method = self._memory = None
             release_memory()  # where it did not suffice, the others need it
 
-    def build(self, student: Learner, teacher: LoadedTeacher | None) -> None:
+    def build(self, student: StudentTrainer, teacher: LoadedTeacher | None) -> None:
         """Build the method as a trial at its start would."""
         kind = load_method(self._member.method)
         self.needs_teacher, self.needs_teacher_aux = kind.needs_teacher, kind.needs_teacher_aux
         values = resolve(self._member.method, dict(self._member.params))
-        seed_generators(derive_seed(self._room.segment.seed, "method"))
-        taught = teacher if kind.needs_teacher else None
-        method = kind(values, student.net.shape, None if taught is None else taught.net.shape)
-        if taught is not None:
-            equip(method, self._room.segment, taught)
-        self._method = method.to(self._room.device).train()
+        seed_generators(derive_seed(self._context.segment.seed, "method"))
+        own_teacher = teacher if kind.needs_teacher else None
+        method = kind(
+            values, student.net.shape, None if own_teacher is None else own_teacher.net.shape
+        )
+        if own_teacher is not None:
+            equip(method, self._context.segment, own_teacher)
+        self._method = method.to(self._context.device).train()
         memory = self._method.memory()
         if memory is not None:
             self._memory = self._memories.hold(memory, None, {})
 
     def measure(self, raw: Outputs, task: _Pull, shared: Shared, step: int) -> None:
         """Note the share of the terms' gradient on one image batch."""
-        teacher, segment = shared.teacher_for(self), self._room.segment
+        teacher, segment = shared.teacher_for(self), self._context.segment
         if self._method is None:
             raise ValueError(f"{self._member.key} was not built before it was measured")
         if teacher is not None:
@@ -159,7 +163,7 @@ class _Subject:
         return MemberOutcome(
             key=self._member.key,
             ending=ending,
-            step=self._room.segment.start,
+            step=self._context.segment.start,
             seconds=0.0,
             shares=tuple(self._shares),
             feature=self._feature,
@@ -167,12 +171,12 @@ class _Subject:
         )
 
 
-def _student(room: Classroom) -> Learner:
+def _student(context: SegmentContext) -> StudentTrainer:
     """Return the baseline whose checkpoint the members name: one for all of them."""
-    files = {member.checkpoint for member in room.segment.members}
+    files = {member.checkpoint for member in context.segment.members}
     if len(files) != 1:
         raise CheckpointError(
             f"a calibration measures at one student's checkpoint, got {sorted(map(str, files))}"
         )
     baseline = Member(key="baseline", method=BASELINE, params={}, checkpoint=files.pop())
-    return Learner(baseline, room, None, Memories(room.segment.seed, room.device))
+    return StudentTrainer(baseline, context, None, Memories(context.segment.seed, context.device))

@@ -24,7 +24,7 @@ from trainers.training.memory_banks import Memories
 from trainers.training.optimizer import build_optimizer, clip, learning_rate, rate_left, with_params
 from trainers.training.preparation import equip
 from trainers.training.segment import Member
-from trainers.training.segment_context import Classroom
+from trainers.training.segment_context import SegmentContext
 from trainers.training.teacher import LoadedTeacher
 
 
@@ -49,7 +49,7 @@ class Companions:
         theirs = {id(p) for part in self._parts.values() for p in part.module.parameters()}
         return [parameter for parameter in parameters if id(parameter) not in theirs]
 
-    def learn(self, step: Step, factor: float) -> None:
+    def train_step(self, step: Step, factor: float) -> None:
         """Let each companion take its step; `factor` is what is left of the schedule's rate."""
         if not self._parts:
             return
@@ -73,7 +73,7 @@ class Companions:
             self._parts[name].optimizer.load_state_dict(state)
 
 
-class Learner:
+class StudentTrainer:
     """One member in training; all that a step changes lies in here, only a memory is the cohort's.
 
     Random numbers, a method's too, are drawn from torch's global generator, seeded anew at every
@@ -84,7 +84,7 @@ class Learner:
     def __init__(
         self,
         member: Member,
-        room: Classroom,
+        context: SegmentContext,
         teacher: LoadedTeacher | None,
         memories: Memories,
     ) -> None:
@@ -94,24 +94,24 @@ class Learner:
         segment's step and the member's checkpoint do not go together; UnusableFile where that is
         gone, damaged or not its own.
         """
-        self._member, self._segment = member, room.segment
-        self._schedule = with_params(room.segment.task.schedule, member.params)
+        self._member, self._segment = member, context.segment
+        self._schedule = with_params(context.segment.task.schedule, member.params)
         kind = load_method(member.method)
         if kind.needs_teacher and teacher is None:
             raise MethodError(f"method {member.method} needs a teacher, and there is none")
-        taught = teacher if kind.needs_teacher else None
-        self._hashes = {"teacher": None if taught is None else taught.weights_hash}
-        self._data = room.data
+        own_teacher = teacher if kind.needs_teacher else None
+        self._hashes = {"teacher": None if own_teacher is None else own_teacher.weights_hash}
+        self._data = context.data
         self._check_start()
         self._seed("student")  # apart from the method's: all students begin with equal weights
-        self.net = build_net(self._net_to_build(), room.num_classes)
+        self.net = build_net(self._net_to_build(), context.num_classes)
         self._seed("method")
         values = resolve(member.method, dict(member.params))
-        shape = None if taught is None else taught.net.shape
+        shape = None if own_teacher is None else own_teacher.net.shape
         self.method: Method = kind(values, self.net.shape, shape)
-        if taught is not None:
-            self._hashes["preparation"] = equip(self.method, room.segment, taught)
-        self._place(room.device)
+        if own_teacher is not None:
+            self._hashes["preparation"] = equip(self.method, context.segment, own_teacher)
+        self._place(context.device)
         self._memories, self.memory = memories, self._remember(memories)
         if member.checkpoint is not None:
             self._restore(member.checkpoint)
@@ -158,13 +158,15 @@ class Learner:
         self.net = self.net.to(device).train()
         self.method = self.method.to(device).train()
         self._companions = Companions(self.method)
-        learnt = self._companions.others(list(self.method.parameters()))
-        self._optimizer = build_optimizer([*self.net.parameters(), *learnt], self._schedule)
+        own = self._companions.others(list(self.method.parameters()))
+        self._optimizer = build_optimizer([*self.net.parameters(), *own], self._schedule)
 
     def _seed(self, *purpose: object) -> None:
         seed_generators(derive_seed(self._segment.seed, *purpose))
 
-    def learn(self, images: Tensor, labels: Tensor, teacher: Outputs | None, step: int) -> Tensor:
+    def train_step(
+        self, images: Tensor, labels: Tensor, teacher: Outputs | None, step: int
+    ) -> Tensor:
         """Do step `step` (counted from 0) and return its loss, detached, still on the device."""
         self._seed("step", step)
         student = forward(self.net, images, auxiliary=True)
@@ -183,7 +185,7 @@ class Learner:
         clip(self._optimizer, self._schedule)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self._companions.learn(seen, rate_left(self._schedule, step))
+        self._companions.train_step(seen, rate_left(self._schedule, step))
         return loss.detach().reshape(())
 
     def predict(self, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a worker keeps between segments, since loading it takes longer than many a segment."""
+"""Data, teacher and previews of a segment, kept for the next one: loading takes long."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Resources:
     dataset: Dataset
     batches: Batches
     judged: Split  # the split that the segment is judged on
-    lend_teacher: Callable[[], LoadedTeacher | None]  # loaded only where it is asked for
-    lend_gallery: Callable[[], Gallery]  # likewise
+    get_teacher: Callable[[], LoadedTeacher | None]  # loaded only when it is called
+    get_previews: Callable[[], Gallery]  # likewise
 
     def judged_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield normalised images and uint8 labels of the split it is judged on, in order."""
@@ -39,15 +39,15 @@ class Resources:
         return in_batches(self.judged, size, normalisation)
 
 
-class Kept(Generic[Made]):
-    """The last thing made; it is made anew when what it depends on has changed."""
+class SingleSlotCache(Generic[Made]):
+    """Holds the last thing made; makes a new one when what it depends on has changed."""
 
     def __init__(self) -> None:
         self._key: object = None
         self._made: Made | None = None
 
     def get(self, key: object, make: Callable[[], Made]) -> Made:
-        """Return what was made for `key`, or make it; the old one is let go before."""
+        """Return what was made for `key`, or make it; the old one is freed first."""
         if self._made is None or key != self._key:
             self._made = None
             self._made = make()
@@ -55,21 +55,21 @@ class Kept(Generic[Made]):
         return self._made
 
 
-class Library:
-    """Lends a segment its resources, and keeps them for the next one of the same kind."""
+class ResourceCache:
+    """Loads what a segment needs, and keeps it for the next segment of the same kind."""
 
     def __init__(self) -> None:
-        self._datasets: Kept[Dataset] = Kept()
-        self._batches: Kept[Batches] = Kept()
-        self._judged: Kept[Split] = Kept()
-        self._teachers: Kept[LoadedTeacher] = Kept()
-        self._galleries: Kept[Gallery] = Kept()
+        self._datasets: SingleSlotCache[Dataset] = SingleSlotCache()
+        self._batches: SingleSlotCache[Batches] = SingleSlotCache()
+        self._judged: SingleSlotCache[Split] = SingleSlotCache()
+        self._teachers: SingleSlotCache[LoadedTeacher] = SingleSlotCache()
+        self._galleries: SingleSlotCache[Gallery] = SingleSlotCache()
 
     def dataset(self, data: Data, root: Path | None) -> Dataset:
         """Return the data set, read once; DataError where it is lacking."""
         return self._datasets.get((data, root), lambda: load_dataset(data, root))
 
-    def lend(self, segment: Segment) -> Resources:
+    def get(self, segment: Segment) -> Resources:
         """Return the segment's data, and its teacher on demand; DataError where data is lacking."""
         task, root, device = segment.task, segment.data_root, torch.device(segment.device)
         dataset = self.dataset(task.data, root)
@@ -91,13 +91,13 @@ class Library:
         split = (task.data, root, segment.judged_on, device)
         judged = self._judged.get(split, lambda: dataset.split(segment.judged_on).to(device))
 
-        def lend_teacher() -> LoadedTeacher | None:
+        def get_teacher() -> LoadedTeacher | None:
             if segment.teacher is None or task.teacher is None:
                 return None
             wanted = segment.hashes.get(segment.teacher)
             return self.teacher(task, segment.teacher, dataset.num_classes, device, wanted)
 
-        def lend_gallery() -> Gallery:
+        def get_previews() -> Gallery:
             key = (split, normalisation)
             return self._galleries.get(key, lambda: Gallery(dataset, judged, normalisation))
 
@@ -106,8 +106,8 @@ class Library:
             dataset=dataset,
             batches=batches,
             judged=judged,
-            lend_teacher=lend_teacher,
-            lend_gallery=lend_gallery,
+            get_teacher=get_teacher,
+            get_previews=get_previews,
         )
 
     def teacher(

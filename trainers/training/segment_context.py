@@ -1,4 +1,4 @@
-"""What the members of a cohort have in common for the length of a segment."""
+"""What all members of a cohort are trained under: one segment, one device, one data set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trainers.training.segment import Segment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classroom:
+class SegmentContext:
     """What the members of a cohort have in common for the length of a segment."""
 
     segment: Segment
