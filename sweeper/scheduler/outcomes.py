@@ -14,7 +14,7 @@ from sweeper.store import log, segments
 from sweeper.store.log import TrialKey
 from sweeper.store.row_digests import seal
 from sweeper.store.schema import trial as trials
-from trainers.training.segment import MAX_DAMAGES, Ending, MemberOutcome, Outcome, memory_file
+from trainers.training.segment import MAX_DAMAGES, Ending, MemberOutcome, Outcome, memory_bank_file
 
 MAX_FAILURES = 3  # of a method's own code, in one bracket, before the method is halted
 MAX_LOSSES = 3  # of a trial, under one driver, before its method is parked
@@ -192,7 +192,7 @@ class Settlement:
 
 
 def _files_of(checkpoint: str | None) -> tuple[Path, ...]:
-    return () if checkpoint is None else (Path(checkpoint), memory_file(Path(checkpoint)))
+    return () if checkpoint is None else (Path(checkpoint), memory_bank_file(Path(checkpoint)))
 
 
 def _first_line(reason: str | None) -> str:

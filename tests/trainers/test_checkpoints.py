@@ -41,7 +41,7 @@ def state(**changes: Any) -> State:
     torch.manual_seed(0)
     student = {"weight": torch.randn(3, 2), "count": torch.tensor(4)}
     whole = State(
-        student=student, method={}, optimizer={"state": {0: torch.ones(2)}}, companions={}
+        student=student, method={}, optimizer={"state": {0: torch.ones(2)}}, auxiliary_modules={}
     )
     return dataclasses.replace(whole, **changes)
 

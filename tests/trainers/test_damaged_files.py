@@ -18,7 +18,7 @@ import trainers.training.member
 from trainers import methods
 from trainers.errors import CheckpointError, UnusableFile
 from trainers.method_api.loading import load_method
-from trainers.method_api.method import Companion, Memory, Method, Step
+from trainers.method_api.method import AuxiliaryModule, MemoryBank, Method, Step
 from trainers.methods.baseline import Baseline
 from trainers.models import build_net
 from trainers.models.outputs import Outputs
@@ -26,15 +26,22 @@ from trainers.models.weights import load_backbone_weights
 from trainers.runtime.torch_files import write
 from trainers.training.checkpoints import Owner, State, latest, load, read, stored
 from trainers.training.cohort import Trainer
-from trainers.training.memory_banks import Memories
-from trainers.training.segment import MAX_DAMAGES, Control, Ending, Outcome, Segment, memory_file
+from trainers.training.memory_banks import MemoryBanks
+from trainers.training.segment import (
+    MAX_DAMAGES,
+    Control,
+    Ending,
+    Outcome,
+    Segment,
+    memory_bank_file,
+)
 from trainers.training.single_run import Configuration, train
 
 FLIPPED, TRUNCATED, REPLACED = 400, 100, 50
 Damage = Callable[[bytes, random.Random], bytes]
 
 
-class Means(Memory):
+class Means(MemoryBank):
     """Remembers the mean label of every batch."""
 
     def __init__(self) -> None:
@@ -47,7 +54,7 @@ class Means(Memory):
 
 
 class Whole(Baseline):
-    """Has all that a checkpoint can hold: parameters, a companion with its optimiser, a memory."""
+    """Has all that a checkpoint can hold: parameters, an auxiliary module, a memory bank."""
 
     needs_teacher = True
 
@@ -59,14 +66,14 @@ class Whole(Baseline):
     def losses(self, step: Step) -> dict[str, Tensor]:
         return {"own": self.scale * step.student.logits.mean()}
 
-    def companions(self) -> dict[str, Companion]:
+    def auxiliary_modules(self) -> dict[str, AuxiliaryModule]:
         optimizer = torch.optim.Adam(self.judge.parameters())
-        return {"judge": Companion(module=self.judge, optimizer=optimizer)}
+        return {"judge": AuxiliaryModule(module=self.judge, optimizer=optimizer)}
 
-    def companion_losses(self, step: Step) -> dict[str, Tensor]:
+    def auxiliary_losses(self, step: Step) -> dict[str, Tensor]:
         return {"judge": self.judge(step.student.logits.detach().mean().reshape(1, 1)).sum()}
 
-    def memory(self) -> Memory | None:
+    def memory_bank(self) -> MemoryBank | None:
         return Means()
 
 
@@ -192,7 +199,7 @@ def test_a_damaged_checkpoint_is_refused_or_read_as_it_was(
     file, owner = tmp_path / "a.pt", Owner(**read(stopped.file)["owner"])
     file.write_bytes(stopped.file.read_bytes())
     state = load(file, owner)
-    assert state.method and state.companions and state.optimizer  # noqa: PT018 - one question
+    assert state.method and state.auxiliary_modules and state.optimizer  # noqa: PT018 - one question
     contents = damaged(stopped.file, stopped.other, tmp_path)
     count = refusals(file, contents, lambda: parts(load(file, owner)))
     assert count == FLIPPED + TRUNCATED + REPLACED
@@ -200,18 +207,18 @@ def test_a_damaged_checkpoint_is_refused_or_read_as_it_was(
 
 def test_a_damaged_memory_is_refused_or_read_as_it_was(stopped: Stopped, tmp_path: Path) -> None:
     checkpoint = tmp_path / "a.pt"
-    file = memory_file(checkpoint)
-    file.write_bytes(memory_file(stopped.file).read_bytes())
+    file = memory_bank_file(checkpoint)
+    file.write_bytes(memory_bank_file(stopped.file).read_bytes())
     identity = dict(read(file)["identity"])
     identity.pop("key")
 
-    def remembered() -> dict[str, Any]:
-        held = Memories(0, torch.device("cpu")).hold(Means(), checkpoint, identity)
+    def restored() -> dict[str, Any]:
+        held = MemoryBanks(0, torch.device("cpu")).get_or_load(Means(), checkpoint, identity)
         return dict(held.state_dict())
 
-    assert remembered()["seen"].any()
-    contents = damaged(memory_file(stopped.file), stopped.file, tmp_path)
-    assert refusals(file, contents, remembered) == FLIPPED + TRUNCATED + REPLACED
+    assert restored()["seen"].any()
+    contents = damaged(memory_bank_file(stopped.file), stopped.file, tmp_path)
+    assert refusals(file, contents, restored) == FLIPPED + TRUNCATED + REPLACED
 
 
 @pytest.mark.parametrize("is_zip", [False, True])
@@ -246,7 +253,7 @@ def test_others_read_our_files_by_a_plain_load(stopped: Stopped) -> None:
 def test_a_member_with_a_damaged_file_names_it_and_the_other_goes_on(
     name: str, stopped: Stopped, trainer: Trainer
 ) -> None:
-    file = stopped.file if name == "checkpoint" else memory_file(stopped.file)
+    file = stopped.file if name == "checkpoint" else memory_bank_file(stopped.file)
     sound = file.read_bytes()
     undisturbed = trainer.run(resumed(stopped.segment, stopped.outcome))
     file.write_bytes(flipped(sound, random.Random(3)))

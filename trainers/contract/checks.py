@@ -61,8 +61,8 @@ def needs_of(stand: Stand) -> tuple[Need, ...]:
         "features": any(x.grad is not None for x in step.student.features.values()),
         "auxiliary head": method.needs_teacher_aux,
         "preparation": method.preparation is not None,
-        "second optimiser": bool(method.companions()),
-        "memory": method.memory() is not None,
+        "second optimiser": bool(method.auxiliary_modules()),
+        "memory": method.memory_bank() is not None,
     }
     return tuple(need for need, is_needed in given.items() if is_needed)
 

@@ -33,11 +33,11 @@ def relative_cost(name: str) -> float:
     """
     step = _step()
     baseline, method = _built("baseline"), _built(name)
-    memory = method.memory()
-    if memory is not None:
+    bank = method.memory_bank()
+    if bank is not None:
         with torch.no_grad():
-            memory.update(step.teacher_outputs, step.labels)
-        step = replace(step, memory=memory)
+            bank.update(step.teacher_outputs, step.labels)
+        step = replace(step, memory_bank=bank)
     pairs = []
     for _ in range(ROUNDS + 1):  # the first one warms up
         seconds = [_seconds(lambda m=each: m.total(step, 0.0)) for each in (baseline, method)]  # type: ignore[misc]

@@ -112,17 +112,17 @@ class Stand:
 
 
 def complete(method: Method, step: Step) -> Step:
-    """Return the step as the method is to see it: with its memory, after that very batch."""
+    """Return the step as the method is to see it: with its memory bank, after that very batch."""
     if not method.needs_teacher:
         return replace(step, teacher=None)
-    memory = method.memory()
-    if memory is None:
+    bank = method.memory_bank()
+    if bank is None:
         return step
     torch.manual_seed(0)
-    memory = memory.double()
+    bank = bank.double()
     with torch.no_grad():
-        memory.update(step.teacher_outputs, step.labels)
-    return replace(step, memory=memory)
+        bank.update(step.teacher_outputs, step.labels)
+    return replace(step, memory_bank=bank)
 
 
 def leaves(outputs: Outputs) -> list[Tensor]:

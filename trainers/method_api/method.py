@@ -24,7 +24,7 @@ Classify = Callable[[Tensor], Tensor]  # head features (B, C, h, w) -> logits (B
 
 
 @dataclass(frozen=True, kw_only=True)
-class Companion:
+class AuxiliaryModule:
     """A part of a method that has a loss and an optimiser of its own, such as a critic.
 
     Its parameters are kept from the student's optimiser. It takes its step after the student.
@@ -35,15 +35,16 @@ class Companion:
     decays: bool = False  # whether its learning rate follows the student's schedule
 
 
-class Memory(nn.Module, ABC):
-    """What earlier batches left behind; it depends on teacher, labels, seed and step alone.
+class MemoryBank(nn.Module, ABC):
+    """What is kept of earlier batches; it depends on teacher, labels, seed and step alone.
 
     Hence one is enough for all members of a cohort whose `settings` are equal. All that it
-    remembers lies in buffers. Random numbers come from torch's global generator, as anywhere.
+    keeps lies in buffers. Random numbers come from torch's global generator, as anywhere.
     """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
+        # The key seeds the bank's random numbers, so a class that is renamed draws others.
         self.key = f"{type(self).__qualname__}({sorted(settings.items())})"
 
     @abstractmethod
@@ -80,7 +81,7 @@ class Step:
     teacher: Outputs | None  # takes no gradient; None where the method needs none
     labels: Tensor  # (B, H, W) int64 at image size, 255 = ignore
     progress: float  # share of the training behind us, in [0, 1)
-    memory: Memory | None = None  # what `Method.memory` asked for, up to date; not to be written to
+    memory_bank: MemoryBank | None = None  # of `Method.memory_bank`, up to date; only to be read
 
     @property
     def teacher_outputs(self) -> Outputs:
@@ -136,17 +137,17 @@ class Method(nn.Module, ABC):
         """Take the preparation that was trained for this teacher."""
         self._prepared = (preparation.requires_grad_(requires_grad=False).eval(),)
 
-    def companions(self) -> Mapping[str, Companion]:
+    def auxiliary_modules(self) -> Mapping[str, AuxiliaryModule]:
         """Return the parts with an optimiser of their own, by name; called once, after placing."""
         return {}
 
-    def companion_losses(self, step: Step) -> Mapping[str, Tensor]:
-        """Return each companion's loss; the student's outputs are to be detached in it."""
+    def auxiliary_losses(self, step: Step) -> Mapping[str, Tensor]:
+        """Return each auxiliary module's loss; the student's outputs are to be detached in it."""
         del step
         return {}
 
-    def memory(self) -> Memory | None:
-        """Return a new, empty memory if a term needs one; `Step.memory` is then of this class."""
+    def memory_bank(self) -> MemoryBank | None:
+        """Return a new, empty bank if a term needs one; `Step.memory_bank` is then of its class."""
         return None
 
     def losses(self, step: Step) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam
 
-from trainers.method_api.method import Companion, Hyperparameters, Method, Step
+from trainers.method_api.method import AuxiliaryModule, Hyperparameters, Method, Step
 from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Shape
 from trainers.terms.class_means import class_means, members_on_map
@@ -85,15 +85,15 @@ class InterClassDistanceDistillation(Method):
             target = self.locator(teacher)
         return functional.mse_loss(self.locator(self.align(student)), target)
 
-    def companions(self) -> Mapping[str, Companion]:
+    def auxiliary_modules(self) -> Mapping[str, AuxiliaryModule]:
         """Return the net that tells positions, where its term is active."""
         if "position" not in self.active:
             return {}
         rate = float(self.values["locator_learning_rate"])
         adam = Adam(self.locator.parameters(), lr=rate)
-        return {"locator": Companion(module=self.locator, optimizer=adam)}
+        return {"locator": AuxiliaryModule(module=self.locator, optimizer=adam)}
 
-    def companion_losses(self, step: Step) -> Mapping[str, Tensor]:
+    def auxiliary_losses(self, step: Step) -> Mapping[str, Tensor]:
         """Return how badly it tells the teacher's positions, a mean square."""
         if "position" not in self.active:
             return {}

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from trainers.errors import CODE_ERRORS, CheckpointError, UnusableFile, UserError
 from trainers.method_api.loading import load_method
-from trainers.method_api.method import Memory, Method, Step
+from trainers.method_api.method import MemoryBank, Method, Step
 from trainers.method_api.registry import resolve
 from trainers.method_api.task_loss import cross_entropy
 from trainers.models.outputs import Outputs
@@ -25,7 +25,7 @@ from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.runtime.out_of_memory import release_memory
 from trainers.training.forward import forward_raw, in_float32
 from trainers.training.member import StudentTrainer
-from trainers.training.memory_banks import Memories
+from trainers.training.memory_banks import MemoryBanks
 from trainers.training.preparation import equip
 from trainers.training.resources import Resources
 from trainers.training.segment import Control, Ending, Member, MemberOutcome
@@ -96,8 +96,8 @@ class _Subject:
 
     def __init__(self, member: Member, context: SegmentContext) -> None:
         self._member, self._context = member, context
-        self._memories = Memories(context.segment.seed, context.device)
-        self._memory: Memory | None = None
+        self._memory_banks = MemoryBanks(context.segment.seed, context.device)
+        self._memory_bank: MemoryBank | None = None
         self._method: Method | None = None
         self._shares: list[float] = []
         self._feature: str | None = None
@@ -115,7 +115,7 @@ class _Subject:
             last = traceback.format_exception_only(error)[-1].strip()
             self.failure = "\n".join([last, *traceback.format_exception(error)])
         if self.failure is not None:  # after the handler, in which its traceback held tensors
-            self._method = self._memory = None
+            self._method = self._memory_bank = None
             release_memory()  # where it did not suffice, the others need it
 
     def build(self, student: StudentTrainer, teacher: LoadedTeacher | None) -> None:
@@ -131,9 +131,9 @@ class _Subject:
         if own_teacher is not None:
             equip(method, self._context.segment, own_teacher)
         self._method = method.to(self._context.device).train()
-        memory = self._method.memory()
-        if memory is not None:
-            self._memory = self._memories.hold(memory, None, {})
+        memory_bank = self._method.memory_bank()
+        if memory_bank is not None:
+            self._memory_bank = self._memory_banks.get_or_load(memory_bank, None, {})
 
     def measure(self, raw: Outputs, task: _Pull, shared: Shared, step: int) -> None:
         """Note the share of the terms' gradient on one image batch."""
@@ -141,13 +141,13 @@ class _Subject:
         if self._method is None:
             raise ValueError(f"{self._member.key} was not built before it was measured")
         if teacher is not None:
-            self._memories.update(teacher, shared.labels, step)
+            self._memory_banks.update(teacher, shared.labels, step)
         seen = Step(
             student=in_float32(raw),
             teacher=teacher,
             labels=shared.labels,
             progress=min(step / segment.task.schedule.steps, 1.0),
-            memory=self._memory,
+            memory_bank=self._memory_bank,
         )
         seed_generators(derive_seed(segment.seed, "step", step))
         losses = self._method.losses(seen)
@@ -179,4 +179,6 @@ def _student(context: SegmentContext) -> StudentTrainer:
             f"a calibration measures at one student's checkpoint, got {sorted(map(str, files))}"
         )
     baseline = Member(key="baseline", method=BASELINE, params={}, checkpoint=files.pop())
-    return StudentTrainer(baseline, context, None, Memories(context.segment.seed, context.device))
+    return StudentTrainer(
+        baseline, context, None, MemoryBanks(context.segment.seed, context.device)
+    )

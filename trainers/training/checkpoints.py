@@ -22,6 +22,7 @@ from trainers.tasks.identity import task_hash
 from trainers.training.segment import Member, Segment
 
 FORMAT = 4  # the first with a digest of the whole file
+AUXILIARY_KEY = "companions"  # under which a file of this format keeps `State.auxiliary_modules`
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class State:
     student: dict[str, Tensor]
     method: dict[str, Tensor]
     optimizer: dict[str, Any] | None  # None at the last step: nothing goes on from there
-    companions: dict[str, dict[str, Any]]  # the optimisers of the method's parts; likewise empty
+    auxiliary_modules: dict[str, dict[str, Any]]  # states of their optimisers; likewise empty
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:
@@ -116,6 +117,7 @@ def save(file: Path, owner: Owner, state: State) -> str:
     """Write a checkpoint so that a reader sees all of it or nothing; return its weights' hash."""
     digest = weights_hash(state.student)
     content = {"format": FORMAT, "owner": asdict(owner), "weights_hash": digest, **vars(state)}
+    content[AUXILIARY_KEY] = content.pop("auxiliary_modules")
     torch_files.write(file, content)
     return digest
 
@@ -126,7 +128,12 @@ def load(file: Path, owner: Owner) -> State:
     if content.get("format") != FORMAT:
         raise UnusableFile(file, f"format {content.get('format')!r}, must be {FORMAT}")
     _check_owner(file, content["owner"], asdict(owner))
-    return State(**{name: content[name] for name in State.__dataclass_fields__})
+    return State(
+        student=content["student"],
+        method=content["method"],
+        optimizer=content["optimizer"],
+        auxiliary_modules=content[AUXILIARY_KEY],
+    )
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from trainers.training.forward import forward
 from trainers.training.imported_code import imported_code
 from trainers.training.member import StudentTrainer
 from trainers.training.member_run import MemberRun
-from trainers.training.memory_banks import Memories
+from trainers.training.memory_banks import MemoryBanks
 from trainers.training.preparation import PreparationTrainer
 from trainers.training.previews import Predict
 from trainers.training.resources import ResourceCache, Resources, in_batches, normalisation_of
@@ -50,7 +50,7 @@ class Cohort:
         self.member_runs = [MemberRun(member, context) for member in members]
         self._segment, self._resources = context.segment, resources
         self._teacher: LoadedTeacher | None = None
-        self._memories = Memories(context.segment.seed, context.device)
+        self._memory_banks = MemoryBanks(context.segment.seed, context.device)
         self.notes: list[str] = []
 
     def run(self, stop: int, stop_condition: StopCondition) -> int | None:
@@ -80,7 +80,7 @@ class Cohort:
             for member_run in distilled:
                 member_run.end_damaged(error)
         for member_run in self.member_runs:
-            member_run.build(self._teacher, self._memories)
+            member_run.build(self._teacher, self._memory_banks)
 
     def _active(self) -> list[tuple[MemberRun, StudentTrainer | PreparationTrainer]]:
         return [(run, run.trainer) for run in self.member_runs if run.trainer is not None]
@@ -100,7 +100,7 @@ class Cohort:
         trainers = [trainer for _, trainer in active]
         shared = share(self._resources, self._teacher, trainers, step)
         if shared.teacher is not None:
-            self._memories.update(shared.teacher, shared.labels, step)
+            self._memory_banks.update(shared.teacher, shared.labels, step)
         for member_run, trainer in active:
             if member_run.trainer is None:
                 continue
@@ -110,13 +110,13 @@ class Cohort:
                 # teacher's outputs depend on seed and step alone: computed anew, they are equal.
                 member_run.end_failed(_wrote(member_run.member))
                 shared = share(self._resources, self._teacher, trainers, step)
-            if self._memories.are_changed():
+            if self._memory_banks.are_changed():
                 self._fail_memory_bank_users(member_run.member)
 
     def _fail_memory_bank_users(self, writer: Member) -> None:
-        """End all members with a memory: what one of them wrote to cannot be had again."""
+        """End all members that use a memory bank: what was written over cannot be restored."""
         for member_run, trainer in self._active():
-            if trainer.memory is not None or member_run.member is writer:
+            if trainer.memory_bank is not None or member_run.member is writer:
                 member_run.end_failed(_wrote(writer))
 
     @torch.inference_mode()
@@ -330,5 +330,5 @@ def _predictions_of(teacher: LoadedTeacher) -> Predict:
 def _wrote(member: Member) -> MethodError:
     return MethodError(
         f"method {member.method} wrote to a tensor that all members of a cohort share (images, "
-        "labels, the teacher's outputs or a memory); it must work on a copy"
+        "labels, the teacher's outputs or a memory bank); it must work on a copy"
     )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from trainers.errors import CheckpointError, MethodError
 from trainers.method_api.loading import load_method
-from trainers.method_api.method import Memory, Method, Step
+from trainers.method_api.method import MemoryBank, Method, Step
 from trainers.method_api.registry import resolve
 from trainers.models import build_net
 from trainers.models.outputs import Outputs
@@ -20,7 +20,7 @@ from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.tasks import Net
 from trainers.training.checkpoints import Owner, State, load, save
 from trainers.training.forward import forward
-from trainers.training.memory_banks import Memories
+from trainers.training.memory_banks import MemoryBanks
 from trainers.training.optimizer import build_optimizer, clip, learning_rate, rate_left, with_params
 from trainers.training.preparation import equip
 from trainers.training.segment import Member
@@ -33,29 +33,29 @@ def needs_teacher(member: Member) -> bool:
     return load_method(member.method).needs_teacher
 
 
-class Companions:
-    """A method's companions and the rates that their optimisers began with."""
+class AuxiliaryModules:
+    """A method's auxiliary modules and the rates that their optimisers began with."""
 
     def __init__(self, method: Method) -> None:
         self._method = method
-        self._parts = dict(method.companions())
+        self._parts = dict(method.auxiliary_modules())
         self._rates = {
             name: [float(group["lr"]) for group in part.optimizer.param_groups]
             for name, part in self._parts.items()
         }
 
     def others(self, parameters: list[nn.Parameter]) -> list[nn.Parameter]:
-        """Return those of the parameters that no companion has."""
+        """Return those of the parameters that belong to no auxiliary module."""
         theirs = {id(p) for part in self._parts.values() for p in part.module.parameters()}
         return [parameter for parameter in parameters if id(parameter) not in theirs]
 
     def train_step(self, step: Step, factor: float) -> None:
-        """Let each companion take its step; `factor` is what is left of the schedule's rate."""
+        """Do each auxiliary module's step; `factor` is what is left of the schedule's rate."""
         if not self._parts:
             return
         for part in self._parts.values():  # the student's loss went through some of them
             part.optimizer.zero_grad(set_to_none=True)
-        for name, loss in self._method.companion_losses(step).items():
+        for name, loss in self._method.auxiliary_losses(step).items():
             part = self._parts[name]
             loss.backward()  # type: ignore[no-untyped-call]
             for group, rate in zip(part.optimizer.param_groups, self._rates[name], strict=True):
@@ -74,7 +74,7 @@ class Companions:
 
 
 class StudentTrainer:
-    """One member in training; all that a step changes lies in here, only a memory is the cohort's.
+    """One student in training; all that a step changes lies in here but for a cohort's memory bank.
 
     Random numbers, a method's too, are drawn from torch's global generator, seeded anew at every
     step from (seed, step) alone: neither the rest of a cohort nor an interruption can shift them,
@@ -86,7 +86,7 @@ class StudentTrainer:
         member: Member,
         context: SegmentContext,
         teacher: LoadedTeacher | None,
-        memories: Memories,
+        memory_banks: MemoryBanks,
     ) -> None:
         """Build the member's state at the segment's start.
 
@@ -112,7 +112,7 @@ class StudentTrainer:
         if own_teacher is not None:
             self._hashes["preparation"] = equip(self.method, context.segment, own_teacher)
         self._place(context.device)
-        self._memories, self.memory = memories, self._remember(memories)
+        self._memory_banks, self.memory_bank = memory_banks, self._fill_memory_bank(memory_banks)
         if member.checkpoint is not None:
             self._restore(member.checkpoint)
 
@@ -126,16 +126,18 @@ class StudentTrainer:
         """Whether it looks at the teacher's auxiliary logits."""
         return self.method.needs_teacher_aux
 
-    def _remember(self, memories: Memories) -> Memory | None:
+    def _fill_memory_bank(self, memory_banks: MemoryBanks) -> MemoryBank | None:
         self._seed("memory")
-        memory = self.method.memory()
-        if memory is None:
+        memory_bank = self.method.memory_bank()
+        if memory_bank is None:
             return None
         start = self._segment.start
-        return memories.hold(memory, self._member.checkpoint, self._what_is_remembered(start))
+        return memory_banks.get_or_load(
+            memory_bank, self._member.checkpoint, self._memory_bank_identity(start)
+        )
 
-    def _what_is_remembered(self, step: int) -> dict[str, Any]:
-        """Return all that a memory at `step` depends on."""
+    def _memory_bank_identity(self, step: int) -> dict[str, Any]:
+        """Return all that a memory bank at `step` depends on."""
         owner = asdict(self._owner(step))
         return {name: owner[name] for name in ("task", "seed", "step", "data", "teacher")}
 
@@ -157,8 +159,8 @@ class StudentTrainer:
     def _place(self, device: torch.device) -> None:
         self.net = self.net.to(device).train()
         self.method = self.method.to(device).train()
-        self._companions = Companions(self.method)
-        own = self._companions.others(list(self.method.parameters()))
+        self._auxiliary_modules = AuxiliaryModules(self.method)
+        own = self._auxiliary_modules.others(list(self.method.parameters()))
         self._optimizer = build_optimizer([*self.net.parameters(), *own], self._schedule)
 
     def _seed(self, *purpose: object) -> None:
@@ -176,7 +178,7 @@ class StudentTrainer:
             teacher=teacher,
             labels=labels,
             progress=progress,
-            memory=self.memory,
+            memory_bank=self.memory_bank,
         )
         loss = self.method.total(seen, self._schedule.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -185,7 +187,7 @@ class StudentTrainer:
         clip(self._optimizer, self._schedule)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self._companions.train_step(seen, rate_left(self._schedule, step))
+        self._auxiliary_modules.train_step(seen, rate_left(self._schedule, step))
         return loss.detach().reshape(())
 
     def predict(self, images: Tensor) -> Tensor:
@@ -209,10 +211,10 @@ class StudentTrainer:
             student=self.net.state_dict(),
             method=self.method.state_dict(),
             optimizer=None if last else self._optimizer.state_dict(),
-            companions={} if last else self._companions.state(),
+            auxiliary_modules={} if last else self._auxiliary_modules.state(),
         )
-        if self.memory is not None and not last:
-            self._memories.save(self.memory, file, self._what_is_remembered(step))
+        if self.memory_bank is not None and not last:
+            self._memory_banks.save(self.memory_bank, file, self._memory_bank_identity(step))
         return save(file, self._owner(step), state)
 
     def _owner(self, step: int) -> Owner:
@@ -224,4 +226,4 @@ class StudentTrainer:
         self.method.load_state_dict(state.method)
         if state.optimizer is not None:
             self._optimizer.load_state_dict(state.optimizer)
-        self._companions.restore(state.companions)
+        self._auxiliary_modules.restore(state.auxiliary_modules)

@@ -19,7 +19,7 @@ from trainers.runtime.stopwatch import Stopwatch
 from trainers.training.checkpoints import file_of
 from trainers.training.evaluation import Confusion, ImageConfusions
 from trainers.training.member import StudentTrainer, needs_teacher
-from trainers.training.memory_banks import Memories
+from trainers.training.memory_banks import MemoryBanks
 from trainers.training.preparation import PreparationTrainer
 from trainers.training.segment import Ending, Member, MemberOutcome
 from trainers.training.segment_context import SegmentContext
@@ -54,14 +54,14 @@ class MemberRun:
         self.attempt(lambda: answers.append(needs_teacher(self.member)))
         return any(answers)
 
-    def build(self, teacher: LoadedTeacher | None, memories: Memories) -> None:
+    def build(self, teacher: LoadedTeacher | None, memory_banks: MemoryBanks) -> None:
         """Build the member's state at the segment's start; a fault in that ends the member."""
 
         def build() -> None:
             if self.member.prepares:
                 self.trainer = PreparationTrainer(self.member, self._context, teacher)
             else:
-                self.trainer = StudentTrainer(self.member, self._context, teacher, memories)
+                self.trainer = StudentTrainer(self.member, self._context, teacher, memory_banks)
 
         if self._ended is None:
             self.attempt(build)

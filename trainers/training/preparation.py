@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainers.errors import MethodError, UnusableFile
 from trainers.method_api.loading import load_method, preparation_name
-from trainers.method_api.method import Memory, Method, Preparation
+from trainers.method_api.method import MemoryBank, Method, Preparation
 from trainers.models.outputs import Outputs
 from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.training.checkpoints import Owner, State, load, read_ours, save, weights_hash
@@ -22,7 +22,7 @@ class PreparationTrainer:
 
     needs_teacher = True
     needs_teacher_aux = False
-    memory: Memory | None = None
+    memory_bank: MemoryBank | None = None
 
     def __init__(
         self, member: Member, context: SegmentContext, teacher: LoadedTeacher | None
@@ -68,7 +68,9 @@ class PreparationTrainer:
         """Write the state at `step` to `file` and return the hash of its weights."""
         last = step == self._context.segment.task.schedule.steps
         optimizer = None if last else self._optimizer.state_dict()
-        state = State(student=self.net.state_dict(), method={}, optimizer=optimizer, companions={})
+        state = State(
+            student=self.net.state_dict(), method={}, optimizer=optimizer, auxiliary_modules={}
+        )
         return save(file, self._owner(step), state)
 
     def _owner(self, step: int) -> Owner:

@@ -19,8 +19,8 @@ MAX_DAMAGES = 5  # files that may be found damaged in one training; more is the 
 Judges = Literal["selection", "report"]  # the split that a score is from
 
 
-def memory_file(checkpoint: Path) -> Path:
-    """Return where the memory of a checkpoint's method lies, if it has one."""
+def memory_bank_file(checkpoint: Path) -> Path:
+    """Return where the memory bank of a checkpoint's method lies, if it has one."""
     return checkpoint.with_suffix(".memory")
 
 

@@ -32,7 +32,7 @@ from trainers.training.segment import (
     Parameters,
     Runs,
     Segment,
-    memory_file,
+    memory_bank_file,
 )
 
 CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
@@ -155,7 +155,7 @@ def train(configuration: Configuration, trainer: Runs, control: Control) -> Memb
     while True:
         segment = _segment(configuration, step, file)
         [member] = trainer.run(segment, control).members
-        if file is not None and member.damaged in (file, memory_file(file)):
+        if file is not None and member.damaged in (file, memory_bank_file(file)):
             damages += 1
             _give_up(file, str(member.reason), damages)
             step, file = configuration.stored()
@@ -198,7 +198,7 @@ def _give_up(file: Path, why: str, times: int) -> None:
 
 def _remove(file: Path) -> None:
     file.unlink(missing_ok=True)
-    memory_file(file).unlink(missing_ok=True)
+    memory_bank_file(file).unlink(missing_ok=True)
 
 
 def _segment(configuration: Configuration, step: int, file: Path | None) -> Segment:

@@ -40,8 +40,8 @@ def make_method() -> Callable[..., Method]:
 
 
 @pytest.fixture
-def remember() -> Callable[[Method, Step], Step]:
-    """Return a function that gives a step the method's memory, if it has one, of that batch."""
+def with_memory_bank() -> Callable[[Method, Step], Step]:
+    """Return a function that gives a step the method's memory bank, if it has one."""
     return complete
 
 

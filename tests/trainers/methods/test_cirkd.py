@@ -87,7 +87,7 @@ def test_pooled_pixels_of_three_images_agree_with_released_code(reference: Refer
 
 
 @pytest.mark.parametrize("name", ["pixel", "region"])
-def test_relations_to_remembered_vectors_agree_with_released_code(
+def test_relations_to_stored_vectors_agree_with_released_code(
     name: str, reference: Reference
 ) -> None:
     case = reference("cirkd", "memory")
@@ -99,7 +99,7 @@ def test_relations_to_remembered_vectors_agree_with_released_code(
     check_gradients(loss, name, case, module)
 
 
-def test_remembered_regions_are_those_of_released_code(reference: Reference) -> None:
+def test_stored_regions_are_those_of_released_code(reference: Reference) -> None:
     case = reference("cirkd", "memory")
     memory = RelationMemory(classes=4, channels=6, pixels=8, regions=9, sampled_pixels=2).double()
     memory.update(
@@ -194,7 +194,7 @@ def painted(labels: Tensor, classes: int) -> Outputs:
     return Outputs(logits=feature, features={"head": feature})
 
 
-def test_each_class_remembers_its_own_pixels_alone() -> None:
+def test_each_class_keeps_its_own_pixels_alone() -> None:
     labels = torch.randint(0, 4, (3, 6, 7))
     labels[labels == 2] = 255
     memory = RelationMemory(classes=4, channels=5, pixels=10, regions=4, sampled_pixels=2)
@@ -280,11 +280,11 @@ def test_labels_are_resized_as_torch_does(size: tuple[int, int]) -> None:
 
 def test_inactive_terms_have_no_queue_and_no_projection(make_method: MakeMethod) -> None:
     method = make_method("cirkdv2", **dict.fromkeys(("memory_pixel", "memory_channel"), 0.0))
-    memory = method.memory()
+    memory = method.memory_bank()
     assert isinstance(memory, RelationMemory)
     assert memory.pixels is memory.maps is None
     alone = make_method("cirkd", **dict.fromkeys(("memory_pixel", "memory_region"), 0.0))
-    assert alone.memory() is None
+    assert alone.memory_bank() is None
     assert not list(alone.parameters())
 
 

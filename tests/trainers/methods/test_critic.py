@@ -19,8 +19,8 @@ from trainers.terms.critic import (
     LEAST_SIZE,
     Critic,
     SelfAttention,
-    critic_companion,
     critic_loss,
+    critic_module,
     gradient_penalty,
     holistic,
     separation,
@@ -173,11 +173,11 @@ def test_a_critic_that_learns_tells_teacher_from_student(make_step: MakeStep) ->
     torch.manual_seed(0)
     critic, step = Critic(5).double(), make_step()
     values = resolve("skd", {"critic_optimizer": "adam", "critic_loss": "hinge"})
-    companion = critic_companion(critic, values)
+    auxiliary = critic_module(critic, values)
     for _ in range(4):
-        companion.optimizer.zero_grad()
+        auxiliary.optimizer.zero_grad()
         torch.autograd.backward(critic_loss(critic, step, values))
-        companion.optimizer.step()
+        auxiliary.optimizer.step()
     critic.eval()
     student, teacher = step.student.logits, step.teacher_outputs.logits
     assert (critic(teacher).mean() - critic(student).mean()).item() > 0
@@ -185,10 +185,10 @@ def test_a_critic_that_learns_tells_teacher_from_student(make_step: MakeStep) ->
 
 @pytest.mark.parametrize(("name", "kind"), [("sgd", SGD), ("adam", Adam)])
 def test_the_critic_has_the_published_optimiser(name: str, kind: type) -> None:
-    companion = critic_companion(Critic(2), resolve("skd", {"critic_optimizer": name}))
-    assert isinstance(companion.optimizer, kind)
-    assert companion.optimizer.param_groups[0]["lr"] == 4e-4
-    assert companion.decays
+    auxiliary = critic_module(Critic(2), resolve("skd", {"critic_optimizer": name}))
+    assert isinstance(auxiliary.optimizer, kind)
+    assert auxiliary.optimizer.param_groups[0]["lr"] == 4e-4
+    assert auxiliary.decays
 
 
 def test_a_critic_is_built_only_where_its_term_counts(
@@ -196,9 +196,13 @@ def test_a_critic_is_built_only_where_its_term_counts(
 ) -> None:
     silent, speaking = make_method("skd", holistic=0.0), make_method("skd")
     assert not list(silent.parameters())
-    assert not silent.companions()
-    assert not silent.companion_losses(make_step())
-    assert set(speaking.companions()) == set(speaking.companion_losses(make_step())) == {"critic"}
+    assert not silent.auxiliary_modules()
+    assert not silent.auxiliary_losses(make_step())
+    assert (
+        set(speaking.auxiliary_modules())
+        == set(speaking.auxiliary_losses(make_step()))
+        == {"critic"}
+    )
 
 
 def test_unknown_choices_are_refused_with_the_near_miss(make_method: MakeMethod) -> None:

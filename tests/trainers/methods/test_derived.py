@@ -82,11 +82,11 @@ def test_what_does_not_go_together_is_refused(name: str, said: str) -> None:
 
 @pytest.mark.parametrize("term", all_terms())
 def test_every_term_can_be_studied_alone(
-    term: str, make_step: MakeStep, make_method: MakeMethod, remember: Callable[..., Step]
+    term: str, make_step: MakeStep, make_method: MakeMethod, with_memory_bank: Callable[..., Step]
 ) -> None:
     name = f"term:{term}"
     space, method = read_space(name), make_method(name)
-    step = remember(method, make_step())
+    step = with_memory_bank(method, make_step())
     assert set(space.published) - {term} == set(space.of)
     assert method.terms == space.terms
     assert tuple(method.losses(step)) == space.terms

@@ -64,8 +64,8 @@ def test_a_gpu_repeats_every_bit_in_deterministic_mode(name: str, progress: floa
         assert student.logits.grad is not None
         return student.logits.grad
 
-    if load_method(name).memory is not Stand("baseline").kind.memory:
-        pytest.skip("its memory is filled on the CPU here")
+    if load_method(name).memory_bank is not Stand("baseline").kind.memory_bank:
+        pytest.skip("its memory bank is filled on the CPU here")
     torch.use_deterministic_algorithms(True)
     try:
         assert torch.equal(gradient(), gradient())
