@@ -226,13 +226,13 @@ def _report(configuration: Configuration, trainer: Trainer, outcome: MemberOutco
         click.echo(f"{outcome.ending} at step {outcome.step}")
         click.echo(outcome.reason or "the loss was no longer finite", err=True)
         return NO_RESULT
-    if outcome.miou is None:
+    if outcome.score is None:
         click.echo(f"stopped at step {outcome.step}; the same command with --resume goes on")
         return INTERRUPTED
     dataset = trainer.dataset(configuration.task.data, configuration.data_root)
     for name, iou in zip(dataset.class_names, outcome.class_iou, strict=True):
         click.echo(f"  {name:12s} " + ("not there" if iou is None else f"{iou:6.2f} %"))
-    click.echo(f"mIoU {outcome.miou:.2f} % on {len(dataset.selection)} selection images")
+    click.echo(f"mIoU {outcome.score:.2f} % on {len(dataset.selection)} selection images")
     click.echo(f"weights: {outcome.checkpoint}")
     if dataset.note:
         click.echo(dataset.note)

@@ -108,7 +108,7 @@ def adopt_teacher(school: School, trainer: Trainer, file: Path) -> Teacher:
             teacher = Teacher(**vars(known) | {"path": kept})
         else:
             origin = str(file.absolute())
-            teacher = _teacher(school, kept, origin, score.weights_hash, score.miou)
+            teacher = _teacher(school, kept, origin, score.weights_hash, score.score)
         store_artifact(school.engine, teacher)
     return teacher
 
@@ -161,9 +161,9 @@ def _train(school: School, trainer: Runs) -> Teacher:
             f"the teacher of {school.task.name} {outcome.ending} at step {outcome.step}: "
             f"{outcome.reason or 'a loss was not finite'}; change [teacher.schedule] in the task"
         )
-    if outcome.miou is None or outcome.checkpoint is None:
+    if outcome.score is None or outcome.checkpoint is None:
         raise Interrupted(f"stopped at step {outcome.step} of the teacher's {steps}; it is saved")
-    return _teacher(school, outcome.checkpoint, "trained", str(outcome.weights_hash), outcome.miou)
+    return _teacher(school, outcome.checkpoint, "trained", str(outcome.weights_hash), outcome.score)
 
 
 def _check_origin(school: School) -> None:

@@ -79,11 +79,11 @@ class Settlement:
             log.change_trial(self.connection, key, **changes)
             return
         segments.add_rung(self.connection, segment_id, key, row.rung, member)
-        changes["value"] = member.miou
+        changes["value"] = member.score
         if row.rung == len(self.plan.rung_steps) - 1:
             log.decide_trial(self.connection, key, "COMPLETE", **changes)
             segments.add_results(self.connection, key, member)
-            self._note("complete", key, miou=member.miou)
+            self._note("complete", key, miou=member.score)
             return
         # Anchors are not judged; the others wait at this rung for the rest of their bracket.
         rung = row.rung + 1 if self.plan.is_anchor(row.number) else row.rung

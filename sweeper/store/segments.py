@@ -123,7 +123,7 @@ def add_rung(
             number=key[1],
             index=index,
             step=outcome.step,
-            value=outcome.miou,
+            value=outcome.score,
             class_iou=list(outcome.class_iou),
             weights_hash=outcome.weights_hash,
             segment_id=segment_id,

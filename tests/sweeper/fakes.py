@@ -73,7 +73,7 @@ class FakeTrainer:
             seconds=0.5,
             checkpoint=file,
             weights_hash=hashlib.sha256(f"{member.params}{step}".encode()).hexdigest(),
-            miou=quality(member, step) if step == segment.stop else None,
+            score=quality(member, step) if step == segment.stop else None,
             losses=((step, 1.0),),
             picture=PICTURE if step == segment.task.schedule.steps else None,
         )

@@ -113,7 +113,7 @@ def test_time_that_is_up_ends_the_segment_after_the_running_step(
 ) -> None:
     outcome = trainer.run(segment(tmp_path, members("baseline"), max_seconds=0.0))
     assert outcome.interrupted
-    assert (outcome.members[0].step, outcome.members[0].miou) == (1, None)
+    assert (outcome.members[0].step, outcome.members[0].score) == (1, None)
 
 
 def test_a_wish_to_stop_at_the_last_step_interrupts_nothing(
@@ -121,7 +121,7 @@ def test_a_wish_to_stop_at_the_last_step_interrupts_nothing(
 ) -> None:
     outcome = trainer.run(segment(tmp_path, members("baseline")), StopAfter(STEPS))
     assert not outcome.interrupted
-    assert outcome.members[0].miou is not None
+    assert outcome.members[0].score is not None
 
 
 def test_progress_is_told_after_every_step(trainer: Trainer, tmp_path: Path) -> None:
@@ -185,4 +185,4 @@ def test_a_confirmation_trains_the_same_and_is_judged_on_the_other_split_alone(
         assert len(matrices) == len(data.report) != len(data.selection)
         counted = [int((labels != 255).sum()) for labels in data.report.labels]
         assert matrices.sum((1, 2)).tolist() == counted
-        assert member.miou != before.miou
+        assert member.score != before.score

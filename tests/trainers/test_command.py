@@ -76,7 +76,7 @@ def test_a_run_by_hand_equals_the_trial_of_a_sweep(task_file: Path, tmp_path: Pa
         teacher=teacher,
     )
     [expected] = Trainer().run(trial).members
-    assert f"mIoU {expected.miou:.2f} %" in result.output
+    assert f"mIoU {expected.score:.2f} %" in result.output
     assert hash_in(Path(weights)) == expected.weights_hash
 
 

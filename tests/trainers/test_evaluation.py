@@ -35,9 +35,9 @@ def test_rows_are_true_classes_and_columns_predictions() -> None:
 
 
 def test_the_mean_is_over_the_classes_in_the_ground_truth_in_percent() -> None:
-    miou, class_iou = confusion([0, 1, 1, 2], [0, 0, 1, 1]).scores()
+    score, class_iou = confusion([0, 1, 1, 2], [0, 0, 1, 1]).scores()
     assert class_iou == (pytest.approx(50.0), pytest.approx(100 / 3), None)
-    assert miou == pytest.approx((50 + 100 / 3) / 2)
+    assert score == pytest.approx((50 + 100 / 3) / 2)
 
 
 def test_ignored_pixels_count_nowhere() -> None:
@@ -52,8 +52,8 @@ def test_a_perfect_prediction_has_100_percent() -> None:
 def test_logits_that_are_not_finite_give_no_number(value: float) -> None:
     counted = confusion([0], [0])
     counted.add(torch.full((1, 3, 1, 1), value), torch.zeros(1, 1, 1, dtype=torch.uint8))
-    miou, class_iou = counted.scores()
-    assert math.isnan(miou)
+    score, class_iou = counted.scores()
+    assert math.isnan(score)
     assert class_iou == ()
 
 

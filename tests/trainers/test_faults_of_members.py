@@ -152,7 +152,7 @@ def test_a_learning_rate_beyond_all_bounds_diverges_and_leaves_no_number_that_is
     wild = dataclasses.replace(members("baseline")[0], key="wild", params={"learning_rate": 1e6})
     outcome = trainer.run(segment(tmp_path, [wild, *members("baseline")]))
     diverged, other = outcome.members
-    assert (diverged.ending, diverged.miou, diverged.weights_hash) == (Ending.DIVERGED, None, None)
+    assert (diverged.ending, diverged.score, diverged.weights_hash) == (Ending.DIVERGED, None, None)
     assert all(math.isfinite(loss) for _, loss in diverged.losses)
     assert digits(other) == digits(alone.members[0])
 

@@ -49,7 +49,7 @@ def test_equal_weights_give_equal_pictures_whatever_the_cohort(
 
 def test_only_the_last_step_is_pictured(trainer: Trainer, tmp_path: Path) -> None:
     [member] = trainer.run(segment(tmp_path, members("baseline"), stop=STEPS - 1)).members
-    assert member.miou is not None and member.picture is None
+    assert member.score is not None and member.picture is None
 
 
 def test_a_picture_that_cannot_be_drawn_is_a_note_and_nothing_else(

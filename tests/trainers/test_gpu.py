@@ -59,5 +59,5 @@ def test_the_fast_mode_of_a_gpu_trains_too(
     first: Segment, trainer: Trainer, tmp_path: Path
 ) -> None:
     outcome = trainer.run(replace(first, folder=tmp_path, deterministic=False))
-    assert all(member.miou is not None for member in outcome.members)
+    assert all(member.score is not None for member in outcome.members)
     assert outcome.device_name == torch.cuda.get_device_name()

@@ -78,7 +78,7 @@ def resumed(before: Segment, outcome: Outcome, **changes: Any) -> Segment:
 
 def digits(outcome: MemberOutcome) -> tuple[object, ...]:
     """Return all of a member's outcome that has to repeat bit by bit."""
-    return outcome.ending, outcome.step, outcome.weights_hash, outcome.miou, outcome.class_iou
+    return outcome.ending, outcome.step, outcome.weights_hash, outcome.score, outcome.class_iou
 
 
 def train_teacher(folder: Path, task: Task = TASK) -> Path:

@@ -155,10 +155,10 @@ class Cohort:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class TeacherScore:
     """How good a teacher is on the selection split."""
 
-    miou: float  # percent
+    score: float  # mIoU in percent
     weights_hash: str
 
 
@@ -223,7 +223,7 @@ class Trainer:
             notes=tuple(splitter.notes),
         )
 
-    def score_teacher(self, task: Task, file: Path, root: Path | None, device: str) -> Score:
+    def score_teacher(self, task: Task, file: Path, root: Path | None, device: str) -> TeacherScore:
         """Return how good the teacher in `file` is; CheckpointError where it is not the task's."""
         place = torch.device(device)
         configure(place, deterministic=False, threads=task.threads)
@@ -235,8 +235,8 @@ class Trainer:
             for images, labels in in_batches(split, size, normalisation_of(task, dataset)):
                 logits = forward(teacher.net, images, auxiliary=False).logits
                 confusion.add(resize_bilinear(logits, labels.shape[-2:]), labels)
-        miou, _ = confusion.scores()
-        return Score(miou=miou, weights_hash=teacher.weights_hash)
+        score, _ = confusion.scores()
+        return TeacherScore(score=score, weights_hash=teacher.weights_hash)
 
 
 def _calibrated(

@@ -146,17 +146,17 @@ class MemberRun:
         self._end(Ending.DAMAGED, start, reason=reason, damaged=error.file)
 
     def finish(self, step: int, confusion: Confusion | None, picture: bytes | None = None) -> None:
-        """Store the state at `step`, and the metric where there is one; NaN means diverged."""
+        """Store the state at `step`, and the score where there is one; NaN means diverged."""
         if self.trainer is None:
             return
-        miou, class_iou = confusion.scores() if confusion else (None, ())
-        if miou is not None and not math.isfinite(miou):
+        score, class_iou = confusion.scores() if confusion else (None, ())
+        if score is not None and not math.isfinite(score):
             self._end(Ending.DIVERGED, step)
             return
         file = file_of(self._segment.folder, self.member.key, step)
         stored = {"checkpoint": file, "weights_hash": self.trainer.save(file, step)}
         packed = confusion.packed() if isinstance(confusion, ImageConfusions) else None
-        scores = {"miou": miou, "class_iou": class_iou, "confusions": packed}
+        scores = {"score": score, "class_iou": class_iou, "confusions": packed}
         self._end(Ending.REACHED, step, **scores, picture=picture, **stored)
 
     @property

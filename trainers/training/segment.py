@@ -78,7 +78,7 @@ class MemberOutcome:
     seconds: float  # this member's own measured time, plus an equal share of what was common
     checkpoint: Path | None = None
     weights_hash: str | None = None  # sha256 of the student's weights and buffers
-    miou: float | None = None  # percent, on the split it is judged on; only when evaluated
+    score: float | None = None  # mIoU in percent, higher is better; None unless evaluated
     class_iou: tuple[float | None, ...] = ()  # percent per class; None where the split has no pixel
     losses: tuple[tuple[int, float], ...] = ()  # (step, training loss), a few points a segment
     shares: tuple[float, ...] = ()  # of a calibration: |terms' gradient| / |task's|, per batch
