@@ -15,8 +15,8 @@ from tiny import TASK, StopAfter, digits, members, resumed, segment
 from torch import Tensor, nn
 
 import trainers.training.member
-from trainers import methods
 from trainers.errors import CheckpointError, UnusableFile
+from trainers.method_api import registry
 from trainers.method_api.loading import load_method
 from trainers.method_api.method import AuxiliaryModule, MemoryBank, Method, Step
 from trainers.methods.baseline import Baseline
@@ -85,11 +85,11 @@ def own_method() -> Iterator[None]:
         return Whole if name == "whole" else load_method(name)
 
     def resolve(name: str, params: dict[str, float]) -> dict[str, float | int | str]:
-        return {} if name == "whole" else methods.resolve(name, params)
+        return {} if name == "whole" else registry.resolve(name, params)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainers.member, "load_method", load_own)
-        patch.setattr(trainers.member, "resolve", resolve)
+        patch.setattr(trainers.training.member, "load_method", load_own)
+        patch.setattr(trainers.training.member, "resolve", resolve)
         yield
 
 

@@ -14,7 +14,7 @@ from tiny import STEPS, StopAfter, digits, members, segment
 from torch import Tensor
 
 import trainers.training.member
-from trainers import methods
+from trainers.method_api import registry
 from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
 from trainers.methods.baseline import Baseline
@@ -107,10 +107,10 @@ def strange_methods(monkeypatch: pytest.MonkeyPatch) -> None:
         return STRANGE.get(name) or load_method(name)
 
     def resolve(name: str, params: dict[str, float]) -> dict[str, float | int | str]:
-        return {} if name in STRANGE else methods.resolve(name, params)
+        return {} if name in STRANGE else registry.resolve(name, params)
 
-    monkeypatch.setattr(trainers.member, "load_method", load)
-    monkeypatch.setattr(trainers.member, "resolve", resolve)
+    monkeypatch.setattr(trainers.training.member, "load_method", load)
+    monkeypatch.setattr(trainers.training.member, "resolve", resolve)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tiny import STEPS, digits, members, segment
 from torch import Tensor
 
 import trainers.training.member
-from trainers import methods
+from trainers.method_api import registry
 from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
 from trainers.methods.baseline import Baseline
@@ -53,12 +53,12 @@ STRANGE: dict[str, type[Method]] = {"raising": Raising, "warning": Warns, "large
 def strange_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let members be of the methods above, which have no files."""
     monkeypatch.setattr(
-        trainers.member, "load_method", lambda name: STRANGE.get(name) or load_method(name)
+        trainers.training.member, "load_method", lambda name: STRANGE.get(name) or load_method(name)
     )
     monkeypatch.setattr(
-        trainers.member,
+        trainers.training.member,
         "resolve",
-        lambda name, params: {} if name in STRANGE else methods.resolve(name, params),
+        lambda name, params: {} if name in STRANGE else registry.resolve(name, params),
     )
 
 

@@ -41,7 +41,7 @@ class Sheet:
     def png(self, columns: Mapping[str, Bytes]) -> bytes:
         """Return the images, then a column for each named stack of labels (N, H, W), as a PNG.
 
-        Where the columns and the legend stand is noted in it: `trainers.panels.columns_of`.
+        Where the columns and the legend stand is noted in it: `preview_columns.columns_of`.
         """
         panels = {"image": self._photos}
         panels |= {name: self._coloured(labels) for name, labels in columns.items()}

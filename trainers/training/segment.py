@@ -98,7 +98,7 @@ class Outcome:
     device_name: str
     interrupted: bool = False  # cut short by a pause, a signal or `max_seconds`
     notes: tuple[str, ...] = field(default=())  # for example "out of memory: split into 2 x 4"
-    code_hash: str | None = None  # of what trained it, see `trainers.code`; None: it was lost
+    code_hash: str | None = None  # of what trained it, see `imported_code`; None: it was lost
 
 
 def _ignore(step: int) -> None:
@@ -115,7 +115,7 @@ class Control:
 
 
 class Runs(Protocol):
-    """Whatever can run a segment: `trainers.cohort.Trainer`, or a worker elsewhere."""
+    """Whatever can run a segment: `trainers.training.cohort.Trainer`, or a worker elsewhere."""
 
     def run(self, segment: Segment, control: Control) -> Outcome:
         """Train the segment's members and say what became of them."""
