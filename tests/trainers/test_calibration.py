@@ -1,4 +1,4 @@
-"""How strongly a method's terms pull at the student, measured at a baseline on its way."""
+"""The gradient-norm ratio of a method's terms to the task loss, at a baseline's checkpoint."""
 
 from __future__ import annotations
 
@@ -50,45 +50,52 @@ def measure(trainer: Trainer, asked: Segment) -> dict[str, MemberOutcome]:
     return {m.method: o for m, o in zip(asked.members, outcome.members, strict=True)}
 
 
-def pull(loss: Tensor, feature: Tensor) -> float:
+def gradient_norm(loss: Tensor, feature: Tensor) -> float:
     return float(torch.autograd.grad(loss, feature, retain_graph=True)[0].norm())
 
 
-def test_the_share_is_that_of_the_gradients_on_the_head_features(
+def test_the_ratio_is_that_of_the_gradients_on_the_head_features(
     trainer: Trainer, baseline: Path, teacher: Path, tmp_path: Path
 ) -> None:
     asked = calibration(tmp_path, baseline, teacher, "kd")
     resources = ResourceCache().get(asked)
     images, labels = resources.batches.batch(START)
-    lent = resources.get_teacher()
-    assert lent is not None
+    loaded = resources.get_teacher()
+    assert loaded is not None
     student = build_net(PLAIN.student, resources.dataset.num_classes)
     student.load_state_dict(read(baseline)["student"])
-    taught = forward(lent.net, images, auxiliary=False)
+    teacher_outputs = forward(loaded.net, images, auxiliary=False)
     outputs = forward(student.train(), images, auxiliary=True)
     head = outputs.features["head"]
-    task, term = cross_entropy(outputs, labels, 0.0), pixel_kl(outputs.logits, taught.logits)
+    task, term = (
+        cross_entropy(outputs, labels, 0.0),
+        pixel_kl(outputs.logits, teacher_outputs.logits),
+    )
     found = measure(trainer, asked)["kd"]
-    assert len(found.shares) == BATCHES
-    assert found.shares[0] == pytest.approx(pull(term, head) / pull(task, head), rel=1e-4)
+    assert len(found.gradient_ratios) == BATCHES
+    assert found.gradient_ratios[0] == pytest.approx(
+        gradient_norm(term, head) / gradient_norm(task, head), rel=1e-4
+    )
 
 
-def test_a_share_does_not_depend_on_the_other_members(
+def test_a_ratio_does_not_depend_on_the_other_members(
     trainer: Trainer, baseline: Path, teacher: Path, tmp_path: Path
 ) -> None:
     alone = measure(trainer, calibration(tmp_path, baseline, teacher, "kd"))
     both = measure(trainer, calibration(tmp_path, baseline, teacher, "rdd", "kd"))
-    assert alone["kd"].shares == both["kd"].shares
+    assert alone["kd"].gradient_ratios == both["kd"].gradient_ratios
     assert both["rdd"].feature == "head"
 
 
-def test_a_share_is_proportional_to_the_weight(
+def test_a_ratio_is_proportional_to_the_weight(
     trainer: Trainer, baseline: Path, teacher: Path, tmp_path: Path
 ) -> None:
     asked = calibration(tmp_path, baseline, teacher, "kd")
     strong = [dataclasses.replace(m, params={"multiplier": 1000.0}) for m in asked.members]
-    once = measure(trainer, asked)["kd"].shares
-    thousand = measure(trainer, dataclasses.replace(asked, members=tuple(strong)))["kd"].shares
+    once = measure(trainer, asked)["kd"].gradient_ratios
+    thousand = measure(trainer, dataclasses.replace(asked, members=tuple(strong)))[
+        "kd"
+    ].gradient_ratios
     assert median(thousand) == pytest.approx(1000 * median(once), rel=1e-5)
 
 
@@ -101,7 +108,7 @@ def test_a_method_that_raises_fails_alone(
     assert found["rdd"].ending is Ending.FAILED
     assert found["rdd"].reason is not None
     assert "threshold must lie in [0, 1]" in found["rdd"].reason.splitlines()[0]
-    assert len(found["kd"].shares) == BATCHES
+    assert len(found["kd"].gradient_ratios) == BATCHES
 
 
 def test_a_method_that_memory_does_not_suffice_for_fails_alone(
@@ -118,7 +125,7 @@ def test_a_method_that_memory_does_not_suffice_for_fails_alone(
     found = measure(trainer, calibration(tmp_path, baseline, teacher, "greedy", "kd"))
     assert found["greedy"].ending is Ending.FAILED
     assert (found["greedy"].reason or "").startswith("MemoryError: tried to allocate 7 GiB")
-    assert len(found["kd"].shares) == BATCHES
+    assert len(found["kd"].gradient_ratios) == BATCHES
 
 
 def test_nothing_is_written(

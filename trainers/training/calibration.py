@@ -1,10 +1,10 @@
-"""How strongly a method's terms pull at the student, against the task loss: one ratio a batch.
+"""The gradient-norm ratio of a method's terms to the task loss: one number a batch.
 
-Ranges of weights around published values are no equal treatment, since published gradient shares
-run over ten orders of magnitude. So the range of a method's multiplier is set by its effect: the
-share is |gradient of all terms at published weights| / |gradient of the task loss|, both with
-respect to the student's head features, and a multiplier of 1 / share makes them equal. Where no
-term reaches the head's features, the deepest feature that one reaches takes their place.
+Ranges of weights around published values are no equal treatment, since the ratios at published
+weights run over ten orders of magnitude. So the range of a method's multiplier is set by its
+effect: the ratio is |gradient of all terms at published weights| / |gradient of the task loss|,
+both with respect to the student's head features, and a multiplier of 1 / ratio makes them equal.
+Where no term reaches the head's features, the deepest feature that one reaches takes their place.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FEATURES = ("head", "stage4", "stage3", "stage2", "stage1")  # from the deepest 
 def calibrate(
     context: SegmentContext, resources: Resources, control: Control
 ) -> list[MemberOutcome]:
-    """Return each member's gradient shares; its checkpoint is a baseline's at the segment's start.
+    """Return each member's gradient-norm ratios, at a baseline's checkpoint at the segment's start.
 
     A method that raises, or that memory does not suffice for, ends that member alone, as FAILED.
     Nothing is trained or written. UnusableFile where a file of student, teacher or a preparation is
@@ -49,24 +49,24 @@ def calibrate(
     """
     segment, teacher = context.segment, resources.get_teacher()
     student = _student(context)
-    subjects = [_Subject(member, context) for member in segment.members]
-    for subject in subjects:
-        subject.attempt(lambda: subject.build(student, teacher))  # noqa: B023 - called at once
+    measured = [_MeasuredMethod(member, context) for member in segment.members]
+    for method in measured:
+        method.attempt(lambda: method.build(student, teacher))  # noqa: B023 - called at once
     for step in range(segment.start, segment.start + BATCHES):
-        active = [subject for subject in subjects if subject.failure is None]
+        active = [method for method in measured if method.failure is None]
         if not active or control.should_stop():
             break
         shared = share(resources, teacher, active, step)
         seed_generators(derive_seed(segment.seed, "step", step))
         raw = forward_raw(student.net, shared.images, auxiliary=True)
-        task = _Pull(raw, cross_entropy(in_float32(raw), shared.labels, 0.0))
-        for subject in active:
-            subject.attempt(lambda: subject.measure(raw, task, shared, step))  # noqa: B023
+        task = _GradientNorms(raw, cross_entropy(in_float32(raw), shared.labels, 0.0))
+        for method in active:
+            method.attempt(lambda: method.measure(raw, task, shared, step))  # noqa: B023
         control.on_progress(segment.start)
-    return [subject.outcome() for subject in subjects]
+    return [method.outcome() for method in measured]
 
 
-class _Pull:
+class _GradientNorms:
     """The norms of a loss' gradients with respect to the student's features."""
 
     def __init__(self, raw: Outputs, loss: Tensor) -> None:
@@ -88,7 +88,7 @@ class _Pull:
         return next((name for name in FEATURES if self._norms[name] is not None), FEATURES[0])
 
 
-class _Subject:
+class _MeasuredMethod:
     """One method under measurement."""
 
     needs_teacher: bool = True
@@ -99,7 +99,7 @@ class _Subject:
         self._memory_banks = MemoryBanks(context.segment.seed, context.device)
         self._memory_bank: MemoryBank | None = None
         self._method: Method | None = None
-        self._shares: list[float] = []
+        self._gradient_ratios: list[float] = []
         self._feature: str | None = None
         self.failure: str | None = None
 
@@ -135,8 +135,8 @@ class _Subject:
         if memory_bank is not None:
             self._memory_bank = self._memory_banks.get_or_load(memory_bank, None, {})
 
-    def measure(self, raw: Outputs, task: _Pull, shared: Shared, step: int) -> None:
-        """Note the share of the terms' gradient on one image batch."""
+    def measure(self, raw: Outputs, task: _GradientNorms, shared: Shared, step: int) -> None:
+        """Note the ratio of the gradients' norms on one image batch."""
         teacher, segment = shared.teacher_for(self), self._context.segment
         if self._method is None:
             raise ValueError(f"{self._member.key} was not built before it was measured")
@@ -152,10 +152,10 @@ class _Subject:
         seed_generators(derive_seed(segment.seed, "step", step))
         losses = self._method.losses(seen)
         weighted = [float(self._method.values[name]) * loss for name, loss in losses.items()]
-        pull = _Pull(raw, torch.stack(weighted).sum())
-        self._feature = self._feature or pull.deepest
-        share_ = pull.at(self._feature) / task.at(self._feature)
-        self._shares.append(float(share_))
+        norms = _GradientNorms(raw, torch.stack(weighted).sum())
+        self._feature = self._feature or norms.deepest
+        ratio = norms.at(self._feature) / task.at(self._feature)
+        self._gradient_ratios.append(float(ratio))
 
     def outcome(self) -> MemberOutcome:
         """Return what was measured, or why nothing was."""
@@ -165,7 +165,7 @@ class _Subject:
             ending=ending,
             step=self._context.segment.start,
             seconds=0.0,
-            shares=tuple(self._shares),
+            gradient_ratios=tuple(self._gradient_ratios),
             feature=self._feature,
             reason=self.failure,
         )

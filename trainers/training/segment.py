@@ -62,7 +62,7 @@ class Segment:
     data_root: Path | None = None
     device: str = "cpu"
     deterministic: bool = False  # only kernels that repeat bit by bit, on a GPU as well
-    calibrates: bool = False  # measure the members' gradient shares at `start`; train nothing
+    calibrates: bool = False  # measure the members' gradient-norm ratios at `start`; train nothing
     max_seconds: float | None = None  # stop at a step boundary after this much wall time
     log: Path | None = None  # JSON lines of this attempt go here; None: none are written
     judged_on: Judges = "selection"  # "report": a confirmation, whose confusions are kept by image
@@ -81,7 +81,7 @@ class MemberOutcome:
     score: float | None = None  # mIoU in percent, higher is better; None unless evaluated
     class_iou: tuple[float | None, ...] = ()  # percent per class; None where the split has no pixel
     losses: tuple[tuple[int, float], ...] = ()  # (step, training loss), a few points a segment
-    shares: tuple[float, ...] = ()  # of a calibration: |terms' gradient| / |task's|, per batch
+    gradient_ratios: tuple[float, ...] = ()  # of a calibration: |terms' gradient| / |task's|
     feature: str | None = None  # of a calibration: the student's feature they were measured at
     reason: str | None = None  # unless REACHED or DIVERGED: what happened, then the traceback
     damaged: Path | None = None  # for DAMAGED: its checkpoint, or the file that it is trained with
