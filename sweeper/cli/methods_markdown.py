@@ -26,7 +26,8 @@ LEGEND = """
 """
 MEASURED = """
 *gradient_ratio*: gradient of its terms at published weights over that of the task loss, at the
-student's head features; *cost*: time of a training step over the baseline's, teacher included. {about}
+student's head features; *cost*: time of a training step over the baseline's, teacher included.
+{about}
 """
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from trainers.training.segment import Segment
-from trainers.training.worker import Pulse
+from trainers.training.worker import WorkerStatus
 
 SILENCE_STEPS = 50  # that a worker may be silent for, by the measured time of a step
 FIRST_SIGN = 5  # times the silence: a teacher may have to be loaded and a device set up
@@ -35,10 +35,10 @@ class Job:
     alive: float = field(default_factory=time.monotonic)  # when its signs were last seen to rise
     _is_news: bool = False
 
-    def hear(self, pulse: Pulse) -> None:
+    def hear(self, pulse: WorkerStatus) -> None:
         """Note what the worker said; it is alive if its signs have risen."""
-        if pulse.signs > self.signs:
-            self.step, self.signs, self.alive = pulse.step, pulse.signs, time.monotonic()
+        if pulse.heartbeats > self.signs:
+            self.step, self.signs, self.alive = pulse.step, pulse.heartbeats, time.monotonic()
             self._is_news = True
 
     def forgive(self, seconds: float) -> None:

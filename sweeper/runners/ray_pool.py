@@ -22,7 +22,7 @@ from sweeper.runners.lost_segments import MAX_DEATHS, lost, reason_of
 from sweeper.runners.ray_cluster import PACKAGES, Cluster, fault_of_worker
 from sweeper.runners.worker_options import Premises
 from trainers.training.segment import Outcome, Segment
-from trainers.training.worker import Introduction, Pulse, Worker
+from trainers.training.worker import Worker, WorkerDescription, WorkerStatus
 
 THREADS_AT_ONCE = 3  # a segment, a question, a stop
 
@@ -135,7 +135,7 @@ class RayCrew:
         if self._stopping:
             seat.actor.stop.remote()
         seat.is_ready, seat.job, seat.question = False, None, None
-        seat.awaited = seat.actor.introduce.remote(
+        seat.awaited = seat.actor.describe.remote(
             self._premises.data,
             self._premises.root,
             PACKAGES,
@@ -161,7 +161,7 @@ class RayCrew:
 
     def _welcome(self, seat: _Seat, reference: Any) -> None:
         try:
-            introduction: Introduction = ray.get(reference)
+            introduction: WorkerDescription = ray.get(reference)
         except RayTaskError as error:
             self._dismiss(seat, str(error.cause or error))
         except RayError as error:
@@ -200,12 +200,12 @@ class RayCrew:
             seat = asked[reference]
             seat.question = None
             with contextlib.suppress(RayError):  # it died: its outcome will say so
-                pulse: Pulse | None = ray.get(reference)
+                pulse: WorkerStatus | None = ray.get(reference)
                 if pulse is not None and seat.job is not None:
                     seat.job.hear(pulse)
         for seat in self._seats:
             if seat.job is not None and seat.question is None:
-                seat.question = seat.actor.pulse.remote(seat.job.number)
+                seat.question = seat.actor.status.remote(seat.job.number)
 
     def _give_up(self, seat: _Seat, job: Job) -> tuple[Job, Outcome]:
         reason = f"no progress at step {job.step} for {time.monotonic() - job.alive:.0f} s"

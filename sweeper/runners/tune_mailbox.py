@@ -13,7 +13,7 @@ from typing import Any
 
 from trainers.tasks.schema import Data
 from trainers.training.segment import Outcome, Segment
-from trainers.training.worker import Introduction, Pulse, Worker
+from trainers.training.worker import Worker, WorkerDescription, WorkerStatus
 
 Waiting = asyncio.Future[tuple[int, Segment] | None]
 
@@ -36,7 +36,7 @@ class Offer:
 
     trial: str
     actor: Any  # Ray's handle of the worker
-    introduction: Introduction | str  # the text says why there is none
+    introduction: WorkerDescription | str  # the text says why there is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class News:
     """What the driver has not heard yet."""
 
     turns: list[Offer | Loss] = field(default_factory=list)  # as they came: a trial may have both
-    pulses: dict[int, Pulse] = field(default_factory=dict)  # by number of the job
+    pulses: dict[int, WorkerStatus] = field(default_factory=dict)  # by number of the job
     outcomes: dict[int, Outcome] = field(default_factory=dict)  # by number of the job
 
 
@@ -83,7 +83,7 @@ class Mailbox:
         """Answer a trial's offer."""
         self._waiting.pop(trial).set_result((number, segment))
 
-    async def tell(self, number: int, pulse: Pulse | None, has_stopped: bool) -> bool:
+    async def tell(self, number: int, pulse: WorkerStatus | None, has_stopped: bool) -> bool:
         """Note how far a worker is; return, after a while or as soon as so, whether it must stop.
 
         One that has stopped already is answered after the while.

@@ -31,7 +31,7 @@ from sweeper.runners.tune_mailbox import Mailbox, News, Offer, Welcome
 from sweeper.runners.tune_trials import OVER, Tuning, fit
 from sweeper.runners.worker_options import Premises, Staff
 from trainers.training.segment import Outcome, Segment
-from trainers.training.worker import Introduction, Worker
+from trainers.training.worker import Worker, WorkerDescription
 
 TRIALS = 1_000  # of one run of Tune's: its memory and its files grow with each
 TRIALS_A_WORKER = 20  # at least: when a run ends, the workers wait for the last of them
@@ -195,7 +195,7 @@ class TuneCrew:
         left = self._cluster.workers - len(self._dismissed)
         logger.warning("one worker less, %d are left: %s", left, fault)
 
-    def _fault_of(self, introduction: Introduction | str) -> str | None:
+    def _fault_of(self, introduction: WorkerDescription | str) -> str | None:
         if isinstance(introduction, str):
             return introduction
         return fault_of_worker(introduction, self._cluster, self._premises)

@@ -21,7 +21,7 @@ from ray.exceptions import RayError
 from sweeper.runners.lost_segments import reason_of
 from sweeper.runners.tune_mailbox import Offer, Welcome
 from trainers.errors import UserError
-from trainers.training.worker import Introduction
+from trainers.training.worker import WorkerDescription
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class OneSegment(tune.Trainable):
         self._mailbox = _mailbox_named(config["mailbox"])
         welcome: Welcome = ray.get(self._mailbox.welcome.remote())
         self._welcome, self._worker = welcome, welcome.worker()
-        self._introduction: Introduction | str | None = None
+        self._introduction: WorkerDescription | str | None = None
         self._number = 0  # of the job; 0: none yet
         threading.Thread(target=self._tell, daemon=True).start()
 
@@ -74,10 +74,10 @@ class OneSegment(tune.Trainable):
         shutil.rmtree(self.logdir, ignore_errors=True)  # Tune makes one a trial, on every node
         return {"done": True}
 
-    def _introduce(self) -> Introduction | str:
+    def _introduce(self) -> WorkerDescription | str:
         told = self._welcome
         try:
-            return self._worker.introduce(
+            return self._worker.describe(
                 told.data, told.root, told.packages, told.marker, told.folder
             )
         except UserError as error:
@@ -89,7 +89,7 @@ class OneSegment(tune.Trainable):
         with contextlib.suppress(RayError):
             while True:
                 number = self._number
-                telling = self._mailbox.tell.remote(number, self._worker.pulse(number), is_stopped)
+                telling = self._mailbox.tell.remote(number, self._worker.status(number), is_stopped)
                 if ray.get(telling) and not is_stopped:
                     is_stopped = True
                     self._worker.stop()

@@ -17,7 +17,7 @@ from sweeper.core.names import this_user
 from sweeper.core.provenance import versions
 from sweeper.scheduler.state_machine import Sweep
 from trainers.errors import UserError
-from trainers.runtime.json_log import detail, journal
+from trainers.runtime.json_log import detail, json_log
 
 LEVELS = {"sweeper": logging.INFO, "trainers": logging.WARNING}
 
@@ -34,7 +34,7 @@ class SweepLog:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        self._open.enter_context(journal(self.file, LEVELS))
+        self._open.enter_context(json_log(self.file, LEVELS))
         said = detail(
             sweep=self._sweep.name,
             who=this_user(),

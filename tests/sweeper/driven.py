@@ -58,7 +58,7 @@ class JudgedTrainer(FakeTrainer):
 def _judged(segment: Segment, member: Member, outcome: MemberOutcome) -> MemberOutcome:
     if outcome.score is None:
         return outcome
-    if segment.judged_on == "selection":
+    if segment.evaluation_split == "selection":
         iou = outcome.score
         return replace(outcome, class_iou=(iou + 1.0, None, iou - 1.0))
     noise = random.Random(f"{segment.seed} {member.params}").gauss(0, 0.4)

@@ -175,7 +175,7 @@ def test_a_method_that_wants_a_teacher_fails_alone_without_one(
 def test_a_confirmation_trains_the_same_and_is_judged_on_the_other_split_alone(
     trainer: Trainer, undisturbed: Outcome, teacher: Path, tmp_path: Path
 ) -> None:
-    asked = segment(tmp_path, members(*METHODS), teacher=teacher, judged_on="report")
+    asked = segment(tmp_path, members(*METHODS), teacher=teacher, evaluation_split="report")
     outcome = trainer.run(asked)
     data = trainer.dataset(asked.task.data, None)
     for member, before in zip(outcome.members, undisturbed.members, strict=True):

@@ -14,7 +14,7 @@ from tiny import STEPS, TASK, digits, members, segment
 from trainers.data import load_dataset
 from trainers.data.preview_sheet import WIDTH
 from trainers.training.cohort import Trainer
-from trainers.training.previews import Gallery
+from trainers.training.previews import Previews
 from trainers.training.resources import normalisation_of
 from trainers.training.segment import Outcome
 
@@ -67,13 +67,13 @@ def test_a_picture_that_cannot_be_drawn_is_a_note_and_nothing_else(
 
 def test_a_teacher_is_asked_once() -> None:
     dataset = load_dataset(TASK.data, None)
-    gallery = Gallery(dataset, dataset.selection, normalisation_of(TASK, dataset))
+    previews = Previews(dataset, dataset.selection, normalisation_of(TASK, dataset))
     asked: list[int] = []
 
     def predict(images: torch.Tensor) -> torch.Tensor:
         asked.append(len(images))
         return images.new_zeros(len(images), dataset.num_classes, 4, 5)
 
-    pictures = [gallery.draw(predict, ("a teacher", predict)) for _ in range(3)]
+    pictures = [previews.draw(predict, ("a teacher", predict)) for _ in range(3)]
     assert np.unique(pictures).size == 1
     assert asked == [3] * (3 + 1)

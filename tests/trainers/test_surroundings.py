@@ -6,9 +6,9 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from trainers.training.environment import differences, surroundings
+from trainers.training.environment import differences, environment
 
-HERE = surroundings(["torch", "no-such-package"])
+HERE = environment(["torch", "no-such-package"])
 
 
 def test_a_place_names_its_versions_without_build_labels() -> None:
@@ -17,9 +17,9 @@ def test_a_place_names_its_versions_without_build_labels() -> None:
 
 
 def test_a_marker_is_seen_where_it_is(tmp_path: Path) -> None:
-    assert not surroundings([], tmp_path / "marker").sees_marker
+    assert not environment([], tmp_path / "marker").sees_marker
     (tmp_path / "marker").touch()
-    assert surroundings([], tmp_path / "marker").sees_marker
+    assert environment([], tmp_path / "marker").sees_marker
 
 
 def test_versions_that_differ_are_named_with_both_values() -> None:

@@ -22,20 +22,20 @@ def segment(tmp_path: Path) -> Segment:
 
 
 def test_a_worker_introduces_itself_by_its_data_and_versions() -> None:
-    introduction = Worker().introduce(TASK.data, None, ["torch"], None, Path.cwd())
-    assert introduction.fingerprint == FINGERPRINT
-    assert set(introduction.surroundings.versions) == {"python", "torch"}
+    description = Worker().describe(TASK.data, None, ["torch"], None, Path.cwd())
+    assert description.fingerprint == FINGERPRINT
+    assert set(description.environment.versions) == {"python", "torch"}
 
 
 def test_a_worker_says_how_far_it_is_and_stops_when_it_is_told(segment: Segment) -> None:
     worker, outcomes = SlowWorker(), list[Outcome]()
     thread = threading.Thread(target=lambda: outcomes.append(worker.run(7, segment)))
     thread.start()
-    while (pulse := worker.pulse(7)) is None or not pulse.signs:
-        assert worker.pulse(6) is None
+    while (status := worker.status(7)) is None or not status.heartbeats:
+        assert worker.status(6) is None
     worker.stop()
     thread.join()
     [member] = outcomes[0].members
     assert (member.ending, outcomes[0].interrupted) == (Ending.REACHED, True)
-    assert pulse.step <= member.step < 12
-    assert worker.pulse(7) is None
+    assert status.step <= member.step < 12
+    assert worker.status(7) is None

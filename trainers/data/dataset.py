@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.data.label_warnings import LabelFacts, suspicions
+from trainers.data.label_warnings import LabelFacts, label_warnings
 
 IGNORE = 255  # the label of pixels that count neither in a loss nor in an evaluation
 
@@ -65,7 +65,7 @@ class Dataset:
     def warnings(self) -> tuple[str, ...]:
         """What looks wrong about the labels of train and selection, one line each."""
         splits = {"train": self.train.facts, "selection": self.selection.facts}
-        return suspicions(splits, self.class_names, self.palette)
+        return label_warnings(splits, self.class_names, self.palette)
 
     @property
     def full_note(self) -> str:

@@ -1,7 +1,7 @@
-"""What looks wrong about labels that can be read: said at launch, not refused.
+"""Warnings about labels that can be read but look wrong: shown at launch, not refused.
 
 The evidence is gathered file by file as labels are decoded, and weighed over train and selection
-together. The report is decoded long after a launch, in the workers, so nothing is said of it.
+together. The report is decoded long after a launch, in the workers, so it gives no warnings.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def observe(
     )
 
 
-def suspicions(
+def label_warnings(
     splits: Mapping[str, Sequence[LabelFacts]], class_names: Sequence[str], palette: Colours
 ) -> tuple[str, ...]:
     """Return what is suspicious about the labels of some splits, one line each.

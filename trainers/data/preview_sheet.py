@@ -23,7 +23,7 @@ TONES = 32  # colours left for the images: enough to know them by, and a small f
 VOID, PAPER, INK = (0, 0, 0), (255, 255, 255), (40, 40, 40)
 
 
-class Sheet:
+class PreviewSheet:
     """Images that stand in the first column of every sheet drawn, one a row."""
 
     def __init__(self, images: Bytes, classes: Mapping[str, Colour]) -> None:
@@ -41,7 +41,7 @@ class Sheet:
     def png(self, columns: Mapping[str, Bytes]) -> bytes:
         """Return the images, then a column for each named stack of labels (N, H, W), as a PNG.
 
-        Where the columns and the legend stand is noted in it: `preview_columns.columns_of`.
+        Where the columns and the legend are is noted in it: `preview_columns.columns_of`.
         """
         panels = {"image": self._photos}
         panels |= {name: self._coloured(labels) for name, labels in columns.items()}

@@ -109,21 +109,21 @@ def load(file: Path, *, is_ours: bool) -> object:
 
 
 @contextmanager
-def one_line(say: Callable[[str], str], is_sound: bool = False) -> Iterator[None]:
+def one_line(message: Callable[[str], str], is_sound: bool = False) -> Iterator[None]:
     """Turn whatever torch raises in the block, reading a file, into a CheckpointError.
 
-    `say` makes the line from the reason. Of a sound file it is no fault where memory does not
+    `message` makes the line from the reason. Of a sound file it is no fault where memory does not
     suffice: that is raised as it is.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch thinks of a foreign file says the error
+            warnings.simplefilter("ignore")  # the error tells what torch finds wrong
             yield
     except Exception as error:  # noqa: BLE001 - on foreign bytes the unpickler raises anything
         if is_sound and is_out_of_memory(error):
             raise
         first = (str(error).splitlines() or [""])[0]
-        raise CheckpointError(say(f"{type(error).__name__}: {first}".rstrip(": "))) from error
+        raise CheckpointError(message(f"{type(error).__name__}: {first}".rstrip(": "))) from error
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def latest(folder: Path, key: str) -> tuple[int, Path | None]:
 
 @cache
 def _warn(why: str, written: int) -> None:  # noqa: ARG001 - one that is written again is news
-    """Say once a process that a file is not used."""
+    """Warn once a process that a file is not used."""
     logger.warning("%s; training goes on from before it", why)
 
 

@@ -33,7 +33,7 @@ from trainers.training.previews import Predict
 from trainers.training.resources import ResourceCache, Resources, in_batches, normalisation_of
 from trainers.training.segment import Control, Member, Outcome, Segment
 from trainers.training.segment_context import SegmentContext
-from trainers.training.segment_log import say_ended, segment_log
+from trainers.training.segment_log import log_ended, segment_log
 from trainers.training.shared_step import share
 from trainers.training.stop_condition import StopCondition
 from trainers.training.teacher import LoadedTeacher
@@ -121,16 +121,16 @@ class Cohort:
 
     @torch.inference_mode()
     def _evaluate(self, control: Control) -> dict[MemberRun, Confusion]:
-        """Return each member's confusion matrix on the split it is judged on, images read once."""
+        """Return each member's confusion matrix on the evaluation split, images read once."""
         device, num_classes = self._resources.device, self._resources.dataset.num_classes
-        kind = ImageConfusions if self._segment.judged_on == "report" else Confusion
+        kind = ImageConfusions if self._segment.evaluation_split == "report" else Confusion
         confusions = {member_run: kind(num_classes, device) for member_run, _ in self._active()}
-        for images, labels in self._resources.judged_batches():
+        for images, labels in self._resources.evaluation_batches():
             for member_run, trainer in self._active():
                 with member_run.watch.running():
                     logits = resize_bilinear(trainer.predict(images), labels.shape[-2:])
                     confusions[member_run].add(logits, labels)
-            control.on_sign()
+            control.on_heartbeat()
         return confusions
 
     @torch.inference_mode()
@@ -183,7 +183,7 @@ class Trainer:
         with segment_log(segment):
             ended = self._run(segment, control or Control())
             outcome = replace(ended, code_hash=imported_code().hash)
-            say_ended(segment, outcome)
+            log_ended(segment, outcome)
         return outcome
 
     def _run(self, segment: Segment, control: Control) -> Outcome:

@@ -1,4 +1,4 @@
-"""What a process can say about where it runs, so that two places can be compared."""
+"""The host, versions and code that a process runs with, so that two places can be compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainers.training.imported_code import Code, bare_version, imported_code
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class Environment:
     """A place where segments could be run."""
 
     host: str
@@ -21,9 +21,9 @@ class Surroundings:
     sees_marker: bool  # True where none was asked for
 
 
-def surroundings(packages: Sequence[str], marker: Path | None = None) -> Surroundings:
+def environment(packages: Sequence[str], marker: Path | None = None) -> Environment:
     """Return what this process sees; `marker` is a file that it should see."""
-    return Surroundings(
+    return Environment(
         host=socket.gethostname(),
         versions={"python": _python()} | {name: bare_version(name) for name in packages},
         code=imported_code(),
@@ -31,7 +31,7 @@ def surroundings(packages: Sequence[str], marker: Path | None = None) -> Surroun
     )
 
 
-def differences(there: Surroundings, here: Surroundings) -> list[str]:
+def differences(there: Environment, here: Environment) -> list[str]:
     """Return one phrase for each version that differs."""
     return [
         f"{name} {there.versions.get(name, 'not installed')} instead of {mine}"

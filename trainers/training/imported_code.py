@@ -1,4 +1,4 @@
-"""Which code this process has imported to train with: to be told, recorded and compared."""
+"""Which code this process has imported to train with: to be recorded and compared."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from trainers.data.batches import IMAGENET, Batches, Normalisation, normalise
 from trainers.tasks import Task
 from trainers.tasks.schema import Data
 from trainers.training.checkpoints import weights_hash
-from trainers.training.previews import Gallery
+from trainers.training.previews import Previews
 from trainers.training.segment import Segment
 from trainers.training.teacher import LoadedTeacher, load_teacher
 
@@ -29,14 +29,14 @@ class Resources:
     device: torch.device
     dataset: Dataset
     batches: Batches
-    judged: Split  # the split that the segment is judged on
+    evaluation_split: Split  # the one that the segment is evaluated on
     get_teacher: Callable[[], LoadedTeacher | None]  # loaded only when it is called
-    get_previews: Callable[[], Gallery]  # likewise
+    get_previews: Callable[[], Previews]  # likewise
 
-    def judged_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalised images and uint8 labels of the split it is judged on, in order."""
+    def evaluation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield normalised images and uint8 labels of the evaluation split, in order."""
         size, normalisation = self.batches.image_batch, self.batches.normalisation
-        return in_batches(self.judged, size, normalisation)
+        return in_batches(self.evaluation_split, size, normalisation)
 
 
 class SingleSlotCache(Generic[Made]):
@@ -61,9 +61,9 @@ class ResourceCache:
     def __init__(self) -> None:
         self._datasets: SingleSlotCache[Dataset] = SingleSlotCache()
         self._batches: SingleSlotCache[Batches] = SingleSlotCache()
-        self._judged: SingleSlotCache[Split] = SingleSlotCache()
+        self._evaluation_splits: SingleSlotCache[Split] = SingleSlotCache()
         self._teachers: SingleSlotCache[LoadedTeacher] = SingleSlotCache()
-        self._galleries: SingleSlotCache[Gallery] = SingleSlotCache()
+        self._previews: SingleSlotCache[Previews] = SingleSlotCache()
 
     def dataset(self, data: Data, root: Path | None) -> Dataset:
         """Return the data set, read once; DataError where it is lacking."""
@@ -88,8 +88,10 @@ class ResourceCache:
         image_batch = task.schedule.image_batch
         key = (task.data, root, task.augmentation, image_batch, segment.seed, normalisation, device)
         batches = self._batches.get(key, make)
-        split = (task.data, root, segment.judged_on, device)
-        judged = self._judged.get(split, lambda: dataset.split(segment.judged_on).to(device))
+        split = (task.data, root, segment.evaluation_split, device)
+        evaluation_split = self._evaluation_splits.get(
+            split, lambda: dataset.split(segment.evaluation_split).to(device)
+        )
 
         def get_teacher() -> LoadedTeacher | None:
             if segment.teacher is None or task.teacher is None:
@@ -97,15 +99,17 @@ class ResourceCache:
             wanted = segment.hashes.get(segment.teacher)
             return self.teacher(task, segment.teacher, dataset.num_classes, device, wanted)
 
-        def get_previews() -> Gallery:
+        def get_previews() -> Previews:
             key = (split, normalisation)
-            return self._galleries.get(key, lambda: Gallery(dataset, judged, normalisation))
+            return self._previews.get(
+                key, lambda: Previews(dataset, evaluation_split, normalisation)
+            )
 
         return Resources(
             device=device,
             dataset=dataset,
             batches=batches,
-            judged=judged,
+            evaluation_split=evaluation_split,
             get_teacher=get_teacher,
             get_previews=get_previews,
         )

@@ -16,7 +16,7 @@ from trainers.tasks import Task
 
 Parameters = Mapping[str, float | int | str]
 MAX_DAMAGES = 5  # files that may be found damaged in one training; more is the fault of the disk
-Judges = Literal["selection", "report"]  # the split that a score is from
+EvaluationSplit = Literal["selection", "report"]  # the split that a score is from
 
 
 def memory_bank_file(checkpoint: Path) -> Path:
@@ -65,7 +65,9 @@ class Segment:
     calibrates: bool = False  # measure the members' gradient-norm ratios at `start`; train nothing
     max_seconds: float | None = None  # stop at a step boundary after this much wall time
     log: Path | None = None  # JSON lines of this attempt go here; None: none are written
-    judged_on: Judges = "selection"  # "report": a confirmation, whose confusions are kept by image
+    evaluation_split: EvaluationSplit = (
+        "selection"  # "report": a confirmation; keeps the confusions by image
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,15 +104,15 @@ class Outcome:
 
 
 def _ignore(step: int) -> None:
-    """Nobody wants to know how far a segment is."""
+    """Report progress to no one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """How a running segment talks to whoever started it."""
+    """How a running segment reports its progress, and learns that it is to stop."""
 
     on_progress: Callable[[int], None] = _ignore  # called with the step reached, after each step
-    on_sign: Callable[[], object] = bool  # called after each batch evaluated: a sign of life
+    on_heartbeat: Callable[[], object] = bool  # called after each batch evaluated
     should_stop: Callable[[], bool] = bool  # asked after each step; by default never
 
 

@@ -30,5 +30,7 @@ class StopCondition:
     def never(self) -> StopCondition:
         """Return a condition that is never met and still reports progress."""
         return StopCondition(
-            control=Control(on_progress=self.control.on_progress, on_sign=self.control.on_sign)
+            control=Control(
+                on_progress=self.control.on_progress, on_heartbeat=self.control.on_heartbeat
+            )
         )

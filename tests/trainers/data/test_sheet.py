@@ -10,7 +10,7 @@ from PIL import Image
 
 from trainers.data import IGNORE
 from trainers.data.preview_columns import columns_of
-from trainers.data.preview_sheet import GAP, LINE, VOID, WIDTH, Sheet
+from trainers.data.preview_sheet import GAP, LINE, VOID, WIDTH, PreviewSheet
 
 CLASSES = {"road": (128, 64, 128), "tree": (128, 128, 0)}
 
@@ -20,7 +20,7 @@ def drawn(size: tuple[int, int], classes: dict[str, tuple[int, int, int]], *name
     images = rng.integers(0, 256, (2, 3, *size), dtype=np.uint8)
     labels = np.zeros((2, *size), dtype=np.uint8)
     labels[1], labels[0, 0] = 1, IGNORE
-    return Sheet(images, classes).png(dict.fromkeys(names, labels))
+    return PreviewSheet(images, classes).png(dict.fromkeys(names, labels))
 
 
 def opened(png: bytes) -> Image.Image:
