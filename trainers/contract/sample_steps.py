@@ -1,4 +1,4 @@
-"""A stand that a method is put on: steps of training on random outputs, in float64."""
+"""What methods are checked with: training steps on random outputs, in float64."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Fault(UserError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """What a step is made of."""
+class SampleStep:
+    """The sizes of a step of training on random outputs."""
 
     batch: int = 2
     student: Size = (4, 6)  # of its maps
@@ -47,7 +47,7 @@ class Scene:
     progress: float = 0.5
     ignored: float = 0.2  # share of the labels
 
-    def step(self) -> Step:
+    def build(self) -> Step:
         """Return the step: leaves that ask for a gradient, always the same numbers."""
         generator = torch.Generator().manual_seed(0)
         labels = torch.randint(0, CLASSES, (self.batch, *LABEL_SIZE), generator=generator)
@@ -75,8 +75,8 @@ def random_outputs(shape: Shape, batch: int, size: Size, generator: torch.Genera
 
 
 @dataclass(frozen=True)
-class Stand:
-    """One method, by name."""
+class MethodUnderTest:
+    """One method by name, built as the checks need it."""
 
     name: str
 

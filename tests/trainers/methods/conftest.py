@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.contract.sample_steps import STUDENT, TEACHER, Scene, Stand, complete
+from trainers.contract.sample_steps import STUDENT, TEACHER, MethodUnderTest, SampleStep, complete
 from trainers.method_api.method import Method, Step
 
 REFERENCE = Path(__file__).parents[2] / "reference"
@@ -24,7 +24,7 @@ def make_step() -> Callable[..., Step]:
     def make(
         student_size: tuple[int, int] = (4, 6), teacher_size: tuple[int, int] = (4, 6), **rest: Any
     ) -> Step:
-        return Scene(student=student_size, teacher=teacher_size, **rest).step()
+        return SampleStep(student=student_size, teacher=teacher_size, **rest).build()
 
     return make
 
@@ -34,7 +34,7 @@ def make_method() -> Callable[..., Method]:
     """Return a maker of methods in float64 with published values, or those given by name."""
 
     def make(name: str, teacher: Any = TEACHER, **params: float | int | str) -> Method:
-        return Stand(name).method(params, teacher)
+        return MethodUnderTest(name).method(params, teacher)
 
     return make
 
@@ -48,7 +48,7 @@ def with_memory_bank() -> Callable[[Method, Step], Step]:
 @pytest.fixture
 def make_peer() -> Callable[..., Method]:
     """Return a maker of methods whose teacher has the student's own shape."""
-    return lambda name: Stand(name).method(teacher=STUDENT)
+    return lambda name: MethodUnderTest(name).method(teacher=STUDENT)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from trainers.contract.checks import CHECKS
-from trainers.contract.sample_steps import Scene, Stand
-from trainers.contract.training_checks import COURSES, Course
+from trainers.contract.sample_steps import MethodUnderTest, SampleStep
+from trainers.contract.training_checks import TRAINING_CHECKS, TinyTraining
 from trainers.method_api.loading import load_method
 from trainers.method_api.method import Step
 from trainers.method_api.registry import all_names
@@ -20,16 +20,16 @@ from trainers.training.cohort import Trainer
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", all_names())
-def test_a_method_keeps_the_contract(name: str, check: Callable[[Stand], str]) -> None:
-    assert check(Stand(name))
+def test_a_method_keeps_the_contract(name: str, check: Callable[[MethodUnderTest], str]) -> None:
+    assert check(MethodUnderTest(name))
 
 
-@pytest.mark.parametrize("course", COURSES)
+@pytest.mark.parametrize("check", TRAINING_CHECKS)
 @pytest.mark.parametrize("name", all_names())
 def test_a_method_trains_the_same_whatever_its_cohort_and_its_interruptions(
-    name: str, course: Callable[[Course], str], trainer: Trainer, tmp_path: Path
+    name: str, check: Callable[[TinyTraining], str], trainer: Trainer, tmp_path: Path
 ) -> None:
-    assert course(Course(name=name, folder=tmp_path, trainer=trainer))
+    assert check(TinyTraining(name=name, folder=tmp_path, trainer=trainer))
 
 
 def on_gpu(outputs: Outputs) -> Outputs:
@@ -49,22 +49,22 @@ def on_gpu(outputs: Outputs) -> Outputs:
 @pytest.mark.parametrize("name", all_names())
 def test_a_gpu_repeats_every_bit_in_deterministic_mode(name: str, progress: float) -> None:
     def gradient() -> torch.Tensor:
-        scene = Scene(progress=progress).step()
-        student = on_gpu(scene.student)
+        sample = SampleStep(progress=progress).build()
+        student = on_gpu(sample.student)
         step = Step(
             student=student,
-            teacher=on_gpu(scene.teacher_outputs),
-            labels=scene.labels.cuda(),
+            teacher=on_gpu(sample.teacher_outputs),
+            labels=sample.labels.cuda(),
             progress=progress,
         )
-        method = Stand(name).method().float().cuda()
+        method = MethodUnderTest(name).method().float().cuda()
         if method.preparation is not None:
             method.prepared.float().cuda()
         torch.autograd.backward(method.total(step, 0.4))
         assert student.logits.grad is not None
         return student.logits.grad
 
-    if load_method(name).memory_bank is not Stand("baseline").kind.memory_bank:
+    if load_method(name).memory_bank is not MethodUnderTest("baseline").kind.memory_bank:
         pytest.skip("its memory bank is filled on the CPU here")
     torch.use_deterministic_algorithms(True)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainers.contract import checks
-from trainers.contract.sample_steps import Fault, Stand
+from trainers.contract.sample_steps import Fault, MethodUnderTest
 from trainers.contract.template import write_pair
 from trainers.errors import MethodError
 from trainers.method_api.loading import load_method
@@ -19,27 +19,27 @@ ORIGINAL = "return (student_BKhw - teacher_BKhw).square().mean() / temperature**
 
 
 @pytest.fixture
-def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stand]:
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MethodUnderTest]:
     """Return a maker of a new method from the template, one line of its term perhaps another."""
 
-    def make(name: str, line: str = ORIGINAL) -> Stand:
+    def make(name: str, line: str = ORIGINAL) -> MethodUnderTest:
         code, _ = write_pair(name, tmp_path)
         assert ORIGINAL in code.read_text()
         code.write_text(code.read_text().replace(ORIGINAL, line))
         monkeypatch.setenv(VARIABLE, str(tmp_path))
-        return Stand(name)
+        return MethodUnderTest(name)
 
     return make
 
 
 @pytest.mark.parametrize("check", checks.CHECKS)
 def test_the_template_keeps_the_contract(
-    check: Callable[[Stand], str], begin: Callable[..., Stand]
+    check: Callable[[MethodUnderTest], str], begin: Callable[..., MethodUnderTest]
 ) -> None:
     assert check(begin("plain"))
 
 
-def test_an_own_method_is_one_like_the_others(begin: Callable[..., Stand]) -> None:
+def test_an_own_method_is_one_like_the_others(begin: Callable[..., MethodUnderTest]) -> None:
     begin("own")
     assert "own" in method_names()
     assert read_space("own").terms == load_method("own").terms == ("logit_mse",)
@@ -53,7 +53,7 @@ def test_an_own_method_is_one_like_the_others(begin: Callable[..., Stand]) -> No
     [
         (checks.terms_vanish_at_equality, "return student_BKhw.square().mean()", "where student"),
         (checks.losses_are_finite_scalars, "return student_BKhw.mean(0)", "logit_mse at 0%"),
-        (checks.every_term_pulls, "return student_BKhw.detach().mean()", "no gradient"),
+        (checks.every_term_has_a_gradient, "return student_BKhw.detach().mean()", "no gradient"),
         (checks.any_sizes_will_do, "return (student_BKhw[1:] ** 2).mean()", "not finite at batch"),
         (
             checks.the_same_step_repeats_every_bit,
@@ -68,7 +68,10 @@ def test_an_own_method_is_one_like_the_others(begin: Callable[..., Stand]) -> No
     ],
 )
 def test_the_contract_notices_what_is_wrong(
-    check: Callable[[Stand], str], line: str, said: str, begin: Callable[..., Stand]
+    check: Callable[[MethodUnderTest], str],
+    line: str,
+    said: str,
+    begin: Callable[..., MethodUnderTest],
 ) -> None:
     name = f"wrong_{check.__name__}"[:32]
     with pytest.raises(Fault, match=said):
@@ -110,7 +113,7 @@ def test_a_path_that_is_no_folder_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         method_names()
 
 
-def test_code_that_cannot_be_imported_is_one_line(begin: Callable[..., Stand]) -> None:
+def test_code_that_cannot_be_imported_is_one_line(begin: Callable[..., MethodUnderTest]) -> None:
     begin("broken", "return 1 +")
     with pytest.raises(MethodError, match=r"broken\.py: SyntaxError"):
         load_method("broken")
