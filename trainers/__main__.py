@@ -29,7 +29,7 @@ A_PATH = click.Path(path_type=Path)
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the command line said."""
+    """The options of the command line."""
 
     task: str
     method: str
@@ -113,7 +113,7 @@ def with_steps(task: Task, steps: int | None) -> Task:
 
 
 def _run(options: Options) -> int:
-    """Train what the options say; return the exit code."""
+    """Train as the options demand; return the exit code."""
     task = with_steps(load_task(options.task), options.steps)
     params = parse_settings(options.settings)
     resolve(options.method, params)  # refuses what it does not know, before torch is loaded
@@ -219,7 +219,7 @@ def _train(configuration: Configuration, trainer: Trainer, stop: threading.Event
 
 
 def _report(configuration: Configuration, trainer: Trainer, outcome: MemberOutcome) -> int:
-    """Say what came out; return the exit code."""
+    """Print what came out; return the exit code."""
     if outcome.ending in (Ending.LOST, Ending.DAMAGED):
         raise CheckpointError(str(outcome.reason))
     if outcome.ending is not Ending.REACHED:

@@ -107,7 +107,7 @@ class Batches:
         return np.random.default_rng([self.seed, Draw.ORDER, epoch]).permutation(len(self.held))
 
     def _to_device(self, numbers: NDArray[Any]) -> Tensor:
-        """Return the numbers on the device; from pinned memory, so that nobody waits for a GPU."""
+        """Return the numbers on the device; from pinned memory, so that the CPU need not wait."""
         tensor = torch.from_numpy(numbers)
         if self.held.images.is_cuda:
             tensor = tensor.pin_memory()

@@ -70,7 +70,7 @@ LABEL_RULE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Turned:
-    """What every decoded file says of how it stood."""
+    """What every decoded file tells of its stored orientation."""
 
     orientation: int  # EXIF's, 1 to 8; undone in what was decoded
     size: tuple[int, int]  # width, height: upright
@@ -102,7 +102,7 @@ def read_image(file: Path) -> Picture:
     """Return an image as RGB of 8 bits, turned as its EXIF orientation says.
 
     16-bit grey is scaled by 255 / 65535 and rounded. An alpha channel is dropped where all of it is
-    opaque, and refused elsewhere: the colour behind a transparent pixel is one nobody has seen, and
+    opaque, and refused elsewhere: the colour behind a transparent pixel is shown by no viewer, and
     which background it should get is not in the file. DataError, one line, for what is not decoded
     exactly.
     """

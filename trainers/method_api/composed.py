@@ -45,17 +45,17 @@ def combine(
     return Combination
 
 
-def alone(part: str, home: type[Method], space: MethodSpace) -> type[Method]:
+def single_part(part: str, origin: type[Method], space: MethodSpace) -> type[Method]:
     """Return the class of one term, or one weighting, of a method whose space is given."""
     silent = {**space.published, **dict.fromkeys(space.terms, 0.0)}
     is_term = part in space.terms
 
-    class Alone(home):  # type: ignore[misc,valid-type]
+    class SinglePart(origin):  # type: ignore[misc,valid-type]
         """One term of a method on top of the baseline, or its weighting alone."""
 
         terms = (part,) if is_term else ()
-        vanishing = tuple(name for name in home.vanishing if name == part)
-        held = tuple(name for name in home.held if name == part)
+        vanishing = tuple(name for name in origin.vanishing if name == part)
+        held = tuple(name for name in origin.held if name == part)
 
         def __init__(self, values: Hyperparameters, student: Shape, teacher: Shape | None) -> None:
             super().__init__({**silent, **values}, student, teacher)
@@ -63,7 +63,7 @@ def alone(part: str, home: type[Method], space: MethodSpace) -> type[Method]:
         @classmethod
         def last_switch(cls, values: Hyperparameters) -> float:
             """Return the method's, as far as it depends on what is left of it."""
-            return home.last_switch({**silent, **values})
+            return origin.last_switch({**silent, **values})
 
         def task_loss(self, step: Step, auxiliary_weight: float) -> Tensor:
             """Return the plain task loss for a term, the method's own for a weighting."""
@@ -72,4 +72,4 @@ def alone(part: str, home: type[Method], space: MethodSpace) -> type[Method]:
             weighted: Tensor = super().task_loss(step, auxiliary_weight)
             return weighted
 
-    return Alone
+    return SinglePart

@@ -9,7 +9,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
 from trainers.errors import CODE_ERRORS, MethodError
-from trainers.method_api.composed import alone, combine
+from trainers.method_api.composed import combine, single_part
 from trainers.method_api.derived import JOINT, TERM
 from trainers.method_api.method import Method
 from trainers.method_api.registry import combined_spaces, origin_of_part, pair_of
@@ -21,7 +21,7 @@ def load_method(name: str) -> type[Method]:
     if name.startswith(TERM):
         part = name.removeprefix(TERM)
         origin = origin_of_part(part)
-        return alone(part, load_method(origin.name), origin)
+        return single_part(part, load_method(origin.name), origin)
     if JOINT in name:
         spaces = combined_spaces(name)
         return combine(load_method(spaces[0].name), load_method(spaces[1].name), spaces)

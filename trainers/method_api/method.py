@@ -49,7 +49,7 @@ class MemoryBank(nn.Module, ABC):
 
     @abstractmethod
     def update(self, teacher: Outputs, labels_BHW: Tensor) -> None:
-        """Take in a batch, before any member looks at it. Called without gradients."""
+        """Take in a batch, before any member uses it. Called without gradients."""
 
 
 class Preparation(nn.Module, ABC):
@@ -123,7 +123,7 @@ class Method(nn.Module, ABC):
 
     @property
     def active(self) -> tuple[str, ...]:
-        """The terms whose weight is not 0: the others are not computed, nor what serves them."""
+        """The terms whose weight is not 0; others, and what only they need, are not computed."""
         return tuple(name for name in self.terms if float(self.values[name]) != 0)
 
     @property

@@ -16,7 +16,7 @@ from trainers.method_api.derived import (
     TERM,
     all_parts,
     combined_space,
-    home_of,
+    origin_of,
     term_space,
 )
 from trainers.method_api.sources import Pair, pairs
@@ -94,7 +94,7 @@ def _spaces() -> list[MethodSpace]:
 
 def origin_of_part(part: str) -> MethodSpace:
     """Return the space of the method that a term or weighting is from; MethodError: of none."""
-    return home_of(part, _spaces())
+    return origin_of(part, _spaces())
 
 
 def combined_spaces(name: str) -> tuple[MethodSpace, MethodSpace]:

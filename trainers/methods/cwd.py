@@ -1,4 +1,4 @@
-"""Channel-wise distillation: match where each channel looks, not how strongly it fires.
+"""Channel-wise distillation: match where each channel is active, not how strongly.
 
 Source: Shu et al., "Channel-wise Knowledge Distillation for Dense Prediction", ICCV 2021, eq. 4.
 """

@@ -53,7 +53,7 @@ class InterClassDistanceDistillation(Method):
     """Distances between classes, and positions, both of the head's feature.
 
     Read from the paper's summary. A small net without padding learns, in a step of its own, to
-    tell coordinates from the teacher's feature; the student's feature, after a learnt 1x1
+    predict coordinates from the teacher's feature; the student's feature, after a learnt 1x1
     convolution, is to lead it to the same answers.
     """
 
@@ -78,7 +78,7 @@ class InterClassDistanceDistillation(Method):
         return class_distance(*features, step.labels, self.student_shape.num_classes)
 
     def position(self, step: Step) -> Tensor:
-        """Return the mean squared difference of the positions told from both nets' features."""
+        """Return the mean squared difference of the positions predicted from both features."""
         teacher = step.teacher_outputs.features["head"].detach()
         student, teacher = on_one_grid(step.student.features["head"], teacher)
         with torch.no_grad():

@@ -1,6 +1,6 @@
 """Files that `torch.save` writes, with a digest of all their bytes in the archive's comment.
 
-Anybody reads them by a plain `torch.load`. We verify them first, so that damaged bytes never reach
+A plain `torch.load` reads them. We verify them first, so that damaged bytes never reach
 the unpickler, and whatever torch raises on a file that is not ours becomes one line here.
 """
 
@@ -73,7 +73,7 @@ def write(file: Path, content: dict[str, Any]) -> None:
     try:
         with partial.open("wb") as stream:
             hashing = _Hashing(stream)
-            torch.save(content, hashing)  # type: ignore[arg-type] # it asks for no more
+            torch.save(content, hashing)  # type: ignore[arg-type] # it calls no other method
             hashing.end()
             stream.flush()
             os.fsync(stream.fileno())

@@ -81,7 +81,7 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
 
 
 def file_of(folder: Path, key: str, step: int) -> Path:
-    """Return where the member's state at `step` lies: its key made safe, told apart by a digest."""
+    """Return where the member's state at `step` lies: its key as a file name, plus a digest."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", key)[:80]
     return folder / f"{safe}.{hashlib.sha256(key.encode()).hexdigest()[:8]}.step{step:07d}.pt"
 
@@ -139,7 +139,7 @@ def load(file: Path, owner: Owner) -> State:
 def read(file: Path) -> dict[str, Any]:
     """Return what `torch.save` wrote to `file`, tensors on the CPU; CheckpointError otherwise.
 
-    Anybody's file will do; one of ours has to match its digest.
+    Any file will do; one of ours has to match its digest.
     """
     content = torch_files.load(file, is_ours=False)
     if not isinstance(content, dict):

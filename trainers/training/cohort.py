@@ -142,10 +142,10 @@ class Cohort:
         The teacher's predictions are in it where the member's method has a teacher.
         """
         teacher = self._teacher if trainer.needs_teacher else None
-        asked = None if teacher is None else (teacher.weights_hash, _predictions_of(teacher))
+        teacher_pair = None if teacher is None else (teacher.weights_hash, _predictions_of(teacher))
         try:
             with member_run.watch.running():
-                return self._resources.get_previews().draw(trainer.predict, asked)
+                return self._resources.get_previews().draw(trainer.predict, teacher_pair)
         except torch.AcceleratorError:
             raise
         except (RuntimeError, MemoryError, OSError, ValueError) as error:

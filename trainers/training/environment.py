@@ -18,7 +18,7 @@ class Environment:
     host: str
     versions: Mapping[str, str]  # of Python and packages, without build labels
     code: Code
-    sees_marker: bool  # True where none was asked for
+    sees_marker: bool  # True where no marker was given
 
 
 def environment(packages: Sequence[str], marker: Path | None = None) -> Environment:

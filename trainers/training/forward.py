@@ -12,7 +12,7 @@ from trainers.models.outputs import Outputs
 
 
 class Float32(Mapping[str, Tensor]):
-    """Features as float32, each converted when it is first asked for: most methods look at few."""
+    """Features as float32, each converted at its first use: most methods use few."""
 
     def __init__(self, features: Mapping[str, Tensor]) -> None:
         self._features = features
@@ -25,7 +25,7 @@ class Float32(Mapping[str, Tensor]):
         return self._seen[name][0]
 
     def versions(self) -> list[tuple[Tensor, int]]:
-        """Return each feature asked for so far, with its count of writes when it was made."""
+        """Return each feature used so far, with its count of writes when it was made."""
         return list(self._seen.values())
 
     def __iter__(self) -> Iterator[str]:

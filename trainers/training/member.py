@@ -90,7 +90,7 @@ class StudentTrainer:
     ) -> None:
         """Build the member's state at the segment's start.
 
-        MethodError where the method wants a teacher and there is none; CheckpointError where the
+        MethodError where the method needs a teacher and there is none; CheckpointError where the
         segment's step and the member's checkpoint do not go together; UnusableFile where that is
         gone, damaged or not its own.
         """
@@ -123,7 +123,7 @@ class StudentTrainer:
 
     @property
     def needs_teacher_aux(self) -> bool:
-        """Whether it looks at the teacher's auxiliary logits."""
+        """Whether it uses the teacher's auxiliary logits."""
         return self.method.needs_teacher_aux
 
     def _fill_memory_bank(self, memory_banks: MemoryBanks) -> MemoryBank | None:

@@ -80,7 +80,7 @@ class MemberRun:
             self.end_damaged(error)
         except (CheckpointError, TaskError) as error:
             self.end_lost(str(error))
-        except Exception as error:  # noqa: BLE001 - a method is anybody's code: it may raise anything
+        except Exception as error:  # noqa: BLE001 - a method is not our code: it may raise anything
             if is_out_of_memory(error):
                 raise
             self.end_failed(error)

@@ -1,4 +1,4 @@
-"""The bank banks of a cohort: one for all members whose methods ask for the same bank.
+"""The memory banks of a cohort: one for all members whose methods ask for the same bank.
 
 A bank depends on teacher, data, seed and step alone, so it is no member's own. Its file lies beside
 each member's checkpoint; members of one cohort share it by a hard link, since it may hold

@@ -57,7 +57,7 @@ class PreparationTrainer:
         return loss.detach().reshape(())
 
     def predict(self, images: Tensor) -> Tensor:
-        """A preparation predicts nothing; MethodError says that it was asked to be evaluated."""
+        """Raise MethodError: a preparation predicts nothing and cannot be evaluated."""
         raise MethodError(f"{self._member.key} cannot be evaluated on {tuple(images.shape)}")
 
     def is_finite(self) -> bool:

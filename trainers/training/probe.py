@@ -109,7 +109,7 @@ class Probe:
 
     def _mark(self, marks: list[float]) -> None:
         device = torch.device(self.device)
-        if device.type == "cuda":  # steps are only asked for until somebody waits for them
+        if device.type == "cuda":  # a step is only queued until the device is waited for
             torch.cuda.synchronize(device)
         marks.append(time.perf_counter())
 

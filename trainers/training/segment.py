@@ -1,4 +1,4 @@
-"""The unit of work and its outcome, as plain data: what a driver asks for, what a trainer answers.
+"""The unit of work and its outcome, as plain data: a driver's request and a trainer's answer.
 
 A segment says "train these members from step `start` to step `stop`". It is a pure function of its
 inputs, hence safe to repeat. This module imports no torch, so that a driver need not either.
@@ -113,7 +113,7 @@ class Control:
 
     on_progress: Callable[[int], None] = _ignore  # called with the step reached, after each step
     on_heartbeat: Callable[[], object] = bool  # called after each batch evaluated
-    should_stop: Callable[[], bool] = bool  # asked after each step; by default never
+    should_stop: Callable[[], bool] = bool  # called after each step; by default never stops
 
 
 class Runs(Protocol):

@@ -76,7 +76,7 @@ def _log_began(segment: Segment) -> None:
 
 @cache
 def _environment() -> Environment:
-    """Return where this process runs; asked once, since it takes a while."""
+    """Return the environment of this process; read once, since that takes a while."""
     return environment(PACKAGES)
 
 

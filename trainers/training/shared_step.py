@@ -26,7 +26,7 @@ class NeedsTeacher(Protocol):
 
     @property
     def needs_teacher_aux(self) -> bool:
-        """Whether it looks at the teacher's auxiliary logits."""
+        """Whether it uses the teacher's auxiliary logits."""
         ...
 
 
@@ -35,9 +35,9 @@ class Shared:
 
     def __init__(self, images: Tensor, labels: Tensor, teacher: Outputs | None) -> None:
         self.images, self.labels, self.teacher = images, labels, teacher
-        # A method is anybody's code, and one that writes to a shared tensor would change the
-        # training of every member after it. PyTorch counts in-place writes in `_version`; comparing
-        # counts costs nothing, while comparing or copying contents would.
+        # Methods are not our code, and one that writes to a shared tensor would change the training
+        # of every member after it. PyTorch counts in-place writes in `_version`; comparing counts
+        # costs nothing, while comparing or copying contents would.
         tensors = [images, labels]
         if teacher is not None:
             tensors += [x for x in (teacher.logits, teacher.aux_logits) if x is not None]

@@ -33,7 +33,7 @@ def load_teacher(
 ) -> SegmentationNet:
     """Return the task's teacher with the weights in `file`, frozen and in evaluation mode.
 
-    The file is a checkpoint of ours, or anybody's state dict of such a net. CheckpointError names
+    The file is a checkpoint of ours, or any state dict of such a net. CheckpointError names
     the entries that are missing, unknown or of another shape. Where the hash of the weights is
     given as `wanted`, the file is ours, and UnusableFile says that it is gone, damaged or another.
     """
@@ -48,7 +48,7 @@ def load_teacher(
 
 
 def copy_teacher(task: Task, file: Path, target: Path, num_classes: int) -> str:
-    """Write the teacher in `file`, which may be anybody's, to a file of ours.
+    """Write the teacher in `file`, which may be from elsewhere, to a file of ours.
 
     Returns the hash of its weights; CheckpointError as `load_teacher`.
     """

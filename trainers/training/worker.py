@@ -1,4 +1,4 @@
-"""A trainer that can be asked from outside, while it trains, how far it is, and to stop.
+"""A trainer that reports how far it is, and can be stopped, from other threads while it trains.
 
 Its methods are called from several threads at once: `run` by one, the others by another.
 """
