@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainers.contract import checks
-from trainers.contract.sample_steps import Fault, MethodUnderTest
+from trainers.contract.sample_steps import MethodUnderTest
 from trainers.contract.template import write_pair
 from trainers.errors import MethodError
 from trainers.method_api.loading import load_method
@@ -48,36 +48,6 @@ def test_an_own_method_is_one_like_the_others(begin: Callable[..., MethodUnderTe
     assert len(code_hash("own")) == 64
 
 
-@pytest.mark.parametrize(
-    ("check", "line", "said"),
-    [
-        (checks.terms_vanish_at_equality, "return student_BKhw.square().mean()", "where student"),
-        (checks.losses_are_finite_scalars, "return student_BKhw.mean(0)", "logit_mse at 0%"),
-        (checks.every_term_has_a_gradient, "return student_BKhw.detach().mean()", "no gradient"),
-        (checks.any_sizes_will_do, "return (student_BKhw[1:] ** 2).mean()", "not finite at batch"),
-        (
-            checks.the_same_step_repeats_every_bit,
-            "return student_BKhw.mean() * __import__('random').random()",
-            "another loss or gradient",
-        ),
-        (
-            checks.the_gradient_is_the_slope,
-            "return (student_BKhw * student_BKhw.detach()).mean()",
-            "differences say",
-        ),
-    ],
-)
-def test_the_contract_notices_what_is_wrong(
-    check: Callable[[MethodUnderTest], str],
-    line: str,
-    said: str,
-    begin: Callable[..., MethodUnderTest],
-) -> None:
-    name = f"wrong_{check.__name__}"[:32]
-    with pytest.raises(Fault, match=said):
-        check(begin(name, line))
-
-
 @pytest.mark.parametrize("name", ["Own", "1st", "kd", "class", "a-b", "x" * 33])
 def test_a_name_that_will_not_do_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(MethodError, match=name):
@@ -88,29 +58,6 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     write_pair("twice", tmp_path)
     with pytest.raises(MethodError, match="would be overwritten"):
         write_pair("twice", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [
-        ({"lonely.toml": ""}, "has no lonely.py beside it"),
-        ({"kd.toml": "", "kd.py": ""}, "method 'kd' is in"),
-    ],
-)
-def test_a_folder_that_makes_no_sense_is_refused(
-    files: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
-    with pytest.raises(MethodError, match=said):
-        method_names()
-
-
-def test_a_path_that_is_no_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "/nowhere/at/all")
-    with pytest.raises(MethodError, match="method path /nowhere/at/all is no folder"):
-        method_names()
 
 
 def test_code_that_cannot_be_imported_is_one_line(begin: Callable[..., MethodUnderTest]) -> None:

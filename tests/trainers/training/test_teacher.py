@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny import TASK
 
+from tests.trainers.tiny_task import TASK
 from trainers.errors import CheckpointError, TaskError
 from trainers.models import SegmentationNet
 from trainers.tasks import Task
-from trainers.tasks.identity import teacher_identity
 from trainers.training.checkpoints import read
 from trainers.training.teacher import load_teacher
 
@@ -83,33 +80,3 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_task_without_a_teacher_takes_none(teacher: Path) -> None:
     with pytest.raises(TaskError, match="tiny-teacher has no teacher"):
         loaded(teacher, TASK.teacher_task())
-
-
-@pytest.mark.parametrize(
-    ("change", "is_same"),
-    [
-        ({"name": "other"}, True),
-        ({"student": TASK.student.model_copy(update={"head_width": 9})}, True),
-        ({"search": TASK.search.model_copy(update={"anchors": 0})}, True),
-        ({"augmentation": TASK.augmentation.model_copy(update={"flip": False})}, False),
-        ({"threads": 2}, False),
-    ],
-)
-def test_tasks_share_a_teacher_exactly_if_it_is_trained_alike(
-    change: dict[str, object], is_same: bool
-) -> None:
-    other = TASK.model_copy(update=change)
-    assert (teacher_identity(other, "f", 0) == teacher_identity(TASK, "f", 0)) is is_same
-
-
-def test_a_teacher_belongs_to_its_data_and_its_seed() -> None:
-    identities = {teacher_identity(TASK, data, seed) for data in "fg" for seed in (0, 1)}
-    assert len(identities) == 4
-
-
-@pytest.mark.parametrize(
-    "module", ["trainers.training.segment", "trainers.runtime.numerics", "trainers.tasks.identity"]
-)
-def test_what_a_driver_imports_needs_no_torch(module: str) -> None:
-    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import STEPS, digits, members, segment
 from torch import Tensor
 
 import trainers.training.member
+from tests.trainers.tiny_task import STEPS, digits, members, segment
 from trainers.method_api import registry
 from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step

@@ -10,15 +10,14 @@ from weakref import WeakSet
 
 import pytest
 import torch
-from tiny import STEPS, StopAfter, digits, members, segment
 from torch import Tensor
 
 import trainers.training.member
+from tests.trainers.tiny_task import STEPS, StopAfter, digits, members, segment
 from trainers.method_api import registry
 from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
 from trainers.methods.baseline import Baseline
-from trainers.runtime.out_of_memory import is_out_of_memory
 from trainers.training.cohort import Trainer
 from trainers.training.segment import Ending, Member, Outcome
 
@@ -188,24 +187,6 @@ def test_a_trainer_does_not_run_out_of_memory_twice(
     outcome = trainer.run(segment(tmp_path / "second", members(*["greedy"] * 4)))
     assert max(alive) == Greedy.most
     assert {digits(member) for member in outcome.members} == {digits(alone.members[0])}
-
-
-@pytest.mark.parametrize(
-    ("error", "is_memory"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory"), True),
-        (MemoryError(), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."), True),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
-        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
-        (ValueError("DefaultCPUAllocator"), False),
-    ],
-)
-def test_memory_that_does_not_suffice_is_known_in_all_its_forms(
-    error: Exception, is_memory: bool
-) -> None:
-    assert is_out_of_memory(error) is is_memory
 
 
 def test_a_half_without_an_end_of_its_own_can_still_be_stopped(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.trainers.tiny import TASK
+from tests.trainers.tiny_task import TASK
 from trainers.errors import MethodError
 from trainers.method_api.loading import load_method
 from trainers.training.probe import Probe

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import TASK, members, segment
 
+from tests.trainers.tiny_task import TASK, members, segment
 from trainers.errors import CheckpointError, UnusableFile
 from trainers.runtime.torch_files import write
 from trainers.training.checkpoints import (

@@ -8,9 +8,9 @@ from statistics import median
 
 import pytest
 import torch
-from tiny import NET, STEPS, TASK, members, segment
 from torch import Tensor
 
+from tests.trainers.tiny_task import NET, STEPS, TASK, members, segment
 from trainers.contract.template import write_pair
 from trainers.errors import CheckpointError
 from trainers.method_api.sources import VARIABLE

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import STEPS, TASK, StopAfter, digits, members, resumed, segment
 
-from trainers.models import build_net
+from tests.trainers.tiny_task import STEPS, StopAfter, digits, members, resumed, segment
 from trainers.training.checkpoints import read
 from trainers.training.cohort import Trainer
 from trainers.training.confusions import unpack
@@ -73,18 +72,6 @@ def test_training_under_one_teacher_does_not_go_on_under_another(
     assert kd.reason is not None and "belongs to something else: teacher is" in kd.reason
 
 
-def test_weights_from_outside_are_read_once(trainer: Trainer, tmp_path: Path) -> None:
-    file = tmp_path / "backbone.pt"
-    torch.save(build_net(TASK.student, 6).backbone.trunk.state_dict(), file)
-    student = TASK.student.model_copy(update={"weights": str(file)})
-    task = TASK.model_copy(update={"student": student, "teacher": None})
-    first = segment(tmp_path, members("baseline"), task=task, stop=2, evaluate=False)
-    before = trainer.run(first)
-    file.unlink()
-    [rest] = trainer.run(resumed(first, before)).members
-    assert rest.ending is Ending.REACHED
-
-
 def test_losses_are_the_same_however_a_training_is_cut(
     trainer: Trainer, undisturbed: Outcome, teacher: Path, tmp_path: Path
 ) -> None:
@@ -94,18 +81,6 @@ def test_losses_are_the_same_however_a_training_is_cut(
     losses = before.members[0].losses + after.members[0].losses
     assert losses == undisturbed.members[0].losses
     assert [step for step, _ in losses] == list(range(1, STEPS + 1))
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_the_optimisers_state_is_restored_exactly(
-    optimizer: str, trainer: Trainer, tmp_path: Path
-) -> None:
-    schedule = TASK.schedule.model_copy(update={"optimizer": optimizer, "weight_decay": 0.01})
-    task = TASK.model_copy(update={"schedule": schedule})
-    first = segment(tmp_path, members("baseline"), task=task)
-    whole = trainer.run(first)
-    rest = trainer.run(resumed(first, trainer.run(first, StopAfter(3))))
-    assert digits(rest.members[0]) == digits(whole.members[0])
 
 
 def test_time_that_is_up_ends_the_segment_after_the_running_step(
@@ -141,35 +116,10 @@ def test_evaluation_changes_nothing_that_training_depends_on(
     assert digits(ends[0]) == digits(ends[1])
 
 
-def test_only_what_goes_on_keeps_its_optimisers_state(
-    trainer: Trainer, undisturbed: Outcome, tmp_path: Path
-) -> None:
-    half = trainer.run(segment(tmp_path, members("baseline"), stop=2)).members[0].checkpoint
-    whole = undisturbed.members[0].checkpoint
-    assert half is not None and whole is not None
-    assert whole.stat().st_size < 0.7 * half.stat().st_size
-
-
 def test_the_members_seconds_add_up_to_the_segments(undisturbed: Outcome) -> None:
     total = sum(member.seconds for member in undisturbed.members)
     assert total == pytest.approx(undisturbed.wall_seconds)
     assert all(member.seconds > 0 for member in undisturbed.members)
-
-
-def test_a_method_without_a_teacher_does_not_look_at_the_file(
-    trainer: Trainer, undisturbed: Outcome, tmp_path: Path
-) -> None:
-    alone = trainer.run(segment(tmp_path, members("baseline"), teacher=Path("nowhere.pt")))
-    assert digits(alone.members[0]) == digits(undisturbed.members[0])
-
-
-def test_a_method_that_wants_a_teacher_fails_alone_without_one(
-    trainer: Trainer, tmp_path: Path
-) -> None:
-    outcome = trainer.run(segment(tmp_path, members("baseline", "kd"), stop=1))
-    baseline, kd = outcome.members
-    assert (baseline.ending, kd.ending) == (Ending.REACHED, Ending.FAILED)
-    assert kd.reason is not None and "method kd needs a teacher" in kd.reason.splitlines()[0]
 
 
 def test_a_confirmation_trains_the_same_and_is_judged_on_the_other_split_alone(

@@ -21,13 +21,13 @@ def segment(tmp_path: Path) -> Segment:
     )
 
 
-def test_a_worker_introduces_itself_by_its_data_and_versions() -> None:
+def test_a_worker_describes_its_data_and_versions() -> None:
     description = Worker().describe(TASK.data, None, ["torch"], None, Path.cwd())
     assert description.fingerprint == FINGERPRINT
     assert set(description.environment.versions) == {"python", "torch"}
 
 
-def test_a_worker_says_how_far_it_is_and_stops_when_it_is_told(segment: Segment) -> None:
+def test_a_worker_reports_how_far_it_is_and_stops_on_request(segment: Segment) -> None:
     worker, outcomes = SlowWorker(), list[Outcome]()
     thread = threading.Thread(target=lambda: outcomes.append(worker.run(7, segment)))
     thread.start()

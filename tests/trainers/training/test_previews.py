@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import STEPS, TASK, digits, members, segment
 
+from tests.trainers.tiny_task import STEPS, TASK, digits, members, segment
 from trainers.data import load_dataset
 from trainers.data.preview_sheet import WIDTH
 from trainers.training.cohort import Trainer

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import Array
 from PIL import Image
 
+from tests.trainers.data.image_files import Array
 from trainers.data import Dataset, load_dataset
 from trainers.data.frames import Frame, FrameReader
 from trainers.tasks.schema import Data

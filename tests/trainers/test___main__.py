@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from tiny import members, segment
 
 from tests.miniature import leave_out_class_0, write_miniature
+from tests.trainers.tiny_task import members, segment
 from trainers.__main__ import main, parse_settings
 from trainers.errors import MethodError
 from trainers.tasks import load_task

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import OTHER_TASK, TASK, digits, members, resumed, segment, train_teacher
 
+from tests.trainers.tiny_task import (
+    OTHER_TASK,
+    TASK,
+    digits,
+    members,
+    resumed,
+    segment,
+    train_teacher,
+)
 from trainers.training.cohort import Trainer
 from trainers.training.segment import Outcome, Segment
 

@@ -1,4 +1,4 @@
-"""Whatever becomes of a stored file, nobody goes on from another state than the one stored."""
+"""Whatever becomes of a stored file, training never goes on from another state than it stored."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import TASK, StopAfter, digits, members, resumed, segment
 from torch import Tensor, nn
 
 import trainers.training.member
+from tests.trainers.tiny_task import TASK, StopAfter, digits, members, resumed, segment
 from trainers.errors import CheckpointError, UnusableFile
 from trainers.method_api import registry
 from trainers.method_api.loading import load_method
@@ -24,25 +24,22 @@ from trainers.models import build_net
 from trainers.models.outputs import Outputs
 from trainers.models.weights import load_backbone_weights
 from trainers.runtime.torch_files import write
-from trainers.training.checkpoints import Owner, State, latest, load, read, stored
+from trainers.training.checkpoints import Owner, State, load, read
 from trainers.training.cohort import Trainer
 from trainers.training.memory_banks import MemoryBanks
 from trainers.training.segment import (
-    MAX_DAMAGES,
-    Control,
     Ending,
     Outcome,
     Segment,
     memory_bank_file,
 )
-from trainers.training.single_run import Configuration, train
 
 FLIPPED, TRUNCATED, REPLACED = 400, 100, 50
 Damage = Callable[[bytes, random.Random], bytes]
 
 
 class Means(MemoryBank):
-    """Remembers the mean label of every batch."""
+    """Keeps the mean label of every batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -205,7 +202,9 @@ def test_a_damaged_checkpoint_is_refused_or_read_as_it_was(
     assert count == FLIPPED + TRUNCATED + REPLACED
 
 
-def test_a_damaged_memory_is_refused_or_read_as_it_was(stopped: Stopped, tmp_path: Path) -> None:
+def test_a_damaged_memory_bank_is_refused_or_read_as_it_was(
+    stopped: Stopped, tmp_path: Path
+) -> None:
     checkpoint = tmp_path / "a.pt"
     file = memory_bank_file(checkpoint)
     file.write_bytes(memory_bank_file(stopped.file).read_bytes())
@@ -222,7 +221,7 @@ def test_a_damaged_memory_is_refused_or_read_as_it_was(stopped: Stopped, tmp_pat
 
 
 @pytest.mark.parametrize("is_zip", [False, True])
-def test_what_anybody_wrote_is_read_or_refused_in_one_line(
+def test_what_others_wrote_is_read_or_refused_in_one_line(
     is_zip: bool, stopped: Stopped, tmp_path: Path
 ) -> None:
     file, source = tmp_path / "a.pt", tmp_path / "foreign.pt"
@@ -277,7 +276,7 @@ def test_a_teacher_that_is_damaged_is_named_and_who_needs_none_goes_on(
         assert (good.ending, bad.ending, bad.damaged) == (Ending.REACHED, Ending.DAMAGED, file)
 
 
-def test_another_teacher_than_the_one_meant_is_not_learnt_from(
+def test_another_teacher_than_the_one_meant_is_refused(
     trainer: Trainer, teacher: Path, tmp_path: Path
 ) -> None:
     who = segment(tmp_path, members("kd"), teacher=teacher, hashes={teacher: "a" * 64}, stop=1)
@@ -298,57 +297,6 @@ def test_a_calibration_says_which_of_its_files_is_damaged(
     place = {"teacher": files["teacher"], "start": 2, "calibrates": True}
     found = trainer.run(segment(tmp_path, who, **place)).members
     assert {(each.ending, each.damaged) for each in found} == {(Ending.DAMAGED, bad)}
-
-
-def configuration(folder: Path) -> Configuration:
-    return Configuration(task=TASK, method="baseline", params={}, seed=3, folder=folder)
-
-
-def test_a_training_goes_on_from_an_earlier_checkpoint_where_the_last_is_damaged(
-    trainer: Trainer, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    whole = train(configuration(tmp_path / "whole"), trainer, Control())
-    here = configuration(tmp_path / "here")
-    train(here, trainer, StopAfter(2))
-    [early] = stored(here.folder, here.key)
-    kept = early.read_bytes()
-    train(here, trainer, StopAfter(2))
-    early.write_bytes(kept)
-    _, last = stored(here.folder, here.key)
-    last.write_bytes(flipped(last.read_bytes(), random.Random(5)))
-    assert latest(here.folder, here.key) == (2, early)
-    assert f"{last}: damaged" in caplog.text
-    assert digits(train(here, trainer, Control())) == digits(whole)
-    assert len(stored(here.folder, here.key)) == 1
-
-
-def test_a_training_begins_again_where_its_checkpoint_is_anothers(
-    trainer: Trainer, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    whole = train(configuration(tmp_path / "whole"), trainer, Control())
-    here = configuration(tmp_path / "here")
-    train(here, trainer, StopAfter(2))
-    [file] = stored(here.folder, here.key)
-    write(file, read(file) | {"owner": {}})
-    assert digits(train(here, trainer, Control())) == digits(whole)
-    assert "belongs to something else" in caplog.text
-
-
-def test_a_disk_that_damages_everything_ends_the_training_in_one_line(
-    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Damaging(Trainer):
-        def run(self, segment: Segment, control: Control | None = None) -> Outcome:
-            outcome = trainer.run(segment, control)
-            for member in outcome.members:
-                if member.checkpoint is not None:
-                    member.checkpoint.write_bytes(b"")
-            return outcome
-
-    monkeypatch.setattr("trainers.training.single_run.CHECKPOINT_SECONDS", 0.0)
-    with pytest.raises(CheckpointError, match=f"the {MAX_DAMAGES + 1}th checkpoint") as raised:
-        train(configuration(tmp_path), Damaging(), Control())
-    assert str(tmp_path) in str(raised.value)
 
 
 def test_the_fault_survives_its_way_from_a_worker() -> None:

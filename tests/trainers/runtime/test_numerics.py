@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import OTHER_TASK, TASK, members, segment, train_teacher
 
+from tests.trainers.tiny_task import OTHER_TASK, TASK, members, segment, train_teacher
 from trainers.runtime.numerics import NUMERICS_VERSION, configure, derive_seed
 from trainers.tasks import Task
 from trainers.training.cohort import Trainer
 
-GOLDEN = Path(__file__).parent / "golden_run.json"
+GOLDEN = Path(__file__).parents[1] / "golden_run.json"
 METHODS = ("baseline", "kd", "rdd")
 TASKS = {"losses": TASK, "losses_of_other_task": OTHER_TASK}  # by what the file calls them
 Losses = dict[str, list[float]]
