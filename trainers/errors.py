@@ -1,4 +1,4 @@
-"""The errors that are the user's fault; each message says what was given, the rule, what to do."""
+"""The errors that are the user's fault; each message gives the value, the rule, what to do."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class MethodUnderTest:
 
     @property
     def space(self) -> MethodSpace:
-        """What its file says."""
+        """The contents of its TOML file."""
         return read_space(self.name)
 
     def method(self, params: Parameters | None = None, teacher: Shape = TEACHER) -> Method:

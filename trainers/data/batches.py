@@ -65,7 +65,7 @@ class Batches:
 
     The images come in epochs, each a permutation of its own; a batch may span two or more. The
     scale is uniform in [low, high] (continuous, where public recipes draw from steps of 0.1), the
-    crop uniform within the scaled image, and an image smaller than the crop stands anywhere in it.
+    crop uniform within the scaled image, and an image smaller than the crop lies anywhere in it.
     Images are interpolated bilinearly, without a filter when they shrink (as OpenCV does in
     the public recipes); labels take the pixel they fall in. Padding is the mean colour and 255.
     """

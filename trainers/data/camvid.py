@@ -183,7 +183,7 @@ def read_list(root: Path, list_name: str) -> list[VideoFrame]:
         raise DataError(f"{file}: lists no frame")
     name, times = Counter(frame.name for frame in frames).most_common(1)[0]
     if times > 1:
-        raise DataError(f"{file}: frame {name} stands {times} times, must stand once")
+        raise DataError(f"{file}: frame {name} is listed {times} times, must be listed once")
     return frames
 
 

@@ -22,7 +22,7 @@ Colours = Sequence[tuple[int, int, int]]
 TOUCHED = 0.9
 EDGES = 1.5
 FEW_LABELS = 5  # under which the pattern of a class is chance
-FEW_OTHERS = 3  # numbers beside 0, under which touching them all says nothing
+FEW_OTHERS = 3  # numbers beside 0, under which touching them all means nothing
 UNUSED = 1e-4  # of all pixels: specks, not a class
 
 
@@ -44,7 +44,7 @@ class LabelFacts:
 
 
 def count_numbers(numbers: NDArray[Any]) -> dict[int, int]:
-    """Return how often each of some whole numbers from 0 stands in an array of any shape."""
+    """Return how often each of some whole numbers from 0 occurs in an array of any shape."""
     counts = np.bincount(numbers.ravel())
     return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
 

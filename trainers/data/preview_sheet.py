@@ -24,7 +24,7 @@ VOID, PAPER, INK = (0, 0, 0), (255, 255, 255), (40, 40, 40)
 
 
 class PreviewSheet:
-    """Images that stand in the first column of every sheet drawn, one a row."""
+    """Images for the first column of every sheet drawn, one a row."""
 
     def __init__(self, images: Bytes, classes: Mapping[str, Colour]) -> None:
         """Prepare the images (N, 3, H, W); `classes` are names and colours in label order."""
@@ -68,7 +68,7 @@ class PreviewSheet:
         return self._size[0] + GAP, self._size[1] + GAP
 
     def _boxes(self, names: Sequence[str]) -> dict[str, Box]:
-        """Return where each column's panels stand, without its name."""
+        """Return where each column's panels are, without its name."""
         lefts = [GAP + place * self._pitch[0] for place in range(len(names))]
         bottom = LINE + len(self._photos) * self._pitch[1] - GAP
         return {

@@ -1,4 +1,4 @@
-"""What a method's TOML file may say, read and checked without torch, and its trials' values."""
+"""A method's TOML file, read and checked without torch, and the values of its trials."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def aicsd(
 ) -> Tensor:
     """Return the mean squared difference of the row-normalised similarity matrices of the classes.
 
-    In [0, 4 / K]; 0 for equal logits. `form` says which matrices: see `divergences` and
+    In [0, 4 / K]; 0 for equal logits. `form` names the matrices: see `divergences` and
     `released_divergences`; the latter has one for the batch, and a further division by the images.
     Maps of two sizes are compared at the larger; ignored positions are included.
     """

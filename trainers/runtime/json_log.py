@@ -28,7 +28,7 @@ class JsonLines(logging.Formatter):
     """One object a line: `at` (UTC), `level`, `source`, `event`, the detail, a traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a value that JSON lacks stands there as text."""
+        """Return the line; a value that JSON lacks is written as text."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         about = {"level": record.levelname.lower(), "source": record.name}
         line: dict[str, Any] = {"at": at, "event": record.getMessage()} | about

@@ -32,7 +32,7 @@ GONE = (errno.ENOENT, errno.EISDIR, errno.EIO)  # the file is not there, or its 
 class _Hashing:
     """A stream for `torch.save` that hashes what it passes on.
 
-    It holds the last two bytes back: they say that the archive has no comment.
+    It holds the last two bytes back: they tell that the archive has no comment.
     """
 
     def __init__(self, stream: BinaryIO) -> None:

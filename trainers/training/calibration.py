@@ -56,7 +56,7 @@ def calibrate(
         active = [method for method in measured if method.failure is None]
         if not active or control.should_stop():
             break
-        shared = share(resources, teacher, active, step)
+        shared = share(resources.batches, teacher, active, step)
         seed_generators(derive_seed(segment.seed, "step", step))
         raw = forward_raw(student.net, shared.images, auxiliary=True)
         task = _GradientNorms(raw, cross_entropy(in_float32(raw), shared.labels, 0.0))
@@ -114,7 +114,7 @@ class _MeasuredMethod:
         except (UserError, MemoryError, *CODE_ERRORS) as error:
             last = traceback.format_exception_only(error)[-1].strip()
             self.failure = "\n".join([last, *traceback.format_exception(error)])
-        if self.failure is not None:  # after the handler, in which its traceback held tensors
+        if self.failure is not None:  # after the handler, whose traceback keeps tensors alive
             self._method = self._memory_bank = None
             release_memory()  # where it did not suffice, the others need it
 

@@ -98,7 +98,7 @@ class Cohort:
     def _train_step(self, step: int) -> None:
         active = self._active()
         trainers = [trainer for _, trainer in active]
-        shared = share(self._resources, self._teacher, trainers, step)
+        shared = share(self._resources.batches, self._teacher, trainers, step)
         if shared.teacher is not None:
             self._memory_banks.update(shared.teacher, shared.labels, step)
         for member_run, trainer in active:
@@ -109,7 +109,7 @@ class Cohort:
                 # The rest of the cohort must not train on what was written. Batches and the
                 # teacher's outputs depend on seed and step alone: computed anew, they are equal.
                 member_run.end_failed(_wrote(member_run.member))
-                shared = share(self._resources, self._teacher, trainers, step)
+                shared = share(self._resources.batches, self._teacher, trainers, step)
             if self._memory_banks.are_changed():
                 self._fail_memory_bank_users(member_run.member)
 
@@ -174,7 +174,7 @@ class Trainer:
         return self._cache.dataset(data, root)
 
     def run(self, segment: Segment, control: Control | None = None) -> Outcome:
-        """Train the segment's members and say what became of each.
+        """Train the segment's members and return the outcome of each.
 
         Raises a UserError where data or teacher cannot be had; a member's own faults end that
         member alone. Where memory does not suffice, the halves of the cohort run one after the
@@ -305,17 +305,17 @@ class _CohortSplitter:
     ) -> int | None:
         """Run two halves from the start; the second goes exactly as far as the first.
 
-        All members of a segment must stand at one step at its end, since the next segment trains
-        them from one step. So a deadline or a request to stop ends the first half alone; the
-        second then runs to the step that the first reached, however long that takes.
-        Where the first comes to nothing, the second goes as far as the stop condition lets it.
+        All members must end the segment at the same step, since the next segment starts all of
+        them at one step. So a deadline or a request to stop ends the first half alone; the second
+        then runs to the step that the first reached, however long that takes. Where no member of
+        the first half is left, the second goes as far as the stop condition lets it.
         """
         half = (len(members) + 1) // 2
         self._note(f"out of memory: split {len(members)} into {half} + {len(members) - half}")
         reached = self.run(members[:half], stop, stop_condition.with_part(half / len(members)))
         if reached is None:
             return self.run(members[half:], stop, stop_condition)
-        self.run(members[half:], reached, stop_condition.never())
+        self.run(members[half:], reached, stop_condition.never_met())
         return reached
 
     def _note(self, text: str) -> None:

@@ -23,11 +23,11 @@ from trainers.runtime.torch_files import write
 from trainers.training.checkpoints import read_ours
 from trainers.training.segment import memory_bank_file
 
-Identity = dict[str, Any]  # all that a bank bank depends on
+Identity = dict[str, Any]  # all that a memory bank depends on
 
 
 class MemoryBanks:
-    """The bank banks of one cohort, by the key of their settings."""
+    """The memory banks of one cohort, by the key of their settings."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._seed, self._device = seed, device

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainers.data import Dataset, Split
 from trainers.data.batches import Normalisation, normalise
+from trainers.data.dataset import Dataset, Split
 from trainers.data.preview_sheet import PreviewSheet
 from trainers.models.resampling import resize_bilinear
 
@@ -55,5 +55,5 @@ class Previews:
 
 
 def _places(total: int) -> list[int]:
-    """Return where the images stand in a split of so many: the same for every trial of a task."""
+    """Return the indices of the images in a split of that size: equal for all trials of a task."""
     return sorted({(2 * place + 1) * total // (2 * NUM_IMAGES) for place in range(NUM_IMAGES)})

@@ -1,6 +1,6 @@
 """The unit of work and its outcome, as plain data: a driver's request and a trainer's answer.
 
-A segment says "train these members from step `start` to step `stop`". It is a pure function of its
+A segment means "train these members from step `start` to step `stop`". It is a pure function of its
 inputs, hence safe to repeat. This module imports no torch, so that a driver need not either.
 """
 
@@ -93,7 +93,7 @@ class MemberOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a trainer answers to one segment; members stand in the segment's order."""
+    """The outcome of one segment; members in the segment's order."""
 
     members: tuple[MemberOutcome, ...]
     wall_seconds: float
@@ -120,5 +120,5 @@ class Runs(Protocol):
     """Whatever can run a segment: `trainers.training.cohort.Trainer`, or a worker elsewhere."""
 
     def run(self, segment: Segment, control: Control) -> Outcome:
-        """Train the segment's members and say what became of them."""
+        """Train the segment's members and return what became of them."""
         ...

@@ -9,10 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from trainers.data.batches import Batches
 from trainers.models import SegmentationNet
 from trainers.models.outputs import Outputs
 from trainers.training.forward import Float32, forward
-from trainers.training.resources import Resources
 from trainers.training.teacher import LoadedTeacher
 
 
@@ -58,10 +58,10 @@ class Shared:
 
 
 def share(
-    resources: Resources, teacher: LoadedTeacher | None, members: Sequence[NeedsTeacher], step: int
+    batches: Batches, teacher: LoadedTeacher | None, members: Sequence[NeedsTeacher], step: int
 ) -> Shared:
     """Return what the members share at `step` (counted from 0): nothing that none of them needs."""
-    images, labels = resources.batches.batch(step)
+    images, labels = batches.batch(step)
     if teacher is None or not any(member.needs_teacher for member in members):
         return Shared(images, labels, None)
     auxiliary = any(member.needs_teacher_aux for member in members)

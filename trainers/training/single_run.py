@@ -144,7 +144,7 @@ def preparation_of(student: Configuration, dataset: Dataset, output: Path) -> Co
 def train(configuration: Configuration, trainer: Runs, control: Control) -> MemberOutcome:
     """Train from the last checkpoint in the folder, or from the start, to where it is to end.
 
-    Ends earlier when `control` says so; the outcome's checkpoint is where to go on. Of the
+    Ends earlier when `control` asks for it; the outcome's checkpoint is where to go on. Of the
     checkpoints only the last is kept; one that cannot be used is removed. CheckpointError where
     that happens more than MAX_DAMAGES times.
     """

@@ -27,7 +27,7 @@ class StopCondition:
         now = time.perf_counter()
         return StopCondition(control=self.control, deadline=now + part * (self.deadline - now))
 
-    def never(self) -> StopCondition:
+    def never_met(self) -> StopCondition:
         """Return a condition that is never met and still reports progress."""
         return StopCondition(
             control=Control(

@@ -35,7 +35,7 @@ def load_teacher(
 
     The file is a checkpoint of ours, or any state dict of such a net. CheckpointError names
     the entries that are missing, unknown or of another shape. Where the hash of the weights is
-    given as `wanted`, the file is ours, and UnusableFile says that it is gone, damaged or another.
+    given as `wanted`, the file is ours, and UnusableFile means that it is gone, damaged or another.
     """
     if task.teacher is None:
         raise TaskError(f"task {task.name} has no teacher; give none, or add [teacher] to it")
@@ -59,7 +59,7 @@ def copy_teacher(task: Task, file: Path, target: Path, num_classes: int) -> str:
 
 
 def _unwrap(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state dict within a file's content, under the names of a net that stands alone."""
+    """Return the state dict within a file's content, under the names of an unwrapped net."""
     for name in ENVELOPES:
         if isinstance(content.get(name), Mapping):
             content = content[name]

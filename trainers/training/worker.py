@@ -55,9 +55,8 @@ class Worker:
         Goes to `folder`, from which relative paths are meant, where there is one of that name.
         Raises DataError where the data cannot be had.
         """
-        here = environment(
-            packages, marker
-        )  # before chdir: the code was sent to the folder we begin in
+        # Before the change of folder, since the code was sent to the folder that we begin in.
+        here = environment(packages, marker)
         with contextlib.suppress(OSError):
             os.chdir(folder)
         return WorkerDescription(
@@ -71,9 +70,8 @@ class Worker:
 
         def note(step: int | None = None) -> None:
             nonlocal status
-            status = WorkerStatus(
-                step=status.step if step is None else step, heartbeats=status.heartbeats + 1
-            )
+            reached = status.step if step is None else step
+            status = WorkerStatus(step=reached, heartbeats=status.heartbeats + 1)
             self._at = (job, status)
 
         self._at = (job, status)
