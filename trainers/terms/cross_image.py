@@ -17,9 +17,8 @@ from trainers.terms.grid import on_one_grid
 from trainers.terms.map_labels import labels_on_map
 from trainers.terms.similarity import similarity_kl, unit
 
-StoredVectors = tuple[
-    Tensor, Tensor
-]  # vectors (M, D) of length 1, and which of them there really are
+# Vectors (M, D) of length 1, and which of them there really are.
+StoredVectors = tuple[Tensor, Tensor]
 
 
 class Projection(nn.Sequential):

@@ -65,9 +65,7 @@ class Segment:
     calibrates: bool = False  # measure the members' gradient-norm ratios at `start`; train nothing
     max_seconds: float | None = None  # stop at a step boundary after this much wall time
     log: Path | None = None  # JSON lines of this attempt go here; None: none are written
-    evaluation_split: EvaluationSplit = (
-        "selection"  # "report": a confirmation; keeps the confusions by image
-    )
+    evaluation_split: EvaluationSplit = "selection"  # "report": a confusion matrix for each image
 
 
 @dataclass(frozen=True, kw_only=True)
