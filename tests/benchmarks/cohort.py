@@ -24,6 +24,7 @@ from trainers.tasks import Net, Task, load_task
 from trainers.training.cohort import Trainer
 from trainers.training.forward import forward
 from trainers.training.member import StudentTrainer
+from trainers.training.memory_banks import MemoryBanks
 from trainers.training.resources import ResourceCache
 from trainers.training.segment import Control, Member, Segment
 from trainers.training.segment_context import SegmentContext
@@ -81,16 +82,17 @@ class Bench:
         context = SegmentContext(
             segment=segment, device=resources.device, num_classes=classes, data=data
         )
-        trainer = StudentTrainer(segment.members[0], context, teacher)
+        memory_banks = MemoryBanks(segment.seed, resources.device)
+        trainer = StudentTrainer(segment.members[0], context, teacher, memory_banks)
         spent = [0.0, 0.0, 0.0]
         for step in range(self.steps + WARM_UP):
             began = self.clock()
             images, labels = resources.batches.batch(step)
             loaded = self.clock()
             with torch.no_grad():
-                taught = forward(teacher.net, images, auxiliary=False)
+                teacher_outputs = forward(teacher.net, images, auxiliary=False)
             seen = self.clock()
-            trainer.train_step(images, labels, taught, step)
+            trainer.train_step(images, labels, teacher_outputs, step)
             if step >= WARM_UP:
                 spent[0] += seen - loaded
                 spent[1] += self.clock() - seen

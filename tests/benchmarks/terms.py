@@ -77,7 +77,7 @@ def parts(name: str, step: Step, device: str) -> Iterator[tuple[str, Part]]:
     memory = method.memory_bank()
     if memory is not None:
         memory.to(device)
-        yield f"{name}: update of memory", partial(update, memory, step)
+        yield f"{name}: update of memory bank", partial(update, memory, step)
         step = replace(step, memory_bank=memory)
     for term in method.terms:
         yield f"{name}: {term}", partial(getattr(method, term), step)
@@ -89,7 +89,7 @@ def parts(name: str, step: Step, device: str) -> Iterator[tuple[str, Part]]:
 
 
 def update(memory: MemoryBank, step: Step) -> None:
-    """Take the step's batch into a memory."""
+    """Take the step's batch into a memory bank."""
     with torch.no_grad():
         memory.update(step.teacher_outputs, step.labels)
 

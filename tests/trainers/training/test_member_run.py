@@ -39,26 +39,26 @@ class Writing(Baseline):
         return {}
 
 
-class Nosy(Baseline):
+class ReadsTeacher(Baseline):
     """Uses what the teacher says, although it declares no need of it."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)  # type: ignore[arg-type]
-        self.values["nosy"] = 1.0
+        self.values["readsteacher"] = 1.0
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         seen = step.teacher is not None or self.teacher_shape is not None
-        return {"nosy": step.student.logits.sum() * float(seen)}
+        return {"readsteacher": step.student.logits.sum() * float(seen)}
 
 
-class NosyOfHeads(Nosy):
+class ReadsAuxiliaryHead(ReadsTeacher):
     """Uses the teacher's auxiliary head, although it declares no need of it."""
 
     needs_teacher = True
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         seen = step.teacher_outputs.aux_logits is not None
-        return {"nosy": step.student.logits.sum() * float(seen)}
+        return {"readsteacher": step.student.logits.sum() * float(seen)}
 
 
 class Raging(Baseline):
@@ -72,7 +72,7 @@ class Raging(Baseline):
         self.values["rage"] = 0.0
 
 
-class Greedy(Baseline):
+class FitsTwo(Baseline):
     """Wants more memory than there is when more than two of its kind are alive."""
 
     most: ClassVar[int] = 2
@@ -88,13 +88,13 @@ class Greedy(Baseline):
         return {}
 
 
-class Gluttonous(Greedy):
+class FitsNone(FitsTwo):
     """Does not even fit alone."""
 
     most = 0
 
 
-KINDS = (Raising, Writing, Nosy, NosyOfHeads, Raging, Greedy, Gluttonous)
+KINDS = (Raising, Writing, ReadsTeacher, ReadsAuxiliaryHead, Raging, FitsTwo, FitsNone)
 STRANGE: dict[str, type[Method]] = {kind.__name__.lower(): kind for kind in KINDS}
 
 
@@ -136,13 +136,13 @@ def test_a_member_that_ends_early_ends_alone(
     assert not outcome.interrupted
 
 
-@pytest.mark.parametrize("name", ["nosy", "nosyofheads"])
+@pytest.mark.parametrize("name", ["readsteacher", "readsauxiliaryhead"])
 def test_a_method_sees_no_more_of_a_teacher_than_it_declares(
     name: str, trainer: Trainer, alone: Outcome, teacher: Path, tmp_path: Path
 ) -> None:
     who = members(name, "rdd")
-    nosy = trainer.run(segment(tmp_path, who, teacher=teacher)).members[0]
-    assert digits(nosy) == digits(alone.members[0])
+    seen = trainer.run(segment(tmp_path, who, teacher=teacher)).members[0]
+    assert digits(seen) == digits(alone.members[0])
 
 
 def test_a_learning_rate_beyond_all_bounds_diverges_and_leaves_no_number_that_is_none(
@@ -166,9 +166,9 @@ def test_the_reason_of_a_failure_begins_with_its_last_line(
 
 
 def test_a_cohort_that_does_not_fit_is_split_and_goes_on(alone: Outcome, tmp_path: Path) -> None:
-    outcome = Trainer().run(segment(tmp_path, members(*["greedy"] * 4)))
+    outcome = Trainer().run(segment(tmp_path, members(*["fitstwo"] * 4)))
     assert outcome.notes == ("out of memory: split 4 into 2 + 2",)
-    assert [member.key for member in outcome.members] == [f"tiny/greedy#{i}" for i in range(4)]
+    assert [member.key for member in outcome.members] == [f"tiny/fitstwo#{i}" for i in range(4)]
     assert {digits(member) for member in outcome.members} == {digits(alone.members[0])}
 
 
@@ -176,28 +176,28 @@ def test_a_trainer_does_not_run_out_of_memory_twice(
     alone: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = Trainer()
-    trainer.run(segment(tmp_path / "first", members(*["greedy"] * 4)))
+    trainer.run(segment(tmp_path / "first", members(*["fitstwo"] * 4)))
     alive: list[int] = []
 
-    def losses(self: Greedy, step: Step) -> dict[str, Tensor]:
+    def losses(self: FitsTwo, step: Step) -> dict[str, Tensor]:
         alive.append(len(self.alive))
         return {}
 
-    monkeypatch.setattr(Greedy, "losses", losses)
-    outcome = trainer.run(segment(tmp_path / "second", members(*["greedy"] * 4)))
-    assert max(alive) == Greedy.most
+    monkeypatch.setattr(FitsTwo, "losses", losses)
+    outcome = trainer.run(segment(tmp_path / "second", members(*["fitstwo"] * 4)))
+    assert max(alive) == FitsTwo.most
     assert {digits(member) for member in outcome.members} == {digits(alone.members[0])}
 
 
 def test_a_half_without_an_end_of_its_own_can_still_be_stopped(tmp_path: Path) -> None:
-    outcome = Trainer().run(segment(tmp_path, members("gluttonous", "baseline")), StopAfter(5))
+    outcome = Trainer().run(segment(tmp_path, members("fitsnone", "baseline")), StopAfter(5))
     lost, other = outcome.members
     assert (lost.ending, other.ending, other.step) == (Ending.LOST, Ending.REACHED, 3)
     assert outcome.interrupted
 
 
 def test_a_member_that_does_not_fit_alone_is_lost(tmp_path: Path) -> None:
-    outcome = Trainer().run(segment(tmp_path, members("gluttonous", "baseline")))
+    outcome = Trainer().run(segment(tmp_path, members("fitsnone", "baseline")))
     lost, other = outcome.members
     assert (lost.ending, lost.step, other.ending) == (Ending.LOST, 0, Ending.REACHED)
     assert lost.reason == "out of memory: tried to allocate 7 GiB"
