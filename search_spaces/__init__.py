@@ -29,6 +29,6 @@ def shared_file() -> Path:
 
 
 def measured() -> dict[str, Any]:
-    """Return what methods were measured to cost and to pull; empty where nothing was measured."""
+    """Return the measured costs and gradient-norm ratios; empty where nothing was measured."""
     file = FOLDER / f"{MEASURED}.toml"
     return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -29,7 +29,7 @@ A_PATH = click.Path(path_type=Path)
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the command line said."""
+    """The options of the command line."""
 
     task: str
     method: str
@@ -113,14 +113,14 @@ def with_steps(task: Task, steps: int | None) -> Task:
 
 
 def _run(options: Options) -> int:
-    """Train what the options say; return the exit code."""
+    """Train as the options demand; return the exit code."""
     task = with_steps(load_task(options.task), options.steps)
     params = parse_settings(options.settings)
     resolve(options.method, params)  # refuses what it does not know, before torch is loaded
-    from trainers.runtime.devices import choose_device
-    from trainers.training.cohort import Trainer
-    from trainers.training.optimizer import with_params
-    from trainers.training.single_run import Configuration, folder_name
+    from trainers.runtime.devices import choose_device  # loads torch
+    from trainers.training.cohort import Trainer  # loads torch
+    from trainers.training.optimizer import with_params  # loads torch
+    from trainers.training.single_run import Configuration, folder_name  # loads torch
 
     with_params(task.schedule, params)
     student = Configuration(
@@ -144,7 +144,7 @@ def _train_both(
     student: Configuration, trainer: Trainer, options: Options, stop: threading.Event
 ) -> int:
     """Train the teacher, where one is needed and not given, then the student."""
-    from trainers.method_api.registry import load_method
+    from trainers.method_api.loading import load_method  # loads torch
 
     method = load_method(student.method)
     for warning in trainer.dataset(student.task.data, student.data_root).warnings:
@@ -173,11 +173,12 @@ def _teacher_file(
     student: Configuration, trainer: Trainer, output: Path, stop: threading.Event
 ) -> tuple[int, Path | None]:
     """Train the student's teacher where need be; return the exit code and the file of weights."""
-    from trainers.training.single_run import teacher_of
+    from trainers.training.single_run import teacher_of  # loads torch
 
     if student.task.teacher is None:
         raise TaskError(f"task {student.task.name} has no teacher, {student.method} needs one")
-    teacher = teacher_of(student, trainer, output)
+    dataset = trainer.dataset(student.task.data, student.data_root)
+    teacher = teacher_of(student, dataset, output)
     step, file = teacher.stored()
     if step == teacher.task.schedule.steps:
         click.echo(f"teacher: {file}")
@@ -191,7 +192,7 @@ def _prepared(
     student: Configuration, trainer: Trainer, output: Path, stop: threading.Event
 ) -> tuple[int, Configuration]:
     """Train the preparation of the student's method where need be; return exit code and student."""
-    from trainers.training.single_run import preparation_of
+    from trainers.training.single_run import preparation_of  # loads torch
 
     dataset = trainer.dataset(student.task.data, student.data_root)
     preparation = preparation_of(student, dataset, output)
@@ -208,7 +209,7 @@ def _prepared(
 
 
 def _train(configuration: Configuration, trainer: Trainer, stop: threading.Event) -> MemberOutcome:
-    from trainers.training.single_run import train
+    from trainers.training.single_run import train  # loads torch
 
     steps, (start, _) = configuration.task.schedule.steps, configuration.stored()
     click.echo(f"{configuration.task.name}/{configuration.method}: steps {start} to {steps}")
@@ -218,20 +219,20 @@ def _train(configuration: Configuration, trainer: Trainer, stop: threading.Event
 
 
 def _report(configuration: Configuration, trainer: Trainer, outcome: MemberOutcome) -> int:
-    """Say what came out; return the exit code."""
+    """Print what came out; return the exit code."""
     if outcome.ending in (Ending.LOST, Ending.DAMAGED):
         raise CheckpointError(str(outcome.reason))
     if outcome.ending is not Ending.REACHED:
         click.echo(f"{outcome.ending} at step {outcome.step}")
         click.echo(outcome.reason or "the loss was no longer finite", err=True)
         return NO_RESULT
-    if outcome.miou is None:
+    if outcome.score is None:
         click.echo(f"stopped at step {outcome.step}; the same command with --resume goes on")
         return INTERRUPTED
     dataset = trainer.dataset(configuration.task.data, configuration.data_root)
     for name, iou in zip(dataset.class_names, outcome.class_iou, strict=True):
         click.echo(f"  {name:12s} " + ("not there" if iou is None else f"{iou:6.2f} %"))
-    click.echo(f"mIoU {outcome.miou:.2f} % on {len(dataset.selection)} selection images")
+    click.echo(f"mIoU {outcome.score:.2f} % on {len(dataset.selection)} selection images")
     click.echo(f"weights: {outcome.checkpoint}")
     if dataset.note:
         click.echo(dataset.note)

@@ -1,4 +1,4 @@
-"""The errors that are the user's fault; each message says what was given, the rule, what to do."""
+"""The errors that are the user's fault; each message gives the value, the rule, what to do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-# What a method's file may raise when it is imported, measured or reviewed: it is anybody's code.
+# What a method's file may raise when it is imported, measured or reviewed: its code is not ours.
 CODE_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -51,7 +51,7 @@ class UnusableFile(CheckpointError):
         self.file = file
 
     def __str__(self) -> str:
-        """Return the line for people."""
+        """Return the message as one line."""
         return f"{self.file}: {self.args[1]}"
 
 

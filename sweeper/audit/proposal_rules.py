@@ -17,7 +17,7 @@ from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.searches import SEARCH, spaces_of
 from sweeper.search.space import Space
 from sweeper.search.trials import PastTrial, PlannedTrial
-from trainers.training.environment import processor
+from trainers.runtime.processor import processor
 
 SAMPLER = ("optuna", "numpy", "scipy")  # whose versions decide on the digits of a proposal
 EXACT = 1e-9  # relative: a number that has been through text

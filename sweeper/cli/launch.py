@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sweeper.cli.dry_run import show_plan
+from sweeper.cli.launch_choices import DEFAULT_TASK, choose_methods, choose_task, require_budget
 from sweeper.cli.training_options import log_to_console, read_training_options, training_options
-from sweeper.core.config import Config, load_config
-from sweeper.core.errors import PlanError
+from sweeper.core.config import load_config
 from sweeper.driver.options import LaunchOptions
-from sweeper.scheduler.launch_request import Request, all_methods
-from trainers.method_api.registry import read_space
-from trainers.tasks import Task, load_task
+from sweeper.scheduler.launch_request import Request
+from trainers.tasks import load_task
 
 EXAMPLES = """
 \b
@@ -36,8 +34,6 @@ Exit codes:
   3    ended by a pause, a cancellation or a limit, with work left or dropped
   130  ended by Ctrl-C or SIGTERM; everything is saved
 """
-
-DEFAULT_TASK = "shapes"
 
 
 @click.command(name="launch", epilog=EXAMPLES)
@@ -103,31 +99,3 @@ def _options(given: dict[str, Any]) -> LaunchOptions:
         request=request,
         task_file=Path(task_name) if task_name.endswith(".toml") else None,
     )
-
-
-def choose_methods(named: Sequence[str], task: Task, *, every: bool) -> tuple[str, ...]:
-    """Return the methods that are meant; PlanError for none, MethodError for what is no method."""
-    for name in named:
-        read_space(name)
-    if every:
-        return tuple(all_methods(task))
-    if not named:
-        raise PlanError("no method given: name one with --method, or take --all of them")
-    return tuple(dict.fromkeys(named))
-
-
-def require_budget(budget: int | None, task: Task) -> int:
-    """Return the budget; PlanError where none was given."""
-    if budget is None:
-        raise PlanError(
-            f"no budget given: --budget N, a multiple of the task's bracket, {task.search.bracket}"
-        )
-    return budget
-
-
-def choose_task(given: str | None, config: Config) -> str:
-    """Return the task that is meant, a name or a TOML file; what was not given is said."""
-    name = given or config.task or DEFAULT_TASK
-    if not given:
-        click.echo(f"task: {name} ({'sweeper.toml' if config.task else 'default'})", err=True)
-    return name

@@ -11,10 +11,10 @@ import click
 from sweeper.cli.tables import echo_table
 from trainers.contract.checks import CHECKS
 from trainers.contract.cost import relative_cost
-from trainers.contract.sample_steps import Fault, Stand
-from trainers.contract.training_checks import COURSES, Course
+from trainers.contract.sample_steps import Fault, MethodUnderTest
+from trainers.contract.training_checks import TRAINING_CHECKS, TinyTraining
 from trainers.errors import CODE_ERRORS, UserError
-from trainers.method_api.registry import load_method
+from trainers.method_api.loading import load_method
 from trainers.training.cohort import Trainer
 
 FAULTY = 1  # exit code
@@ -36,14 +36,14 @@ def review(name: str) -> int:
 
 
 def _rows(name: str) -> Iterator[tuple[str, str, str]]:
-    stand = Stand(name)
+    stand = MethodUnderTest(name)
     for check in CHECKS:
         yield _row(check.__doc__, lambda c=check: c(stand))  # type: ignore[misc]
     with tempfile.TemporaryDirectory(prefix="sweeper-") as folder:
         trainer = Trainer()
-        for place, course in enumerate(COURSES):
-            slot = Course(name=name, folder=Path(folder) / str(place), trainer=trainer)
-            yield _row(course.__doc__, lambda c=course, s=slot: c(s))  # type: ignore[misc]
+        for place, course in enumerate(TRAINING_CHECKS):
+            seat = TinyTraining(name=name, folder=Path(folder) / str(place), trainer=trainer)
+            yield _row(course.__doc__, lambda c=course, s=seat: c(s))  # type: ignore[misc]
 
 
 def _row(rule: str | None, check: Callable[[], str]) -> tuple[str, str, str]:

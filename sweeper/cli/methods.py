@@ -85,7 +85,17 @@ def check(name: str) -> None:
 
 
 def _list() -> None:
-    headers = ("method", "terms", "own", "needs", "baseline", "pull", "cost", "year", "venue")
+    headers = (
+        "method",
+        "terms",
+        "own",
+        "needs",
+        "baseline",
+        "gradient_ratio",
+        "cost",
+        "year",
+        "venue",
+    )
     measured = search_spaces.measured()
     figures = measured.get("methods", {})
     rows = [_row(read_space(each), figures.get(each, {})) for each in all_names()]
@@ -96,8 +106,8 @@ def _list() -> None:
         "Each is tuned over the shared hyperparameters, one multiplier on the weights of its\n"
         "terms, and its first own one; the others in --space full only. * unverified: no public\n"
         "code has confirmed its numbers.\n"
-        "pull: gradient of its terms at published weights over that of the task loss; cost: time\n"
-        f"of a step over the baseline's. {measured.get('about', 'Not measured yet.')}"
+        "gradient_ratio: gradient of its terms at published weights over that of the task loss;\n"
+        f"cost: time of a step over the baseline's. {measured.get('about', 'Not measured yet.')}"
     )
 
 
@@ -109,7 +119,7 @@ def _row(space: MethodSpace, figures: Mapping[str, float]) -> tuple[object, ...]
         len(space.own),
         ", ".join(space.needs),
         space.contains_baseline,
-        *(f"{figures[name]:.3g}" if name in figures else "" for name in ("pull", "cost")),
+        *(f"{figures[name]:.3g}" if name in figures else "" for name in ("gradient_ratio", "cost")),
         str(space.year),
         space.venue,
         space.paper,

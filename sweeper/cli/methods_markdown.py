@@ -25,8 +25,9 @@ LEGEND = """
 * \\* unverified: no public code has confirmed its numbers; the reason stands below.
 """
 MEASURED = """
-*pull*: gradient of its terms at published weights over that of the task loss, at the student's head
-features; *cost*: time of a training step over the baseline's, teacher included. {about}
+*gradient_ratio*: gradient of its terms at published weights over that of the task loss, at the
+student's head features; *cost*: time of a training step over the baseline's, teacher included.
+{about}
 """
 
 
@@ -62,8 +63,10 @@ def _methods(
     if not measured:
         return heads, rows
     figures = [measured["methods"].get(row[0].strip("`*\\"), {}) for row in rows]
-    more = [(_figure(f, "pull"), _figure(f, "cost")) for f in figures]
-    return (*heads, "pull", "cost"), [(*row, *two) for row, two in zip(rows, more, strict=True)]
+    more = [(_figure(f, "gradient_ratio"), _figure(f, "cost")) for f in figures]
+    return (*heads, "gradient_ratio", "cost"), [
+        (*row, *two) for row, two in zip(rows, more, strict=True)
+    ]
 
 
 def _figure(figures: Mapping[str, float], name: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sweeper.core.names import this_user
 from sweeper.core.passwords import mask_passwords
-from trainers.training.environment import processor
+from trainers.runtime.processor import processor
 from trainers.training.imported_code import imported_code
 
 PACKAGES = ("sweeper", "torch", "torchvision", "optuna", "ray", "sqlalchemy", "numpy", "scipy")

@@ -20,7 +20,7 @@ from sweeper.prerequisites.artifact_cache import is_stored
 from sweeper.store import past_costs
 from sweeper.store.past_costs import Spent
 from trainers.tasks import Task
-from trainers.training.teacher import TEACHER_SEED, teacher_identity
+from trainers.tasks.identity import TEACHER_SEED, teacher_identity
 
 if TYPE_CHECKING:
     from trainers.training.probe import Probe

@@ -203,9 +203,9 @@ def equal_effect(shares: Sequence[float]) -> float:
 
 def _measured(member: MemberOutcome, step: int, device: str) -> dict[str, Any]:
     return {
-        "equal": equal_effect(member.shares),
-        "share": median(member.shares),
-        "shares": list(member.shares),
+        "equal": equal_effect(member.gradient_ratios),
+        "share": median(member.gradient_ratios),
+        "shares": list(member.gradient_ratios),
         "feature": member.feature,
         "step": step,
         "device": device,
@@ -224,11 +224,11 @@ def _fault_of(member: MemberOutcome) -> str | None:
     """Return why a measurement is of no use."""
     if member.ending is not Ending.REACHED:
         return member.reason or str(member.ending)
-    broken = sum(not math.isfinite(share) for share in member.shares)
+    broken = sum(not math.isfinite(share) for share in member.gradient_ratios)
     if broken:
-        total = len(member.shares)
+        total = len(member.gradient_ratios)
         return f"the gradient of its terms is not finite on {broken} of {total} image batches"
-    share = median(member.shares)
+    share = median(member.gradient_ratios)
     if share <= 0:
         return f"the gradient of its terms is {share:g} of the task loss's at {member.feature}"
     return None

@@ -24,10 +24,11 @@ from sweeper.store.schema import sweep
 from trainers.runtime.json_log import detail
 from trainers.runtime.terminal import Progress
 from trainers.tasks import Task
+from trainers.tasks.identity import TEACHER_METHOD, TEACHER_SEED, teacher_identity
 from trainers.training.cohort import Trainer
 from trainers.training.segment import Control, Ending, Runs
 from trainers.training.single_run import Configuration, train
-from trainers.training.teacher import TEACHER_METHOD, TEACHER_SEED, copy_teacher, teacher_identity
+from trainers.training.teacher import copy_teacher
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def adopt_teacher(context: TeacherContext, trainer: Trainer, file: Path) -> Teac
             teacher = Teacher(**vars(known) | {"path": kept})
         else:
             origin = str(file.absolute())
-            teacher = _teacher(context, kept, origin, score.weights_hash, score.miou)
+            teacher = _teacher(context, kept, origin, score.weights_hash, score.score)
         store_artifact(context.engine, teacher)
     return teacher
 
@@ -162,9 +163,11 @@ def _train(context: TeacherContext, trainer: Runs) -> Teacher:
             f"the teacher of {context.task.name} {outcome.ending} at step {outcome.step}: "
             f"{outcome.reason or 'a loss was not finite'}; change [teacher.schedule] in the task"
         )
-    if outcome.miou is None or outcome.checkpoint is None:
+    if outcome.score is None or outcome.checkpoint is None:
         raise Interrupted(f"stopped at step {outcome.step} of the teacher's {steps}; it is saved")
-    return _teacher(context, outcome.checkpoint, "trained", str(outcome.weights_hash), outcome.miou)
+    return _teacher(
+        context, outcome.checkpoint, "trained", str(outcome.weights_hash), outcome.score
+    )
 
 
 def _check_origin(context: TeacherContext) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ray.exceptions import RayTaskError
 
 from trainers.training.segment import Ending, MemberOutcome, Outcome, Segment
-from trainers.training.worker import Pulse
+from trainers.training.worker import WorkerStatus
 
 TIMEOUT_STEPS = 50  # that a worker may be silent for, by the measured time of a step
 FIRST_TIMEOUT = 5  # times the silence: a teacher may have to be loaded and a device set up
@@ -34,14 +34,18 @@ class Job:
     segment: Segment
     step: int
     began: float = field(default_factory=time.monotonic)
-    signs: int = 0
+    heartbeats: int = 0
     alive: float = field(default_factory=time.monotonic)  # when its signs were last seen to rise
     _is_news: bool = False
 
-    def record_heartbeat(self, pulse: Pulse) -> None:
-        """Note what the worker said; it is alive if its signs have risen."""
-        if pulse.signs > self.signs:
-            self.step, self.signs, self.alive = pulse.step, pulse.signs, time.monotonic()
+    def record_heartbeat(self, status: WorkerStatus) -> None:
+        """Note a status of the worker: it is alive if its heartbeats have risen."""
+        if status.heartbeats > self.heartbeats:
+            self.step, self.heartbeats, self.alive = (
+                status.step,
+                status.heartbeats,
+                time.monotonic(),
+            )
             self._is_news = True
 
     def extend_timeout(self, seconds: float) -> None:
@@ -60,9 +64,9 @@ class Job:
 
     def _timeout_s(self, shortest: float) -> float:
         """Return how long the worker may be silent, judged by how long its steps took so far."""
-        if not self.signs:
+        if not self.heartbeats:
             return FIRST_TIMEOUT * shortest
-        return max(shortest, TIMEOUT_STEPS * (self.alive - self.began) / self.signs)
+        return max(shortest, TIMEOUT_STEPS * (self.alive - self.began) / self.heartbeats)
 
 
 MAX_DEATHS = 3  # of a worker, one after another, without an outcome between them

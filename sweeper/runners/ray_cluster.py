@@ -22,9 +22,9 @@ from sweeper.core.config import without_database
 from sweeper.core.errors import ClusterError
 from sweeper.runners.sent_code import sent_code
 from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
-from trainers.training.environment import Surroundings, differences, surroundings
+from trainers.training.environment import Environment, differences, environment
 from trainers.training.imported_code import code_differences
-from trainers.training.worker import Introduction
+from trainers.training.worker import WorkerDescription
 
 PACKAGES = ("torch", "torchvision", "ray")  # that decide on values, or on whether nodes can talk
 CONNECT_S = 5.0
@@ -40,7 +40,7 @@ class Cluster:
 
     workers: int
     gpus: float  # of a worker
-    here: Surroundings
+    here: Environment
     marker: Path | None  # a file that every worker must see
 
     @property
@@ -69,7 +69,7 @@ def open_cluster(
         cluster = Cluster(
             workers=worker_options.workers,
             gpus=_gpus(worker_options, nodes),
-            here=surroundings(PACKAGES, marker),
+            here=environment(PACKAGES, marker),
             marker=marker,
         )
         _check_room(worker_options, cluster, requirements.threads, nodes)
@@ -82,7 +82,7 @@ def open_cluster(
         ray.shutdown()
 
 
-def fault_of(there: Surroundings, cluster: Cluster) -> str | None:
+def fault_of(there: Environment, cluster: Cluster) -> str | None:
     """Return why a place cannot be used as a part of the cluster."""
     differs = differences(there, cluster.here)
     if differs:
@@ -106,12 +106,12 @@ def fault_of(there: Surroundings, cluster: Cluster) -> str | None:
 
 
 def fault_of_worker(
-    introduction: Introduction, cluster: Cluster, requirements: WorkerRequirements
+    description: WorkerDescription, cluster: Cluster, requirements: WorkerRequirements
 ) -> str | None:
     """Return why a worker cannot be used: its place, or the data it finds there."""
-    there = introduction.surroundings
+    there = description.environment
     fault = fault_of(there, cluster)
-    if fault is None and introduction.fingerprint != requirements.fingerprint:
+    if fault is None and description.fingerprint != requirements.fingerprint:
         return f"the data on node {there.host} are not those of this launch"
     return fault
 
@@ -223,7 +223,7 @@ def _check_room(
 
 def _check_nodes(cluster: Cluster, nodes: list[dict[str, Any]]) -> None:
     """Have every node say what it has and sees; ClusterError where one does not fit."""
-    ask: Any = ray.remote(surroundings)
+    ask: Any = ray.remote(environment)
     answers = {}
     for node in nodes:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)

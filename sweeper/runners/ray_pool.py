@@ -23,7 +23,7 @@ from sweeper.runners.jobs import HEALTH_CHECK, MAX_DEATHS, HealthCheck, Job, los
 from sweeper.runners.ray_cluster import PACKAGES, Cluster, fault_of_worker, open_cluster
 from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from trainers.training.segment import Outcome, Segment
-from trainers.training.worker import Introduction, Pulse, Worker
+from trainers.training.worker import Worker, WorkerDescription, WorkerStatus
 
 THREADS_AT_ONCE = 3  # a segment, a question, a stop
 
@@ -36,7 +36,7 @@ class _WorkerSlot:
 
     actor: Any = None
     awaited: Any = None  # the reference of its description or of its job's outcome
-    question: Any = None  # the reference of a pulse that was asked for
+    question: Any = None  # the reference of a status that was asked for
     job: Job | None = None
     is_ready: bool = False
     deaths: int = 0
@@ -136,7 +136,7 @@ class RayWorkerPool:
         if self._stopping:
             slot.actor.stop.remote()
         slot.is_ready, slot.job, slot.question = False, None, None
-        slot.awaited = slot.actor.introduce.remote(
+        slot.awaited = slot.actor.describe.remote(
             self._requirements.data,
             self._requirements.root,
             PACKAGES,
@@ -162,13 +162,13 @@ class RayWorkerPool:
 
     def _admit(self, slot: _WorkerSlot, reference: Any) -> None:
         try:
-            introduction: Introduction = ray.get(reference)
+            description: WorkerDescription = ray.get(reference)
         except RayTaskError as error:
             self._remove(slot, str(error.cause or error))
         except RayError as error:
             self._replace(slot, reason_of(error))
         else:
-            fault = fault_of_worker(introduction, self._cluster, self._requirements)
+            fault = fault_of_worker(description, self._cluster, self._requirements)
             if fault is None:
                 slot.is_ready = True
             else:
@@ -201,12 +201,12 @@ class RayWorkerPool:
             slot = asked[reference]
             slot.question = None
             with contextlib.suppress(RayError):  # it died: its outcome will say so
-                pulse: Pulse | None = ray.get(reference)
-                if pulse is not None and slot.job is not None:
-                    slot.job.record_heartbeat(pulse)
+                status: WorkerStatus | None = ray.get(reference)
+                if status is not None and slot.job is not None:
+                    slot.job.record_heartbeat(status)
         for slot in self._slots:
             if slot.job is not None and slot.question is None:
-                slot.question = slot.actor.pulse.remote(slot.job.number)
+                slot.question = slot.actor.status.remote(slot.job.number)
 
     def _give_up(self, slot: _WorkerSlot, job: Job) -> tuple[Job, Outcome]:
         reason = f"no progress at step {job.step} for {time.monotonic() - job.alive:.0f} s"

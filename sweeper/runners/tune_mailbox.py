@@ -13,7 +13,7 @@ from typing import Any
 
 from trainers.tasks.schema import Data
 from trainers.training.segment import Outcome, Segment
-from trainers.training.worker import Introduction, Pulse, Worker
+from trainers.training.worker import Worker, WorkerDescription, WorkerStatus
 
 Waiting = asyncio.Future[tuple[int, Segment] | None]
 
@@ -36,7 +36,7 @@ class ReadyWorker:
 
     trial: str
     actor: Any  # Ray's handle of the worker
-    introduction: Introduction | str  # the text says why there is none
+    description: WorkerDescription | str  # the text says why there is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Updates:
     turns: list[ReadyWorker | LostTrial] = field(
         default_factory=list
     )  # as they came: a trial may have both
-    pulses: dict[int, Pulse] = field(default_factory=dict)  # by number of the job
+    statuses: dict[int, WorkerStatus] = field(default_factory=dict)  # by number of the job
     outcomes: dict[int, Outcome] = field(default_factory=dict)  # by number of the job
 
 
@@ -85,13 +85,13 @@ class Mailbox:
         """Answer a trial's offer."""
         self._waiting.pop(trial).set_result((number, segment))
 
-    async def tell(self, number: int, pulse: Pulse | None, has_stopped: bool) -> bool:
+    async def tell(self, number: int, status: WorkerStatus | None, has_stopped: bool) -> bool:
         """Note how far a worker is; return, after a while or as soon as so, whether it must stop.
 
         One that has stopped already is answered after the while.
         """
-        if pulse is not None:
-            self._news.pulses[number] = pulse
+        if status is not None:
+            self._news.statuses[number] = status
         if has_stopped:
             await asyncio.sleep(self._interval_s)
         else:
@@ -110,7 +110,7 @@ class Mailbox:
         self._is_news.set()
 
     async def collect(self, timeout_s: float) -> Updates:
-        """Return the news, after `timeout_s` or as soon as there is more than pulses."""
+        """Return the news, after `timeout_s` or as soon as there is more than statuses."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._is_news.wait(), timeout_s)
         self._is_news.clear()

@@ -30,7 +30,7 @@ from sweeper.runners.tune_mailbox import Mailbox, ReadyWorker, Updates, WorkerSe
 from sweeper.runners.tune_trials import OVER, TuneRun, fit
 from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from trainers.training.segment import Outcome, Segment
-from trainers.training.worker import Introduction, Worker
+from trainers.training.worker import Worker, WorkerDescription
 
 TRIALS = 1_000  # of one run of Tune's: its memory and its files grow with each
 TRIALS_A_WORKER = 20  # at least: when a run ends, the workers wait for the last of them
@@ -169,8 +169,8 @@ class TuneWorkerPool:
     def _note(self, news: Updates) -> list[tuple[Job, Outcome]]:
         """Note what has happened; return the jobs that ended."""
         for job in self.jobs:
-            if job.number in news.pulses:
-                job.record_heartbeat(news.pulses[job.number])
+            if job.number in news.statuses:
+                job.record_heartbeat(news.statuses[job.number])
         ended = []
         for slot in list(self._slots.values()):
             if slot.job is not None and slot.job.number in news.outcomes:
@@ -186,7 +186,7 @@ class TuneWorkerPool:
 
     def _admit(self, offer: ReadyWorker) -> None:
         """Take a worker in; one that cannot be used is left waiting: Tune would start another."""
-        fault = self._fault_of(offer.introduction)
+        fault = self._fault_of(offer.description)
         if fault is None:
             self._slots[offer.trial] = _WorkerSlot(trial=offer.trial, actor=offer.actor)
             return
@@ -194,10 +194,10 @@ class TuneWorkerPool:
         left = self._cluster.workers - len(self._removed)
         logger.warning("one worker less, %d are left: %s", left, fault)
 
-    def _fault_of(self, introduction: Introduction | str) -> str | None:
-        if isinstance(introduction, str):
-            return introduction
-        return fault_of_worker(introduction, self._cluster, self._requirements)
+    def _fault_of(self, description: WorkerDescription | str) -> str | None:
+        if isinstance(description, str):
+            return description
+        return fault_of_worker(description, self._cluster, self._requirements)
 
     def _lose(self, trial: str, reason: str) -> list[tuple[Job, Outcome]]:
         """Give up a trial that Tune has given up; return its job, if it had one."""

@@ -21,7 +21,7 @@ from ray.exceptions import RayError
 from sweeper.runners.jobs import reason_of
 from sweeper.runners.tune_mailbox import ReadyWorker, WorkerSetup
 from trainers.errors import UserError
-from trainers.training.worker import Introduction
+from trainers.training.worker import WorkerDescription
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class OneSegment(tune.Trainable):
         self._mailbox = _mailbox_named(config["mailbox"])
         welcome: WorkerSetup = ray.get(self._mailbox.welcome.remote())
         self._welcome, self._worker = welcome, welcome.worker()
-        self._introduction: Introduction | str | None = None
+        self._description: WorkerDescription | str | None = None
         self._number = 0  # of the job; 0: none yet
         threading.Thread(target=self._tell, daemon=True).start()
 
@@ -62,10 +62,10 @@ class OneSegment(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Do all that the trial is for."""
-        if self._introduction is None:
-            self._introduction = self._introduce()
+        if self._description is None:
+            self._description = self._describe()
         actor = ray.get_runtime_context().current_actor
-        offer = ReadyWorker(trial=self.trial_id, actor=actor, introduction=self._introduction)
+        offer = ReadyWorker(trial=self.trial_id, actor=actor, description=self._description)
         order = ray.get(self._mailbox.take.remote(offer))
         if order is not None:
             self._number, segment = order
@@ -74,10 +74,10 @@ class OneSegment(tune.Trainable):
         shutil.rmtree(self.logdir, ignore_errors=True)  # Tune makes one a trial, on every node
         return {"done": True}
 
-    def _introduce(self) -> Introduction | str:
+    def _describe(self) -> WorkerDescription | str:
         told = self._welcome
         try:
-            return self._worker.introduce(
+            return self._worker.describe(
                 told.data, told.root, told.packages, told.marker, told.folder
             )
         except UserError as error:
@@ -89,7 +89,7 @@ class OneSegment(tune.Trainable):
         with contextlib.suppress(RayError):
             while True:
                 number = self._number
-                telling = self._mailbox.tell.remote(number, self._worker.pulse(number), is_stopped)
+                telling = self._mailbox.tell.remote(number, self._worker.status(number), is_stopped)
                 if ray.get(telling) and not is_stopped:
                     is_stopped = True
                     self._worker.stop()

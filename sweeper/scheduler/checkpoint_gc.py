@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from sweeper.store.log_files import folder_name
-from trainers.training.segment import memory_file
+from trainers.training.segment import memory_bank_file
 
 
 def remove(files: Iterable[Path], folder: str) -> None:
@@ -17,7 +17,7 @@ def remove(files: Iterable[Path], folder: str) -> None:
     """
     for file in (file for file in files if folder in file.parts):
         file.unlink(missing_ok=True)
-        memory_file(file).unlink(missing_ok=True)
+        memory_bank_file(file).unlink(missing_ok=True)
         _remove_if_empty(file.parent)
 
 
@@ -39,7 +39,7 @@ def tidy(root: Path, needed: Collection[tuple[str, str]], running: Collection[in
 
 
 def _with_memory(checkpoint: Path) -> tuple[Path, Path]:
-    return checkpoint, memory_file(checkpoint)
+    return checkpoint, memory_bank_file(checkpoint)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Row, text
 from sweeper.core.names import search_name, this_user
 from sweeper.core.provenance import versions
 from trainers.errors import UserError
-from trainers.runtime.json_log import detail, journal
+from trainers.runtime.json_log import detail, json_log
 
 LAST = text("SELECT coalesce(max(id), 0) FROM sweeper.event WHERE sweep_id = :sweep_id")
 LATER = text("""
@@ -78,7 +78,7 @@ class SweepLog:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        self._open.enter_context(journal(self.file, LEVELS))
+        self._open.enter_context(json_log(self.file, LEVELS))
         said = detail(
             sweep=self._sweep,
             who=this_user(),

@@ -13,9 +13,10 @@ from sweeper.search.brackets import Plan
 from sweeper.search.protocol import build_protocol
 from sweeper.search.space import SpaceKind, build_space
 from trainers.errors import MethodError
-from trainers.method_api.registry import all_names, code_hash, load_method, resolve
+from trainers.method_api.loading import load_method
+from trainers.method_api.registry import all_names, code_hash, resolve
 from trainers.tasks import Task
-from trainers.training.teacher import TEACHER_SEED, teacher_identity
+from trainers.tasks.identity import TEACHER_SEED, teacher_identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ def check(request: Request) -> list[MethodPlan]:
 
     Imports torch, since a method's class says what it needs.
     """
-    from trainers.training.preparation import preparation_name  # loads torch
+    from trainers.method_api.loading import preparation_name  # loads torch
 
     request.plan.check_budget(request.budget)
     plans = []

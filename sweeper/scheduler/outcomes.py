@@ -14,7 +14,7 @@ from sweeper.store import log, segments
 from sweeper.store.log import TrialKey
 from sweeper.store.row_digests import add_digest
 from sweeper.store.schema import trial as trials
-from trainers.training.segment import MAX_DAMAGES, Ending, MemberOutcome, Outcome, memory_file
+from trainers.training.segment import MAX_DAMAGES, Ending, MemberOutcome, Outcome, memory_bank_file
 
 MAX_FAILURES = 3  # of a method's own code, in one bracket, before the method is failed
 MAX_LOSSES = 3  # of a trial, under one driver, before its method is blocked
@@ -79,11 +79,11 @@ class OutcomeRecorder:
             log.change_trial(self.connection, key, **changes)
             return
         segments.add_rung(self.connection, segment_id, key, row.rung, member)
-        changes["score"] = member.miou
+        changes["score"] = member.score
         if row.rung == len(self.plan.rung_steps) - 1:
             log.decide_trial(self.connection, key, "COMPLETE", **changes)
             segments.add_results(self.connection, key, member)
-            self._note("complete", key, score=member.miou)
+            self._note("complete", key, score=member.score)
             return
         # Anchors are not judged; the others wait at this rung for the rest of their bracket.
         rung = row.rung + 1 if self.plan.is_anchor(row.number) else row.rung
@@ -192,7 +192,7 @@ class OutcomeRecorder:
 
 
 def _files_of(checkpoint: str | None) -> tuple[Path, ...]:
-    return () if checkpoint is None else (Path(checkpoint), memory_file(Path(checkpoint)))
+    return () if checkpoint is None else (Path(checkpoint), memory_bank_file(Path(checkpoint)))
 
 
 def _first_line(reason: str | None) -> str:

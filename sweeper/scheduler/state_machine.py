@@ -33,7 +33,7 @@ from sweeper.search.sampler import plan_bracket
 from sweeper.search.seeds import training_seed
 from sweeper.store import log, log_files, segments
 from trainers.runtime.json_log import detail
-from trainers.training.segment import Judges, Member, Outcome, Segment
+from trainers.training.segment import EvaluationSplit, Member, Outcome, Segment
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Sweep:
         self.name: str = row.name
         self.seed: int = row.seed
         self.folder: str = row.folder
-        self.judged_on: Judges = "selection" if row.confirms is None else "report"
+        self.evaluation_split: EvaluationSplit = "selection" if row.confirms is None else "report"
         self.protocol: Mapping[str, Any] = row.protocol
         self.plan = plan_of(row.protocol)
         self.task = task_of(row.protocol)
@@ -307,7 +307,7 @@ class Sweep:
             deterministic=self.protocol["numerics"]["deterministic"],
             max_seconds=self.driver_config.max_seconds,
             log=log_files.segment_file(self.root, identifier),
-            judged_on=self.judged_on,
+            evaluation_split=self.evaluation_split,
         )
         return Assignment(id=identifier, segment=segment)
 

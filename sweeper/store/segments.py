@@ -119,7 +119,7 @@ def add_rung(
             number=key[1],
             index=index,
             step=outcome.step,
-            score=outcome.miou,
+            score=outcome.score,
             class_iou=list(outcome.class_iou),
             weights_hash=outcome.weights_hash,
             segment_id=segment_id,

@@ -22,9 +22,12 @@ from trainers.models import build_net
 from trainers.runtime.numerics import configure
 from trainers.tasks import Net, Task, load_task
 from trainers.training.cohort import Trainer
-from trainers.training.member import Classroom, Learner, forward
-from trainers.training.resources import Library
+from trainers.training.forward import forward
+from trainers.training.member import StudentTrainer
+from trainers.training.memory_banks import MemoryBanks
+from trainers.training.resources import ResourceCache
 from trainers.training.segment import Control, Member, Segment
+from trainers.training.segment_context import SegmentContext
 
 SIZES = (1, 4, 8)
 METHOD = "kd"
@@ -70,23 +73,26 @@ class Bench:
         """Return the seconds of teacher, student and data in a loop that knows no cohorts."""
         segment = self.segment(1)
         configure(torch.device("cpu"), False, self.task.threads)
-        resources = Library().lend(segment)
-        teacher = resources.lend_teacher()
+        resources = ResourceCache().get(segment)
+        teacher = resources.get_teacher()
         if teacher is None:
             raise ValueError(f"task {self.task.name} has no teacher")
         classes = resources.dataset.num_classes
         data = resources.dataset.fingerprint
-        room = Classroom(segment=segment, device=resources.device, num_classes=classes, data=data)
-        learner = Learner(segment.members[0], room, teacher)
+        context = SegmentContext(
+            segment=segment, device=resources.device, num_classes=classes, data=data
+        )
+        memory_banks = MemoryBanks(segment.seed, resources.device)
+        trainer = StudentTrainer(segment.members[0], context, teacher, memory_banks)
         spent = [0.0, 0.0, 0.0]
         for step in range(self.steps + WARM_UP):
             began = self.clock()
             images, labels = resources.batches.batch(step)
             loaded = self.clock()
             with torch.no_grad():
-                taught = forward(teacher.net, images, auxiliary=False)
+                teacher_outputs = forward(teacher.net, images, auxiliary=False)
             seen = self.clock()
-            learner.learn(images, labels, taught, step)
+            trainer.train_step(images, labels, teacher_outputs, step)
             if step >= WARM_UP:
                 spent[0] += seen - loaded
                 spent[1] += self.clock() - seen

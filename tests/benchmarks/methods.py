@@ -1,11 +1,12 @@
-"""What every method costs and how strongly it pulls: the figures of METHODS.md.
+"""What every method costs, and its gradient-norm ratio: the figures of METHODS.md.
 
     python -m tests.benchmarks.methods --task camvid-tiny --data-root CAMVID --teacher WEIGHTS.pt \
         > search_spaces/measured.toml
 
-`pull`: the gradient of its terms at published weights over that of the task loss, at the student's
-head features: the median over 16 image batches, at a default baseline at its first rung. `cost`:
-the median time of a training step alone, teacher included, over the baseline's in the same run.
+`gradient_ratio`: the norm of the gradient of its terms at published weights over that of the task
+loss, at the student's head features: the median over 16 image batches, at a default baseline at
+its first rung. `cost`: the median time of a training step alone, teacher included, over the
+baseline's in the same run.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from statistics import median
 
 import click
 
-from trainers.method_api.registry import all_names, load_method, read_space
-from trainers.runtime.devices import processor
+from trainers.method_api.loading import load_method, preparation_name
+from trainers.method_api.registry import all_names, read_space
+from trainers.runtime.processor import processor
 from trainers.tasks import Task, load_task
 from trainers.training.cohort import Trainer
-from trainers.training.preparation import preparation_name
 from trainers.training.segment import Control, Member, Segment
 from trainers.training.single_run import Configuration, preparation_of, train
 
@@ -53,8 +54,8 @@ class Bench:
             calibrates=calibrates,
         )
 
-    def pulls(self) -> dict[str, float]:
-        """Return each method's gradient share."""
+    def gradient_ratios(self) -> dict[str, float]:
+        """Return each method's gradient-norm ratio."""
         rung = self.task.rung_steps[0]
         first = self.segment(Member(key=BASELINE, method=BASELINE, params={}), start=0, stop=rung)
         [student] = self.trainer.run(first).members
@@ -64,8 +65,8 @@ class Bench:
             member = Member(key=name, method=name, params={}, checkpoint=student.checkpoint)
             asked = self.segment(member, start=rung, stop=rung + 1, calibrates=True)
             [measured] = self.trainer.run(asked).members
-            found[name] = median(measured.shares)
-            click.echo(f"{name}: pull {found[name]:.3g}", err=True)
+            found[name] = median(measured.gradient_ratios)
+            click.echo(f"{name}: gradient_ratio {found[name]:.3g}", err=True)
         return found
 
     def costs(self) -> dict[str, float]:
@@ -118,12 +119,12 @@ def main(task_name: str, data_root: Path | None, teacher: Path) -> None:
     """Print the figures of every method as TOML."""
     with tempfile.TemporaryDirectory(prefix="sweeper-") as folder:
         bench = Bench(load_task(task_name), data_root, teacher, Path(folder))
-        pulls, costs = bench.pulls(), bench.costs()
+        ratios, costs = bench.gradient_ratios(), bench.costs()
     where = f"{processor()}, {bench.task.threads} thread"
     click.echo(f'about = "Measured on {task_name}, {where}."\n\n[methods]')
     for name in all_names():
-        pull = f"pull = {pulls[name]:.3g}, " if name in pulls else ""
-        click.echo(f'"{name}" = {{ {pull}cost = {costs[name]:.3g} }}')
+        ratio = f"gradient_ratio = {ratios[name]:.3g}, " if name in ratios else ""
+        click.echo(f'"{name}" = {{ {ratio}cost = {costs[name]:.3g} }}')
 
 
 if __name__ == "__main__":

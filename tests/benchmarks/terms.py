@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from trainers.method_api.method import Method, Step
-from trainers.method_api.parts import Memory
-from trainers.method_api.registry import load_method, method_names, resolve
+from trainers.method_api.loading import load_method
+from trainers.method_api.method import MemoryBank, Method, Step
+from trainers.method_api.registry import method_names, resolve
 from trainers.method_api.task_loss import cross_entropy
 from trainers.models.outputs import Outputs, Shape
 
@@ -74,29 +74,29 @@ def build(name: str, device: str) -> Method:
 def parts(name: str, step: Step, device: str) -> Iterator[tuple[str, Part]]:
     """Yield what a method computes in a step, piece by piece, under its label."""
     method = build(name, device)
-    memory = method.memory()
+    memory = method.memory_bank()
     if memory is not None:
         memory.to(device)
-        yield f"{name}: update of memory", partial(update, memory, step)
-        step = replace(step, memory=memory)
+        yield f"{name}: update of memory bank", partial(update, memory, step)
+        step = replace(step, memory_bank=memory)
     for term in method.terms:
         yield f"{name}: {term}", partial(getattr(method, term), step)
     if "task_loss" in vars(type(method)):
         main_head = replace(step, student=replace(step.student, aux_logits=None))
         yield f"{name}: task loss, main head", partial(method.task_loss, main_head, 0.4)
-    for part in method.companions():
-        yield f"{name}: companion {part}", partial(companion_loss, method, part, step)
+    for part in method.auxiliary_modules():
+        yield f"{name}: auxiliary module {part}", partial(auxiliary_loss, method, part, step)
 
 
-def update(memory: Memory, step: Step) -> None:
-    """Take the step's batch into a memory."""
+def update(memory: MemoryBank, step: Step) -> None:
+    """Take the step's batch into a memory bank."""
     with torch.no_grad():
         memory.update(step.teacher_outputs, step.labels)
 
 
-def companion_loss(method: Method, part: str, step: Step) -> Tensor:
-    """Return the loss of one companion, computed together with that of all others."""
-    return method.companion_losses(step)[part]
+def auxiliary_loss(method: Method, part: str, step: Step) -> Tensor:
+    """Return the loss of one auxiliary module, computed together with that of all others."""
+    return method.auxiliary_losses(step)[part]
 
 
 def one_pass(part: Part, step: Step) -> None:

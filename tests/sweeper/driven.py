@@ -57,13 +57,13 @@ class JudgedTrainer(FakeTrainer):
 
 
 def _judged(segment: Segment, member: Member, outcome: MemberOutcome) -> MemberOutcome:
-    if outcome.miou is None:
+    if outcome.score is None:
         return outcome
-    if segment.judged_on == "selection":
-        iou = outcome.miou
+    if segment.evaluation_split == "selection":
+        iou = outcome.score
         return replace(outcome, class_iou=(iou + 1.0, None, iou - 1.0))
     noise = random.Random(f"{segment.seed} {member.params}").gauss(0, 0.4)
-    matrices = confusions_of(outcome.miou + noise, IMAGES, segment.seed % 1000)
+    matrices = confusions_of(outcome.score + noise, IMAGES, segment.seed % 1000)
     class_iou = class_iou_of(matrices)
     return replace(
         outcome,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from trainers.training.environment import processor
+from trainers.runtime.processor import processor
 
 DEVICE = "processor A"
 CODE = "c0de" * 16  # of every launch and segment

@@ -1,1 +1,1 @@
-"""What is asked of every method: checks that its writer can run, and that read like a review."""
+"""What every method must fulfil: checks that its writer can run, and a template."""

@@ -10,8 +10,9 @@ from statistics import median
 import torch
 
 from trainers.contract.sample_steps import random_outputs
+from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
-from trainers.method_api.registry import load_method, resolve
+from trainers.method_api.registry import resolve
 from trainers.models.outputs import Outputs, Shape
 
 CLASSES, BATCH, MAPS, LABELS = 19, 2, (64, 128), (512, 1024)
@@ -32,11 +33,11 @@ def relative_cost(name: str) -> float:
     """
     step = _step()
     baseline, method = _built("baseline"), _built(name)
-    memory = method.memory()
-    if memory is not None:
+    bank = method.memory_bank()
+    if bank is not None:
         with torch.no_grad():
-            memory.update(step.teacher_outputs, step.labels)
-        step = replace(step, memory=memory)
+            bank.update(step.teacher_outputs, step.labels)
+        step = replace(step, memory_bank=bank)
     pairs = []
     for _ in range(ROUNDS + 1):  # the first one warms up
         seconds = [_seconds(lambda m=each: m.total(step, 0.0)) for each in (baseline, method)]  # type: ignore[misc]

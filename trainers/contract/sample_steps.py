@@ -1,4 +1,4 @@
-"""A stand that a method is put on: steps of training on random outputs, in float64."""
+"""What methods are checked with: training steps on random outputs, in float64."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from torch import Tensor
 
 from trainers.data.dataset import IGNORE
 from trainers.errors import UserError
+from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
-from trainers.method_api.registry import load_method, read_space, resolve
+from trainers.method_api.registry import read_space, resolve
 from trainers.method_api.space_file import MethodSpace
 from trainers.models.outputs import Outputs, Shape
 from trainers.training.segment import Parameters
@@ -37,8 +38,8 @@ class Fault(UserError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """What a step is made of."""
+class SampleStep:
+    """The sizes of a step of training on random outputs."""
 
     batch: int = 2
     student: Size = (4, 6)  # of its maps
@@ -46,7 +47,7 @@ class Scene:
     progress: float = 0.5
     ignored: float = 0.2  # share of the labels
 
-    def step(self) -> Step:
+    def build(self) -> Step:
         """Return the step: leaves that ask for a gradient, always the same numbers."""
         generator = torch.Generator().manual_seed(0)
         labels = torch.randint(0, CLASSES, (self.batch, *LABEL_SIZE), generator=generator)
@@ -74,8 +75,8 @@ def random_outputs(shape: Shape, batch: int, size: Size, generator: torch.Genera
 
 
 @dataclass(frozen=True)
-class Stand:
-    """One method, by name."""
+class MethodUnderTest:
+    """One method by name, built as the checks need it."""
 
     name: str
 
@@ -86,7 +87,7 @@ class Stand:
 
     @property
     def space(self) -> MethodSpace:
-        """What its file says."""
+        """The contents of its TOML file."""
         return read_space(self.name)
 
     def method(self, params: Parameters | None = None, teacher: Shape = TEACHER) -> Method:
@@ -111,17 +112,17 @@ class Stand:
 
 
 def complete(method: Method, step: Step) -> Step:
-    """Return the step as the method is to see it: with its memory, after that very batch."""
+    """Return the step as the method is to see it: with its memory bank, after that very batch."""
     if not method.needs_teacher:
         return replace(step, teacher=None)
-    memory = method.memory()
-    if memory is None:
+    bank = method.memory_bank()
+    if bank is None:
         return step
     torch.manual_seed(0)
-    memory = memory.double()
+    bank = bank.double()
     with torch.no_grad():
-        memory.update(step.teacher_outputs, step.labels)
-    return replace(step, memory=memory)
+        bank.update(step.teacher_outputs, step.labels)
+    return replace(step, memory_bank=bank)
 
 
 def leaves(outputs: Outputs) -> list[Tensor]:

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from trainers.methods.base import Hyperparameters, Method, Step
-from trainers.methods.checks import require_positive
-from trainers.methods.grid import on_one_grid
+from trainers.method_api.method import Hyperparameters, Method, Step
+from trainers.method_api.value_checks import require_positive
 from trainers.models.outputs import Shape
+from trainers.terms.grid import on_one_grid
 
 
 def logit_mse(student_BKhw: Tensor, teacher_BKhw: Tensor, temperature: float) -> Tensor:
@@ -35,7 +35,7 @@ def logit_mse(student_BKhw: Tensor, teacher_BKhw: Tensor, temperature: float) ->
 class {kind}(Method):
     """One term on the logits. Learnt projections would be submodules, built in __init__."""
 
-    terms = ("logit_mse",)  # each is a method below, unweighted; weights stand in the TOML file
+    terms = ("logit_mse",)  # each is a method below, unweighted; weights are in the TOML file
     vanishing = ("logit_mse",)  # those that are 0 where student equals teacher
 
     def __init__(self, values: Hyperparameters, student: Shape, teacher: Shape | None) -> None:

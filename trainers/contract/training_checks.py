@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainers.contract.sample_steps import Fault
-from trainers.method_api.registry import load_method
+from trainers.method_api.loading import load_method, preparation_name
 from trainers.tasks import Task
 from trainers.training.cohort import Trainer
-from trainers.training.preparation import preparation_name
 from trainers.training.segment import Control, Ending, Member, MemberOutcome, Segment
 from trainers.training.single_run import Configuration, preparation_of, train
 
@@ -38,7 +37,7 @@ TASK = Task.model_validate(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class TinyTraining:
     """Trains one method on a tiny task, below a folder that is thrown away."""
 
     name: str
@@ -105,25 +104,25 @@ class Course:
         return file
 
 
-def the_cohort_makes_no_difference(course: Course) -> str:
+def the_cohort_makes_no_difference(training: TinyTraining) -> str:
     """Alone and beside others the same weights come out, bit by bit."""
-    alone = course.outcome(course.run("alone", course.name))
-    beside = course.outcome(course.run("beside", "baseline", course.name, course.name))
+    alone = training.outcome(training.run("alone", training.name))
+    beside = training.outcome(training.run("beside", "baseline", training.name, training.name))
     if alone.weights_hash != beside.weights_hash:
         raise Fault("other weights come out of a cohort than alone: something is shared")
     return f"{STEPS} steps, weights {str(alone.weights_hash)[:8]}"
 
 
-def an_interruption_makes_no_difference(course: Course) -> str:
+def an_interruption_makes_no_difference(training: TinyTraining) -> str:
     """Cut and resumed, the same weights come out, bit by bit."""
-    whole = course.outcome(course.run("whole", course.name))
-    first = course.run("first", course.name, stop=CUT)
-    checkpoint = course.outcome(first).checkpoint
-    rest = course.run("rest", course.name, start=CUT)
+    whole = training.outcome(training.run("whole", training.name))
+    first = training.run("first", training.name, stop=CUT)
+    checkpoint = training.outcome(first).checkpoint
+    rest = training.run("rest", training.name, start=CUT)
     resumed = replace(rest, members=(replace(rest.members[0], checkpoint=checkpoint),))
-    if course.outcome(resumed).weights_hash != whole.weights_hash:
+    if training.outcome(resumed).weights_hash != whole.weights_hash:
         raise Fault("other weights come out after an interruption: some state is not stored")
     return f"cut at step {CUT} of {STEPS}"
 
 
-COURSES = (the_cohort_makes_no_difference, an_interruption_makes_no_difference)
+TRAINING_CHECKS = (the_cohort_makes_no_difference, an_interruption_makes_no_difference)

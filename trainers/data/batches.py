@@ -65,7 +65,7 @@ class Batches:
 
     The images come in epochs, each a permutation of its own; a batch may span two or more. The
     scale is uniform in [low, high] (continuous, where public recipes draw from steps of 0.1), the
-    crop uniform within the scaled image, and an image smaller than the crop stands anywhere in it.
+    crop uniform within the scaled image, and an image smaller than the crop lies anywhere in it.
     Images are interpolated bilinearly, without a filter when they shrink (as OpenCV does in
     the public recipes); labels take the pixel they fall in. Padding is the mean colour and 255.
     """
@@ -107,7 +107,7 @@ class Batches:
         return np.random.default_rng([self.seed, Draw.ORDER, epoch]).permutation(len(self.held))
 
     def _to_device(self, numbers: NDArray[Any]) -> Tensor:
-        """Return the numbers on the device; from pinned memory, so that nobody waits for a GPU."""
+        """Return the numbers on the device; from pinned memory, so that the CPU need not wait."""
         tensor = torch.from_numpy(numbers)
         if self.held.images.is_cuda:
             tensor = tensor.pin_memory()

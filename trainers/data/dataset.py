@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.data.label_warnings import LabelFacts, suspicions
+from trainers.data.label_warnings import LabelFacts, label_warnings
 
 IGNORE = 255  # the label of pixels that count neither in a loss nor in an evaluation
 
@@ -49,7 +49,7 @@ class Dataset:
     mean: Triple  # of the train part, per channel, 0..255
     std: Triple
     fingerprint: str  # sha256 over names, contents and membership of all three splits
-    note: str = ""  # what must be said with every result
+    note: str = ""  # what must accompany every result
     report_blocks: tuple[str, ...] = ()  # of each reported image: alike images share one
 
     @property
@@ -58,20 +58,20 @@ class Dataset:
         return len(self.class_names)
 
     def split(self, name: Literal["selection", "report"]) -> Split:
-        """Return a split that students are judged on."""
+        """Return a split that students are evaluated on."""
         return self.selection if name == "selection" else self.report
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What looks wrong about the labels of train and selection, one line each."""
         splits = {"train": self.train.facts, "selection": self.selection.facts}
-        return suspicions(splits, self.class_names, self.palette)
+        return label_warnings(splits, self.class_names, self.palette)
 
     @property
     def full_note(self) -> str:
         """The note and the warnings in one text, as a launch keeps it."""
-        said = [self.note, *(f"Warning: {warning}." for warning in self.warnings)]
-        return " ".join(text for text in said if text)
+        parts = [self.note, *(f"Warning: {warning}." for warning in self.warnings)]
+        return " ".join(text for text in parts if text)
 
     @cached_property
     def report(self) -> Split:

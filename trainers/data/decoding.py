@@ -26,7 +26,7 @@ from trainers.errors import DataError
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 DAMAGED_EXIF = (SyntaxError, ValueError, TypeError, KeyError, struct.error)
 
-TURNS = {  # what sets a picture of each EXIF orientation upright; 1 stands so already
+TURNS = {  # what turns a picture of each EXIF orientation upright; 1 needs nothing
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -70,7 +70,7 @@ LABEL_RULE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Turned:
-    """What every decoded file says of how it stood."""
+    """What every decoded file tells of its stored orientation."""
 
     orientation: int  # EXIF's, 1 to 8; undone in what was decoded
     size: tuple[int, int]  # width, height: upright
@@ -99,10 +99,10 @@ class LabelMap(Turned):
 
 
 def read_image(file: Path) -> Picture:
-    """Return an image as RGB of 8 bits, turned as its EXIF orientation says.
+    """Return an image as RGB of 8 bits, turned by its EXIF orientation.
 
     16-bit grey is scaled by 255 / 65535 and rounded. An alpha channel is dropped where all of it is
-    opaque, and refused elsewhere: the colour behind a transparent pixel is one nobody has seen, and
+    opaque, and refused elsewhere: the colour behind a transparent pixel is shown by no viewer, and
     which background it should get is not in the file. DataError, one line, for what is not decoded
     exactly.
     """
@@ -123,7 +123,7 @@ def read_image(file: Path) -> Picture:
 
 
 def read_label(file: Path) -> LabelMap:
-    """Return the numbers that a label file stores, turned as its EXIF orientation says.
+    """Return the numbers that a label file stores, turned by its EXIF orientation.
 
     Whatever its depth, value v of the file is v. DataError, one line, for a file that does not
     store whole numbers in one channel, or not losslessly.
@@ -205,7 +205,7 @@ def _orientation(image: Image.Image, file: Path) -> int:
         stored = image.getexif().get(ExifTag.Orientation)
     except DAMAGED_EXIF as error:
         raise DataError(
-            f"{file}: its EXIF data is damaged, so that it is not known which way up it stands; "
+            f"{file}: its EXIF data is damaged, so that it is not known which way is up; "
             "write the file anew without it"
         ) from error
     return stored if stored in TURNS else 1

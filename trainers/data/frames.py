@@ -56,7 +56,7 @@ class FrameReader:
 
         Images shrink by a box filter (each pixel counts once), grow bilinearly; labels take the
         nearest pixel. 16-bit images none of which gets beyond 14 bits are refused: scaled by the
-        full 16 they would be nearly black, and what their full scale is they do not say.
+        full 16 they would be nearly black, and their full scale is not stated.
         """
         height, width = self.size
         images = np.empty((len(frames), 3, height, width), dtype=np.uint8)

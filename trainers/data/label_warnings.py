@@ -1,7 +1,7 @@
-"""What looks wrong about labels that can be read: said at launch, not refused.
+"""Warnings about labels that can be read but look wrong: shown at launch, not refused.
 
 The evidence is gathered file by file as labels are decoded, and weighed over train and selection
-together. The report is decoded long after a launch, in the workers, so nothing is said of it.
+together. The report is decoded long after a launch, in the workers, so it gives no warnings.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Colours = Sequence[tuple[int, int, int]]
 TOUCHED = 0.9
 EDGES = 1.5
 FEW_LABELS = 5  # under which the pattern of a class is chance
-FEW_OTHERS = 3  # numbers beside 0, under which touching them all says nothing
+FEW_OTHERS = 3  # numbers beside 0, under which touching them all means nothing
 UNUSED = 1e-4  # of all pixels: specks, not a class
 
 
@@ -44,7 +44,7 @@ class LabelFacts:
 
 
 def count_numbers(numbers: NDArray[Any]) -> dict[int, int]:
-    """Return how often each of some whole numbers from 0 stands in an array of any shape."""
+    """Return how often each of some whole numbers from 0 occurs in an array of any shape."""
     counts = np.bincount(numbers.ravel())
     return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
 
@@ -79,7 +79,7 @@ def observe(
     )
 
 
-def suspicions(
+def label_warnings(
     splits: Mapping[str, Sequence[LabelFacts]], class_names: Sequence[str], palette: Colours
 ) -> tuple[str, ...]:
     """Return what is suspicious about the labels of some splits, one line each.

@@ -1,6 +1,6 @@
-"""Where the columns of a sheet of pictures stand: noted in the PNG itself, and read from there.
+"""Where the columns of a preview sheet are: noted in the PNG itself, and read from there.
 
-Apart from the drawing, so that whoever only shows pictures loads no torch.
+Apart from the drawing, so that a process that only shows previews loads no torch.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ TONES = 32  # colours left for the images: enough to know them by, and a small f
 VOID, PAPER, INK = (0, 0, 0), (255, 255, 255), (40, 40, 40)
 
 
-class Sheet:
-    """Images that stand in the first column of every sheet drawn, one a row."""
+class PreviewSheet:
+    """Images for the first column of every sheet drawn, one a row."""
 
     def __init__(self, images: Bytes, classes: Mapping[str, Colour]) -> None:
         """Prepare the images (N, 3, H, W); `classes` are names and colours in label order."""
@@ -41,7 +41,7 @@ class Sheet:
     def png(self, columns: Mapping[str, Bytes]) -> bytes:
         """Return the images, then a column for each named stack of labels (N, H, W), as a PNG.
 
-        Where the columns and the legend stand is noted in it: `trainers.panels.columns_of`.
+        Where the columns and the legend are is noted in it: `preview_columns.columns_of`.
         """
         panels = {"image": self._photos}
         panels |= {name: self._coloured(labels) for name, labels in columns.items()}
@@ -68,7 +68,7 @@ class Sheet:
         return self._size[0] + GAP, self._size[1] + GAP
 
     def _boxes(self, names: Sequence[str]) -> dict[str, Box]:
-        """Return where each column's panels stand, without its name."""
+        """Return where each column's panels are, without its name."""
         lefts = [GAP + place * self._pitch[0] for place in range(len(names))]
         bottom = LINE + len(self._photos) * self._pitch[1] - GAP
         return {

@@ -43,7 +43,7 @@ NOISE = 0.03  # standard deviation, of full brightness
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where an object stands, and how it is turned: pixels and radians."""
+    """Where an object is, and how it is turned: pixels and radians."""
 
     x: float
     y: float

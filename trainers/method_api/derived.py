@@ -12,7 +12,7 @@ from typing import Any
 from trainers.errors import MethodError, near_miss
 from trainers.method_api.space_file import MethodSpace
 
-COMBINATIONS = ("rdd+at", "rdd+cirkd", "rdd+dsd")  # published ones; any other may be asked for
+COMBINATIONS = ("rdd+at", "rdd+cirkd", "rdd+dsd")  # published ones; any other can be named
 TERM = "term:"
 JOINT = "+"
 
@@ -51,13 +51,13 @@ def combined_space(weighting: MethodSpace, distilling: MethodSpace) -> MethodSpa
 def weighting_names(weighting: MethodSpace, distilling: MethodSpace) -> dict[str, str]:
     """Return the names of the weighting's hyperparameters, and those in the combination.
 
-    One that the other method has as well is told apart by the weighting method's name.
+    One that the other method has as well gets the weighting method's name as a prefix.
     """
     names = [name for name in weighting.published if weighting.of.get(name) == weighting.weighting]
     return {n: f"{weighting.name}_{n}" if n in distilling.published else n for n in names}
 
 
-def home_of(part: str, spaces: Sequence[MethodSpace]) -> MethodSpace:
+def origin_of(part: str, spaces: Sequence[MethodSpace]) -> MethodSpace:
     """Return the method that a term or weighting is from: the earliest, then the plainest."""
     known = [space for space in spaces if part in (*space.terms, space.weighting)]
     if not known:
@@ -65,30 +65,30 @@ def home_of(part: str, spaces: Sequence[MethodSpace]) -> MethodSpace:
     return min(known, key=lambda space: (space.year, len(space.terms), space.name))
 
 
-def term_space(part: str, home: MethodSpace) -> MethodSpace:
+def term_space(part: str, origin: MethodSpace) -> MethodSpace:
     """Return the space of one term, or one weighting, of a method on top of the baseline."""
-    is_term = part in home.terms
-    kept = [name for name in home.published if name == part or home.of.get(name) == part]
-    own = _only(home.own, kept)
-    primary = home.primary if home.primary in own else next((n for n in own if n != part), None)
+    is_term = part in origin.terms
+    kept = [name for name in origin.published if name == part or origin.of.get(name) == part]
+    own = _only(origin.own, kept)
+    primary = origin.primary if origin.primary in own else next((n for n in own if n != part), None)
     return MethodSpace(
         name=f"{TERM}{part}",
-        paper=home.paper,
-        venue=home.venue,
-        year=home.year,
+        paper=origin.paper,
+        venue=origin.venue,
+        year=origin.year,
         terms=(part,) if is_term else (),
         weighting=None if is_term else part,
         primary=primary,
-        needs=home.needs,
+        needs=origin.needs,
         contains_baseline=is_term,
-        published=_only(home.published, kept),
-        sources=_only(home.sources, kept),
-        of=_only(home.of, kept),
-        unverified=home.unverified,
-        note=home.note,
-        publication=home.publication if is_term else None,
+        published=_only(origin.published, kept),
+        sources=_only(origin.sources, kept),
+        of=_only(origin.of, kept),
+        unverified=origin.unverified,
+        note=origin.note,
+        publication=origin.publication if is_term else None,
         own={**({primary: own[primary]} if primary else {}), **own},
-        beyond=_only(home.beyond, kept),
+        beyond=_only(origin.beyond, kept),
     )
 
 

@@ -1,23 +1,76 @@
 """What a method is to the training loop: terms, their weights, a weighting of the task loss.
 
-What some methods need beside (critics, memories, preparations) is in `parts.py`.
+Some methods have more than terms: auxiliary modules such as critics, memory banks, a preparation.
+The training loop knows these three kinds and no method by name. B images, K classes, h w positions
+of maps, H W pixels of the labels; 255 = ignore.
 """
 
 from __future__ import annotations
 
-from abc import ABC
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from trainers.errors import MethodError
-from trainers.method_api.parts import Companion, Memory, Preparation
 from trainers.method_api.task_loss import cross_entropy
 from trainers.models.outputs import Outputs, Shape
 
 Hyperparameters = Mapping[str, float | int | str]
+Classify = Callable[[Tensor], Tensor]  # head features (B, C, h, w) -> logits (B, K, h, w)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuxiliaryModule:
+    """A part of a method that has a loss and an optimiser of its own, such as a critic.
+
+    Its parameters are kept from the student's optimiser. It takes its step after the student.
+    """
+
+    module: nn.Module
+    optimizer: Optimizer  # over the module's parameters
+    decays: bool = False  # whether its learning rate follows the student's schedule
+
+
+class MemoryBank(nn.Module, ABC):
+    """What is kept of earlier batches; it depends on teacher, labels, seed and step alone.
+
+    Hence one is enough for all members of a cohort whose `settings` are equal. All that it
+    keeps lies in buffers. Random numbers come from torch's global generator, as anywhere.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        # The key seeds the bank's random numbers, so a class that is renamed draws others.
+        self.key = f"{type(self).__qualname__}({sorted(settings.items())})"
+
+    @abstractmethod
+    def update(self, teacher: Outputs, labels_BHW: Tensor) -> None:
+        """Take in a batch, before any member uses it. Called without gradients."""
+
+
+class Preparation(nn.Module, ABC):
+    """A part that is trained once per teacher and then frozen; every trial of the method uses it.
+
+    Its weights come from torch's global generator, its batches are those of training.
+    """
+
+    epochs: ClassVar[float] = 1.0  # passes over the train split
+
+    def __init__(self, teacher: Shape) -> None:
+        super().__init__()
+        self.teacher_shape = teacher
+
+    @abstractmethod
+    def loss(self, teacher: Outputs, labels_BHW: Tensor, classify: Classify) -> Tensor:
+        """Return the scalar to minimise; `classify` is the teacher's own last layer."""
+
+    @abstractmethod
+    def build_optimizer(self) -> Optimizer:
+        """Return the optimiser of its parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +81,7 @@ class Step:
     teacher: Outputs | None  # takes no gradient; None where the method needs none
     labels: Tensor  # (B, H, W) int64 at image size, 255 = ignore
     progress: float  # share of the training behind us, in [0, 1)
-    memory: Memory | None = None  # what `Method.memory` asked for, up to date; not to be written to
+    memory_bank: MemoryBank | None = None  # of `Method.memory_bank`, up to date; only to be read
 
     @property
     def teacher_outputs(self) -> Outputs:
@@ -70,7 +123,7 @@ class Method(nn.Module, ABC):
 
     @property
     def active(self) -> tuple[str, ...]:
-        """The terms whose weight is not 0: the others are not computed, nor what serves them."""
+        """The terms whose weight is not 0; others, and what only they need, are not computed."""
         return tuple(name for name in self.terms if float(self.values[name]) != 0)
 
     @property
@@ -84,17 +137,17 @@ class Method(nn.Module, ABC):
         """Take the preparation that was trained for this teacher."""
         self._prepared = (preparation.requires_grad_(requires_grad=False).eval(),)
 
-    def companions(self) -> Mapping[str, Companion]:
+    def auxiliary_modules(self) -> Mapping[str, AuxiliaryModule]:
         """Return the parts with an optimiser of their own, by name; called once, after placing."""
         return {}
 
-    def companion_losses(self, step: Step) -> Mapping[str, Tensor]:
-        """Return each companion's loss; the student's outputs are to be detached in it."""
+    def auxiliary_losses(self, step: Step) -> Mapping[str, Tensor]:
+        """Return each auxiliary module's loss; the student's outputs are to be detached in it."""
         del step
         return {}
 
-    def memory(self) -> Memory | None:
-        """Return a new, empty memory if a term needs one; `Step.memory` is then of this class."""
+    def memory_bank(self) -> MemoryBank | None:
+        """Return a new, empty bank if a term needs one; `Step.memory_bank` is then of its class."""
         return None
 
     def losses(self, step: Step) -> dict[str, Tensor]:

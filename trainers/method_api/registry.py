@@ -1,20 +1,14 @@
 """The registry of methods: a method is a pair of files, a combination `A+B`, or one `term:NAME`.
 
-Importing this package imports no torch; `load_method` does. Files here without a search space are
-no methods: they hold what methods share, above all the terms.
+It reads names, spaces and code hashes, and imports neither torch nor any method: that does
+`trainers.method_api.loading`.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from functools import cache
-from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
-from types import ModuleType
-from typing import TYPE_CHECKING
 
-from trainers.errors import CODE_ERRORS, MethodError, near_miss
+from trainers.errors import MethodError, near_miss
 from trainers.method_api.code_hash import file_hash
 from trainers.method_api.derived import (
     COMBINATIONS,
@@ -22,14 +16,11 @@ from trainers.method_api.derived import (
     TERM,
     all_parts,
     combined_space,
-    home_of,
+    origin_of,
     term_space,
 )
-from trainers.method_api.sources import PREFIX, Pair, pairs
+from trainers.method_api.sources import Pair, pairs
 from trainers.method_api.space_file import MethodSpace, parse_space, values_of
-
-if TYPE_CHECKING:
-    from trainers.method_api.method import Method
 
 __all__ = [
     "COMBINATIONS",
@@ -37,8 +28,10 @@ __all__ = [
     "all_names",
     "all_terms",
     "code_hash",
-    "load_method",
+    "combined_spaces",
     "method_names",
+    "origin_of_part",
+    "pair_of",
     "parse_space",
     "read_space",
     "resolve",
@@ -65,10 +58,10 @@ def read_space(name: str) -> MethodSpace:
     """Return the space of that method; MethodError names the file and lists every fault."""
     if name.startswith(TERM):
         part = name.removeprefix(TERM)
-        return term_space(part, _home(part))
+        return term_space(part, origin_of_part(part))
     if JOINT in name:
-        return combined_space(*_both(name))
-    return parse_space(_pair(name).space)
+        return combined_space(*combined_spaces(name))
+    return parse_space(pair_of(name).space)
 
 
 def resolve(name: str, params: Mapping[str, float | int | str]) -> dict[str, float | int | str]:
@@ -79,29 +72,14 @@ def resolve(name: str, params: Mapping[str, float | int | str]) -> dict[str, flo
 def code_hash(name: str) -> str:
     """Return the hash of all code that the method consists of; MethodError where it has none."""
     if name.startswith(TERM):
-        return code_hash(_home(name.removeprefix(TERM)).name)
+        return code_hash(origin_of_part(name.removeprefix(TERM)).name)
     if JOINT in name:
-        return "".join(code_hash(space.name)[:32] for space in _both(name))
-    return file_hash(_pair(name).code)
+        return "".join(code_hash(space.name)[:32] for space in combined_spaces(name))
+    return file_hash(pair_of(name).code)
 
 
-def load_method(name: str) -> type[Method]:
-    """Return the class of that method; MethodError where there is none, or not exactly one."""
-    if name.startswith(TERM):
-        from trainers.method_api.composed import alone
-
-        part = name.removeprefix(TERM)
-        home = _home(part)
-        return alone(part, load_method(home.name), home)
-    if JOINT in name:
-        from trainers.method_api.composed import combine
-
-        spaces = _both(name)
-        return combine(load_method(spaces[0].name), load_method(spaces[1].name), spaces)
-    return _class_in(_module(_pair(name)))
-
-
-def _pair(name: str) -> Pair:
+def pair_of(name: str) -> Pair:
+    """Return the files of that method; MethodError names the closest one where there is none."""
     known = pairs()
     if name not in known:
         terms = [f"{TERM}{part}" for part in all_parts(_spaces())]
@@ -114,50 +92,14 @@ def _spaces() -> list[MethodSpace]:
     return [parse_space(pair.space) for pair in pairs().values()]
 
 
-def _home(part: str) -> MethodSpace:
-    return home_of(part, _spaces())
+def origin_of_part(part: str) -> MethodSpace:
+    """Return the space of the method that a term or weighting is from; MethodError: of none."""
+    return origin_of(part, _spaces())
 
 
-def _both(name: str) -> tuple[MethodSpace, MethodSpace]:
+def combined_spaces(name: str) -> tuple[MethodSpace, MethodSpace]:
+    """Return the spaces of a combination's two methods; MethodError where it names not two."""
     parts = name.split(JOINT)
     if len(parts) != 2:
         raise MethodError(f"method {name!r}: a combination is WEIGHTING+METHOD, of two methods")
     return read_space(parts[0]), read_space(parts[1])
-
-
-def _class_in(module: ModuleType) -> type[Method]:
-    from trainers.method_api.method import Method
-
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, Method)
-        and value.__module__ == module.__name__
-    ]
-    if len(found) != 1:
-        names = [value.__name__ for value in found]
-        raise MethodError(f"{module.__file__} must define exactly one Method, got {names}")
-    return found[0]
-
-
-def _module(pair: Pair) -> ModuleType:
-    return import_module(pair.module) if pair.module else _from_file(pair)
-
-
-@cache
-def _from_file(pair: Pair) -> ModuleType:
-    """Import a method of a user's folder; what lies beside it can be imported by it."""
-    folder = str(pair.code.parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
-    spec = spec_from_file_location(f"{PREFIX}{pair.name}", pair.code)
-    if spec is None or spec.loader is None:
-        raise MethodError(f"{pair.code} cannot be imported")
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except CODE_ERRORS as error:
-        raise MethodError(f"{pair.code}: {type(error).__name__}: {error}") from error
-    return module

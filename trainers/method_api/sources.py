@@ -34,7 +34,7 @@ class Pair:
     code: Path
     space: Path
     module: str | None  # under which it is imported; None: from the file alone
-    origin: str  # for people
+    origin: str  # for messages
 
 
 def pairs() -> Mapping[str, Pair]:

@@ -1,4 +1,4 @@
-"""What a method's TOML file may say, read and checked without torch, and its trials' values."""
+"""A method's TOML file, read and checked without torch, and the values of its trials."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def parse_space(file: Path) -> MethodSpace:
         raise MethodError(f"{file}: not valid TOML: {error}") from error
 
 
-@lru_cache(maxsize=256)  # what is asked for a near miss is asked for every method
+@lru_cache(maxsize=256)  # a near miss reads the files of all methods
 def _parse(file: Path, text: str) -> MethodSpace:
     raw = tomllib.loads(text)
     fields, unknown = _arranged(raw)

@@ -1,6 +1,8 @@
-"""What methods refuse when they are built: values out of range, a teacher not described."""
+"""What methods refuse when they are built: unusable values, a teacher not described."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from trainers.errors import MethodError, near_miss
 from trainers.method_api.method import Hyperparameters
@@ -14,6 +16,22 @@ def require_positive(method: str, values: Hyperparameters, *names: str) -> None:
     """
     faults = [
         f"{name} must be > 0, got {values[name]!r}" for name in names if not float(values[name]) > 0
+    ]
+    if faults:
+        raise MethodError(f"method {method}: {'; '.join(faults)}")
+
+
+def require_choices(
+    method: str, values: Hyperparameters, choices: Mapping[str, Sequence[str]]
+) -> None:
+    """Do nothing if each hyperparameter is one of its words; MethodError lists those that are not.
+
+    Thus `require_choices("cwd", values, {"features": ("logits", "head")})`.
+    """
+    faults = [
+        f"{name} = {values[name]!r}{near_miss(str(values[name]), words)}"
+        for name, words in choices.items()
+        if values[name] not in words
     ]
     if faults:
         raise MethodError(f"method {method}: {'; '.join(faults)}")

@@ -9,9 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trainers.method_api.choices import require_choices
 from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.value_checks import require_positive
+from trainers.method_api.value_checks import require_choices, require_positive
 from trainers.models.outputs import Shape
 from trainers.terms.grid import on_one_grid
 from trainers.terms.pixel_kl import pixel_kl
@@ -24,7 +23,7 @@ def aicsd(
 ) -> Tensor:
     """Return the mean squared difference of the row-normalised similarity matrices of the classes.
 
-    In [0, 4 / K]; 0 for equal logits. `form` says which matrices: see `divergences` and
+    In [0, 4 / K]; 0 for equal logits. `form` names the matrices: see `divergences` and
     `released_divergences`; the latter has one for the batch, and a further division by the images.
     Maps of two sizes are compared at the larger; ignored positions are included.
     """

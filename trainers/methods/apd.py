@@ -12,11 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from trainers.method_api.choices import require_choices
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Companion
+from trainers.method_api.method import AuxiliaryModule, Hyperparameters, Method, Step
 from trainers.method_api.task_loss import cross_entropy
-from trainers.method_api.value_checks import channels_of, require_positive
+from trainers.method_api.value_checks import channels_of, require_choices, require_positive
 from trainers.models.outputs import Outputs, Shape
 from trainers.models.resampling import resize_bilinear
 from trainers.terms.grid import on_one_grid
@@ -79,15 +77,15 @@ class AdaptivePerspectiveDistillation(Method):
             found["prototype_align"] = prototype_align(*both)
         return found
 
-    def companions(self) -> Mapping[str, Companion]:
+    def auxiliary_modules(self) -> Mapping[str, AuxiliaryModule]:
         """Return the teacher's transform, where a term needs it; its rate stays as it is."""
         if not self._uses_prototypes:
             return {}
         rate = float(self.values["transform_learning_rate"])
         adam = Adam(self.teacher_transform.parameters(), lr=rate, betas=(0.9, 0.99))
-        return {"teacher_transform": Companion(module=self.teacher_transform, optimizer=adam)}
+        return {"teacher_transform": AuxiliaryModule(module=self.teacher_transform, optimizer=adam)}
 
-    def companion_losses(self, step: Step) -> Mapping[str, Tensor]:
+    def auxiliary_losses(self, step: Step) -> Mapping[str, Tensor]:
         """Return the cross-entropy of the teacher's classification by prototypes."""
         if not self._uses_prototypes:
             return {}

@@ -12,9 +12,8 @@ from torch.nn import functional
 
 from trainers.data.dataset import IGNORE
 from trainers.errors import MethodError
-from trainers.method_api.choices import require_choices
 from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.value_checks import require_positive
+from trainers.method_api.value_checks import require_choices, require_positive
 from trainers.models.outputs import Shape
 from trainers.terms.grid import on_one_grid
 from trainers.terms.map_labels import labels_on_map

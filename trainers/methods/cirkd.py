@@ -11,24 +11,23 @@ from typing import ClassVar
 from torch import Tensor
 
 from trainers.errors import MethodError
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Memory
+from trainers.method_api.method import Hyperparameters, MemoryBank, Method, Step
 from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Shape
-from trainers.terms.cross_image import Projection, Remembered, cross_image_pixel, memory_relation
+from trainers.terms.cross_image import Projection, StoredVectors, cross_image_pixel, memory_relation
 from trainers.terms.pixel_kl import pixel_kl
 from trainers.terms.relation_memory import Queue, RelationMemory
 
 
 class CrossImageDistillation(Method):
-    """Relations of head features within pairs of images, and to remembered pixels and regions.
+    """Relations of head features within pairs of images, and to stored pixels and regions.
 
-    Memory and the terms on it follow the paper: a queue of 20,000 pixels and one of 2,000 regions a
-    class, to which every image gives random pixels of each of its classes; anchors are all valid
-    pixels of the batch; what they are compared with is drawn apart for each class. The released
-    code differs where nothing is gained by following it: it queues the first pixels of the image
-    under every class, begins with random vectors, draws one set of places for all classes, and
-    returns to the start of a queue that is almost full.
+    Bank and terms follow the paper: a queue of 20,000 pixels and one of 2,000 regions a class, to
+    which every image gives random pixels of each of its classes; anchors are all valid pixels of
+    the batch; what they are compared with is drawn apart for each class. The released code differs
+    where nothing is gained by following it: it queues the first pixels of the image under every
+    class, begins with random vectors, draws one set of places for all classes, and returns to the
+    start of a queue that is almost full.
     """
 
     terms: ClassVar[tuple[str, ...]] = (
@@ -51,7 +50,7 @@ class CrossImageDistillation(Method):
         if {"memory_pixel", "memory_region"} & set(self.active):
             self.projection = Projection(*self.channels)
 
-    def memory(self) -> Memory | None:
+    def memory_bank(self) -> MemoryBank | None:
         """Return empty queues for the active terms."""
         queues = self.queues()
         if not any(queues.values()):
@@ -65,7 +64,7 @@ class CrossImageDistillation(Method):
         )
 
     def queues(self) -> dict[str, int]:
-        """Return the size of each queue of the memory, 0 where no active term needs it."""
+        """Return the size of each queue of the bank, 0 where no active term needs it."""
         return {
             "pixels": self.size_of("pixel_memory", "memory_pixel"),
             "regions": self.size_of("region_memory", "memory_region"),
@@ -86,12 +85,12 @@ class CrossImageDistillation(Method):
         return cross_image_pixel(student, teacher, self.contrast, int(self.values["group"]))
 
     def memory_pixel(self, step: Step) -> Tensor:
-        """Return the divergence of relations to remembered pixels."""
-        return self._memory_relation(step, remembered(step).pixels, "pixel_sample")
+        """Return the divergence of relations to stored pixels."""
+        return self._memory_relation(step, relation_memory_of(step).pixels, "pixel_sample")
 
     def memory_region(self, step: Step) -> Tensor:
-        """Return the divergence of relations to remembered regions."""
-        return self._memory_relation(step, remembered(step).regions, "region_sample")
+        """Return the divergence of relations to stored regions."""
+        return self._memory_relation(step, relation_memory_of(step).regions, "region_sample")
 
     @property
     def contrast(self) -> float:
@@ -106,15 +105,15 @@ class CrossImageDistillation(Method):
         return memory_relation(projected, teacher, step.labels, vectors, self.contrast)
 
 
-def remembered(step: Step) -> RelationMemory:
-    """Return the step's memory; MethodError where it has none of this kind."""
-    if not isinstance(step.memory, RelationMemory):
-        raise MethodError(f"the method needs its memory, the step has {step.memory!r}")
-    return step.memory
+def relation_memory_of(step: Step) -> RelationMemory:
+    """Return the step's memory bank; MethodError where it has none of this kind."""
+    if not isinstance(step.memory_bank, RelationMemory):
+        raise MethodError(f"the method needs its memory bank, the step has {step.memory_bank!r}")
+    return step.memory_bank
 
 
-def drawn(queue: Queue | None, count: int) -> Remembered:
+def drawn(queue: Queue | None, count: int) -> StoredVectors:
     """Return `count` vectors of each class from a queue; MethodError where there is no queue."""
     if queue is None:
-        raise MethodError("the memory has no queue for this term: its weight was 0 at the start")
+        raise MethodError("the bank has no queue for this term: its weight was 0 at the start")
     return queue.sample(count)

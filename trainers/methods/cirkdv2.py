@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from trainers.method_api.method import Hyperparameters, Step
-from trainers.methods.cirkd import CrossImageDistillation, drawn, remembered
+from trainers.methods.cirkd import CrossImageDistillation, drawn, relation_memory_of
 from trainers.methods.fitnet import feature_mse
 from trainers.models.outputs import Shape
 from trainers.models.resampling import resize_bilinear
@@ -22,7 +22,7 @@ CHANNEL_TERMS = ("cross_image_channel", "memory_channel", "channel_mse")
 class CrossImageDistillationV2(CrossImageDistillation):
     """The terms of `cirkd`, `feature_mse`, and three terms on channels.
 
-    Channels are maps pooled by 4x4; the student's are projected after pooling. The memory of
+    Channels are maps pooled by 4x4; the student's are projected after pooling. The bank of
     channels is one queue of 10,000, to which every batch gives 256 random channels, empty at first
     (random vectors in the released code). The released code sends the student's feature through a
     block of large convolutions before all of its feature terms if `feature_mse` is on: left out.
@@ -47,7 +47,7 @@ class CrossImageDistillationV2(CrossImageDistillation):
             self.channel_projection = Projection(*self.channels)
 
     def queues(self) -> dict[str, int]:
-        """Return the size of each queue of the memory, 0 where no active term needs it."""
+        """Return the size of each queue of the bank, 0 where no active term needs it."""
         return {**super().queues(), "maps": self.size_of("channel_memory", "memory_channel")}
 
     def feature_mse(self, step: Step) -> Tensor:
@@ -61,8 +61,8 @@ class CrossImageDistillationV2(CrossImageDistillation):
         return cross_image_channel(*self._channels(step), self.contrast, group)
 
     def memory_channel(self, step: Step) -> Tensor:
-        """Return the divergence of relations to remembered channels."""
-        vectors = drawn(remembered(step).maps, int(self.values["channel_sample"]))
+        """Return the divergence of relations to stored channels."""
+        vectors = drawn(relation_memory_of(step).maps, int(self.values["channel_sample"]))
         return memory_channel(*self._channels(step), vectors, self.contrast)
 
     def channel_mse(self, step: Step) -> Tensor:

@@ -1,4 +1,4 @@
-"""Channel-wise distillation: match where each channel looks, not how strongly it fires.
+"""Channel-wise distillation: match where each channel is active, not how strongly.
 
 Source: Shu et al., "Channel-wise Knowledge Distillation for Dense Prediction", ICCV 2021, eq. 4.
 """
@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainers.method_api.choices import require_choices
 from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.value_checks import channels_of, require_positive
+from trainers.method_api.value_checks import channels_of, require_choices, require_positive
 from trainers.models.outputs import Shape
 from trainers.terms.grid import on_one_grid
 

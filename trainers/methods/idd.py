@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam
 
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Companion
+from trainers.method_api.method import AuxiliaryModule, Hyperparameters, Method, Step
 from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.models.outputs import Shape
 from trainers.terms.class_means import class_means, members_on_map
@@ -54,7 +53,7 @@ class InterClassDistanceDistillation(Method):
     """Distances between classes, and positions, both of the head's feature.
 
     Read from the paper's summary. A small net without padding learns, in a step of its own, to
-    tell coordinates from the teacher's feature; the student's feature, after a learnt 1x1
+    predict coordinates from the teacher's feature; the student's feature, after a learnt 1x1
     convolution, is to lead it to the same answers.
     """
 
@@ -79,22 +78,22 @@ class InterClassDistanceDistillation(Method):
         return class_distance(*features, step.labels, self.student_shape.num_classes)
 
     def position(self, step: Step) -> Tensor:
-        """Return the mean squared difference of the positions told from both nets' features."""
+        """Return the mean squared difference of the positions predicted from both features."""
         teacher = step.teacher_outputs.features["head"].detach()
         student, teacher = on_one_grid(step.student.features["head"], teacher)
         with torch.no_grad():
             target = self.locator(teacher)
         return functional.mse_loss(self.locator(self.align(student)), target)
 
-    def companions(self) -> Mapping[str, Companion]:
+    def auxiliary_modules(self) -> Mapping[str, AuxiliaryModule]:
         """Return the net that tells positions, where its term is active."""
         if "position" not in self.active:
             return {}
         rate = float(self.values["locator_learning_rate"])
         adam = Adam(self.locator.parameters(), lr=rate)
-        return {"locator": Companion(module=self.locator, optimizer=adam)}
+        return {"locator": AuxiliaryModule(module=self.locator, optimizer=adam)}
 
-    def companion_losses(self, step: Step) -> Mapping[str, Tensor]:
+    def auxiliary_losses(self, step: Step) -> Mapping[str, Tensor]:
         """Return how badly it tells the teacher's positions, a mean square."""
         if "position" not in self.active:
             return {}

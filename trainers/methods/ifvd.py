@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from torch import Tensor
 from torch.nn import functional
 
-from trainers.method_api.choices import require_choices
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Companion
-from trainers.method_api.value_checks import require_positive
+from trainers.method_api.method import AuxiliaryModule, Hyperparameters, Method, Step
+from trainers.method_api.value_checks import require_choices, require_positive
 from trainers.models.outputs import Shape
 from trainers.terms.class_means import class_means, members_on_map, safe_length
-from trainers.terms.critic import CHOICES, Critic, critic_companion, critic_loss, holistic
+from trainers.terms.critic import CHOICES, Critic, critic_loss, critic_module, holistic
 from trainers.terms.grid import on_one_grid
 from trainers.terms.pixel_kl import pixel_kl
 
@@ -65,13 +63,13 @@ class IntraClassFeatureVariation(Method):
         features = (step.student.features["head"], step.teacher_outputs.features["head"])
         return intra_class_variation(*features, step.labels, self.student_shape.num_classes)
 
-    def companions(self) -> Mapping[str, Companion]:
+    def auxiliary_modules(self) -> Mapping[str, AuxiliaryModule]:
         """Return the critic, where its term is active."""
         if "holistic" not in self.active:
             return {}
-        return {"critic": critic_companion(self.critic, self.values)}
+        return {"critic": critic_module(self.critic, self.values)}
 
-    def companion_losses(self, step: Step) -> Mapping[str, Tensor]:
+    def auxiliary_losses(self, step: Step) -> Mapping[str, Tensor]:
         """Return the critic's loss, where its term is active."""
         if "holistic" not in self.active:
             return {}

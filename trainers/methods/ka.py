@@ -14,8 +14,7 @@ from torch.nn import functional
 from torch.optim import SGD, Optimizer
 
 from trainers.errors import MethodError
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Classify, Preparation
+from trainers.method_api.method import Classify, Hyperparameters, Method, Preparation, Step
 from trainers.method_api.value_checks import channels_of
 from trainers.models.heads import convolution_block
 from trainers.models.outputs import Outputs, Shape

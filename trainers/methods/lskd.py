@@ -10,9 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from trainers.method_api.choices import require_choices
 from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.value_checks import require_positive
+from trainers.method_api.value_checks import require_choices, require_positive
 from trainers.models.outputs import Shape
 from trainers.terms.grid import on_one_grid
 from trainers.terms.pixel_kl import pixel_kl

@@ -1,4 +1,4 @@
-"""Masked distillation: learnt tokens say where the teacher looks, and there logits are compared.
+"""Masked distillation: learnt tokens select positions, and there logits are compared.
 
 Source: Huang et al., "Masked Distillation with Receptive Tokens", ICLR 2023; code:
 https://github.com/hunto/MasKD. B images, K classes, T tokens, N positions.
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from trainers.errors import MethodError
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Classify, Preparation
+from trainers.method_api.method import Classify, Hyperparameters, Method, Preparation, Step
 from trainers.method_api.task_loss import cross_entropy
 from trainers.models.outputs import Outputs, Shape
 from trainers.terms.grid import on_one_grid
@@ -38,7 +37,7 @@ def masked_logits(student_BKhw: Tensor, teacher_BKhw: Tensor, tokens_TK: Tensor)
 
 
 def token_masks(logits_BKhw: Tensor, tokens_TK: Tensor) -> Tensor:
-    """Return where each token looks, (B, T, N) in (0, 1)."""
+    """Return each token's mask of positions, (B, T, N) in (0, 1)."""
     return (tokens_TK @ logits_BKhw.flatten(2)).sigmoid()
 
 
@@ -53,7 +52,7 @@ def overlap(masks_BTN: Tensor) -> Tensor:
 
 
 class Tokens(Preparation):
-    """Eight tokens on the teacher's logits, which its task loss and their diversity teach.
+    """Eight tokens on the teacher's logits, trained by its task loss and their diversity.
 
     The logits are weighted by the sum of the masks and meet the labels; to that comes the masks'
     mean dice coefficient. The released code takes 10,000 steps of 16 images with a falling rate,

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from trainers.method_api.choices import require_choices
 from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.value_checks import channels_of
+from trainers.method_api.value_checks import channels_of, require_choices
 from trainers.models.outputs import Shape
 from trainers.terms.grid import on_one_grid
 from trainers.terms.precision import like_nets

@@ -1,4 +1,4 @@
-"""Relative difficulty distillation: teacher and student say which pixels of the labels to learn.
+"""Relative difficulty distillation: teacher and student choose the pixels of the labels to learn.
 
 Source: Liang et al., "Relative Difficulty Distillation for Semantic Segmentation", 2024 (arXiv
 2407.03719). The defaults are the paper's form; the released code's differ, see the class.

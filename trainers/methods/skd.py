@@ -9,12 +9,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from trainers.method_api.choices import require_choices
-from trainers.method_api.method import Hyperparameters, Method, Step
-from trainers.method_api.parts import Companion
-from trainers.method_api.value_checks import require_positive
+from trainers.method_api.method import AuxiliaryModule, Hyperparameters, Method, Step
+from trainers.method_api.value_checks import require_choices, require_positive
 from trainers.models.outputs import Shape
-from trainers.terms.critic import CHOICES, Critic, critic_companion, critic_loss, holistic
+from trainers.terms.critic import CHOICES, Critic, critic_loss, critic_module, holistic
 from trainers.terms.pairwise import pairwise
 from trainers.terms.pixel_kl import pixel_kl
 
@@ -52,13 +50,13 @@ class StructuredKnowledgeDistillation(Method):
         """Return minus the critic's score of the student's logits."""
         return holistic(self.critic, step.student.logits, step.teacher_outputs.logits)
 
-    def companions(self) -> Mapping[str, Companion]:
+    def auxiliary_modules(self) -> Mapping[str, AuxiliaryModule]:
         """Return the critic, where its term is active."""
         if "holistic" not in self.active:
             return {}
-        return {"critic": critic_companion(self.critic, self.values)}
+        return {"critic": critic_module(self.critic, self.values)}
 
-    def companion_losses(self, step: Step) -> Mapping[str, Tensor]:
+    def auxiliary_losses(self, step: Step) -> Mapping[str, Tensor]:
         """Return the critic's loss, where its term is active."""
         if "holistic" not in self.active:
             return {}

@@ -49,13 +49,13 @@ def _imagenet_state(net: Net) -> Mapping[str, Tensor]:
     name = str(weights.url).rsplit("/", 1)[-1]
     place = Path(torch.hub.get_dir()) / "checkpoints" / name
 
-    def say(why: str) -> str:
+    def message(why: str) -> str:
         return (
             f'weights = "imagenet": cannot get {name} ({why}); put {weights.url} at {place} by '
             'hand, or set weights = "none"'
         )
 
-    with one_line(say):
+    with one_line(message):
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     return state
 

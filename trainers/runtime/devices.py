@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from trainers.errors import UserError
-from trainers.training.environment import processor
+from trainers.runtime.processor import processor
 
 
 class DeviceError(UserError):

@@ -1,6 +1,6 @@
-"""Logs as JSON lines: one file at a time takes what chosen loggers say. Needs no torch.
+"""Logs as JSON lines in one file, from the loggers of chosen packages. Needs no torch.
 
-A file that cannot be written is one warning a process, never an error: whoever logs goes on.
+A file that cannot be written is one warning a process, never an error: the work goes on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class JsonLines(logging.Formatter):
     """One object a line: `at` (UTC), `level`, `source`, `event`, the detail, a traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a value that JSON lacks stands there as text."""
+        """Return the line; a value that JSON lacks is written as text."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         about = {"level": record.levelname.lower(), "source": record.name}
         line: dict[str, Any] = {"at": at, "event": record.getMessage()} | about
@@ -38,11 +38,11 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-class JournalFile(logging.FileHandler):
-    """Appends lines to a file; after the first that cannot be written it is silent."""
+class JsonLogFile(logging.FileHandler):
+    """Appends lines to a file; after the first that cannot be written it writes no more."""
 
     def __init__(self, file: Path, levels: Mapping[str, int]) -> None:
-        """Open the file; `levels` says from which level on each package is heard. OSError."""
+        """Open the file; `levels` gives the lowest level of each package. OSError."""
         file.parent.mkdir(parents=True, exist_ok=True)
         super().__init__(file, encoding="utf-8")
         self.setFormatter(JsonLines())
@@ -66,7 +66,7 @@ class JournalFile(logging.FileHandler):
 
 
 @contextmanager
-def journal(file: Path | None, levels: Mapping[str, int]) -> Iterator[None]:
+def json_log(file: Path | None, levels: Mapping[str, int]) -> Iterator[None]:
     """Append to `file` what the packages in `levels` log, from those levels on."""
     handler = None if file is None else _open(file, levels)
     if handler is None:
@@ -86,9 +86,9 @@ def journal(file: Path | None, levels: Mapping[str, int]) -> Iterator[None]:
         handler.close()
 
 
-def _open(file: Path, levels: Mapping[str, int]) -> JournalFile | None:
+def _open(file: Path, levels: Mapping[str, int]) -> JsonLogFile | None:
     try:
-        return JournalFile(file, levels)
+        return JsonLogFile(file, levels)
     except OSError as error:
         _warn(file.parent, error.strerror or str(error))
         return None
@@ -96,5 +96,5 @@ def _open(file: Path, levels: Mapping[str, int]) -> JournalFile | None:
 
 @cache
 def _warn(folder: Path, why: str) -> None:
-    """Say once a process that there will be no log."""
+    """Warn once a process that there will be no log."""
     logger.warning("no log can be written in %s: %s", folder, why)

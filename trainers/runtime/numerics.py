@@ -20,7 +20,7 @@ def derive_seed(*parts: object) -> int:
 
 def seed_generators(seed: int) -> None:
     """Seed torch's generators of the CPU and all GPUs, faster than `torch.manual_seed` does."""
-    import torch
+    import torch  # loads torch
 
     torch.default_generator.manual_seed(seed)
     torch.cuda.manual_seed_all(seed)  # costs nothing where there is none
@@ -28,7 +28,7 @@ def seed_generators(seed: int) -> None:
 
 def configure(device: torch.device, deterministic: bool, threads: int) -> None:
     """Set the process up for one segment; every setting is written, so that none is left over."""
-    import torch
+    import torch  # loads torch
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)

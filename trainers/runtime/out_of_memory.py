@@ -1,4 +1,4 @@
-"""Running out of memory: how torch says it, and giving back what is no longer needed."""
+"""Running out of memory: which errors mean it, and how to free what is no longer needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import gc
 import torch
 
 # What libraries and the CPU's allocator raise as a plain RuntimeError.
-SIGNS = (
+MESSAGES = (
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
@@ -16,10 +16,10 @@ SIGNS = (
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether the error says that memory did not suffice, on whatever device."""
+    """Whether the error means that memory did not suffice, on whatever device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+    return isinstance(error, RuntimeError) and any(message in str(error) for message in MESSAGES)
 
 
 def release_memory() -> None:

@@ -1,6 +1,6 @@
 """Files that `torch.save` writes, with a digest of all their bytes in the archive's comment.
 
-Anybody reads them by a plain `torch.load`. We verify them first, so that damaged bytes never reach
+A plain `torch.load` reads them. We verify them first, so that damaged bytes never reach
 the unpickler, and whatever torch raises on a file that is not ours becomes one line here.
 """
 
@@ -32,7 +32,7 @@ GONE = (errno.ENOENT, errno.EISDIR, errno.EIO)  # the file is not there, or its 
 class _Hashing:
     """A stream for `torch.save` that hashes what it passes on.
 
-    It holds the last two bytes back: they say that the archive has no comment.
+    It holds the last two bytes back: they tell that the archive has no comment.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -73,7 +73,7 @@ def write(file: Path, content: dict[str, Any]) -> None:
     try:
         with partial.open("wb") as stream:
             hashing = _Hashing(stream)
-            torch.save(content, hashing)  # type: ignore[arg-type] # it asks for no more
+            torch.save(content, hashing)  # type: ignore[arg-type] # it calls no other method
             hashing.end()
             stream.flush()
             os.fsync(stream.fileno())
@@ -109,21 +109,21 @@ def load(file: Path, *, is_ours: bool) -> object:
 
 
 @contextmanager
-def one_line(say: Callable[[str], str], is_sound: bool = False) -> Iterator[None]:
+def one_line(message: Callable[[str], str], is_sound: bool = False) -> Iterator[None]:
     """Turn whatever torch raises in the block, reading a file, into a CheckpointError.
 
-    `say` makes the line from the reason. Of a sound file it is no fault where memory does not
+    `message` makes the line from the reason. Of a sound file it is no fault where memory does not
     suffice: that is raised as it is.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch thinks of a foreign file says the error
+            warnings.simplefilter("ignore")  # the error tells what torch finds wrong
             yield
     except Exception as error:  # noqa: BLE001 - on foreign bytes the unpickler raises anything
         if is_sound and is_out_of_memory(error):
             raise
         first = (str(error).splitlines() or [""])[0]
-        raise CheckpointError(say(f"{type(error).__name__}: {first}".rstrip(": "))) from error
+        raise CheckpointError(message(f"{type(error).__name__}: {first}".rstrip(": "))) from error
 
 
 @contextmanager

@@ -8,7 +8,10 @@ import json
 from trainers.runtime.numerics import NUMERICS_VERSION
 from trainers.tasks import Task
 
-NOT_TRAINING = {"name", "search", "shared"}  # what a task says of searching changes no step
+TEACHER_METHOD = "baseline"  # a teacher is a member of its own task, trained on the labels alone
+TEACHER_SEED = 0  # one teacher for every seed of its students, unless a driver gives another
+
+NOT_TRAINING = {"name", "search", "shared"}  # how a task is searched changes no step
 
 
 def task_hash(task: Task) -> str:

@@ -1,4 +1,4 @@
-"""What a task file may say: data, nets, schedule, search plan; every field is checked."""
+"""What a task file may contain: data, nets, schedule, search plan; every field is checked."""
 
 from __future__ import annotations
 

@@ -13,8 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim import SGD, Adam
 
-from trainers.method_api.method import Hyperparameters, Step
-from trainers.method_api.parts import Companion
+from trainers.method_api.method import AuxiliaryModule, Hyperparameters, Step
 from trainers.terms.grid import on_one_grid
 
 CHOICES = {"critic_loss": ("wgan-gp", "hinge"), "critic_optimizer": ("sgd", "adam")}
@@ -120,7 +119,7 @@ def gradient_penalty(critic: Critic, mixed_BKhw: Tensor) -> Tensor:
     return (lengths_B - 1).square().mean()
 
 
-def critic_companion(critic: Critic, values: Hyperparameters) -> Companion:
+def critic_module(critic: Critic, values: Hyperparameters) -> AuxiliaryModule:
     """Return the critic with its optimiser; its rate decays as the student's, as in both codes.
 
     SGD has momentum 0.9 and weight decay 5e-4 (SKD's script), Adam betas 0.9 and 0.99 (IFVD).
@@ -128,11 +127,11 @@ def critic_companion(critic: Critic, values: Hyperparameters) -> Companion:
     rate = float(values["critic_learning_rate"])
     parameters = critic.parameters()
     if values["critic_optimizer"] == "adam":
-        return Companion(
+        return AuxiliaryModule(
             module=critic, optimizer=Adam(parameters, lr=rate, betas=(0.9, 0.99)), decays=True
         )
     sgd = SGD(parameters, lr=rate, momentum=0.9, weight_decay=5e-4)
-    return Companion(module=critic, optimizer=sgd, decays=True)
+    return AuxiliaryModule(module=critic, optimizer=sgd, decays=True)
 
 
 def _padded(maps: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 Source: Yang et al., "Cross-Image Relational Knowledge Distillation for Semantic Segmentation", CVPR
 2022, and its extension to channels; code: https://github.com/winycg/CIRKD. B images, C channels of
-the student, D of the teacher, N positions, M remembered vectors.
+the student, D of the teacher, N positions, M stored vectors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from trainers.terms.grid import on_one_grid
 from trainers.terms.map_labels import labels_on_map
 from trainers.terms.similarity import similarity_kl, unit
 
-Remembered = tuple[Tensor, Tensor]  # vectors (M, D) of length 1, and which of them there really are
+# Vectors (M, D) of length 1, and which of them there really are.
+StoredVectors = tuple[Tensor, Tensor]
 
 
 class Projection(nn.Sequential):
@@ -55,19 +56,19 @@ def memory_relation(
     student_BDhw: Tensor,
     teacher_BDhw: Tensor,
     labels_BHW: Tensor,
-    remembered: Remembered,
+    stored: StoredVectors,
     temperature: float = 0.1,
 ) -> Tensor:
-    """Return the divergence between the nets' relations of pixels to remembered vectors in nats.
+    """Return the divergence between the nets' relations of pixels to stored vectors in nats.
 
-    KL divergence between softmax(cosine / temperature) over the remembered vectors, mean over all
+    KL divergence between softmax(cosine / temperature) over the stored vectors, mean over all
     valid pixels of the batch; 0 where none is valid. The student's feature is projected before.
     """
     maps = on_one_grid(student_BDhw, teacher_BDhw.detach())
     student_RD, teacher_RD = (unit(x, 1).flatten(2).transpose(1, 2).flatten(0, 1) for x in maps)
     labels_Bhw = labels_on_map(labels_BHW, maps[0].shape[-2:])
     weights_R = (labels_Bhw != IGNORE).flatten() / num_valid(labels_Bhw).to(student_RD.dtype)
-    return _to_remembered(student_RD, teacher_RD, weights_R, remembered, temperature)
+    return _to_stored(student_RD, teacher_RD, weights_R, stored, temperature)
 
 
 def cross_image_channel(
@@ -78,12 +79,12 @@ def cross_image_channel(
 
 
 def memory_channel(
-    student_BDn: Tensor, teacher_BDn: Tensor, remembered: Remembered, temperature: float = 0.1
+    student_BDn: Tensor, teacher_BDn: Tensor, stored: StoredVectors, temperature: float = 0.1
 ) -> Tensor:
-    """Return the divergence of the channels' relations to remembered ones, mean over channels."""
+    """Return the divergence of the channels' relations to stored ones, mean over channels."""
     student, teacher = student_BDn.flatten(0, 1), teacher_BDn.detach().flatten(0, 1)
     weights = torch.full_like(student[:, 0], 1 / len(student)).detach()
-    return _to_remembered(student, teacher, weights, remembered, temperature)
+    return _to_stored(student, teacher, weights, stored, temperature)
 
 
 def channel_mse(student_BDn: Tensor, teacher_BDn: Tensor) -> Tensor:
@@ -105,14 +106,14 @@ def _within_groups(
     return total
 
 
-def _to_remembered(
+def _to_stored(
     student_RD: Tensor,
     teacher_RD: Tensor,
     weights_R: Tensor,
-    remembered: Remembered,
+    stored: StoredVectors,
     temperature: float,
 ) -> Tensor:
-    vectors_MD, present_M = remembered
+    vectors_MD, present_M = stored
     return similarity_kl(
         (student_RD.contiguous(), vectors_MD),
         (teacher_RD.contiguous(), vectors_MD),

@@ -1,4 +1,4 @@
-"""What the teacher saw in earlier batches: pixels and regions of each class, and whole channels.
+"""A memory bank of the teacher's earlier pixels and regions of each class, and whole channels.
 
 Source: Yang et al., "Cross-Image Relational Knowledge Distillation for Semantic Segmentation", CVPR
 2022 (CIRKD), and its extension to channels (CIRKDv2). B images, K classes, C channels of the
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from trainers.data.dataset import IGNORE
 from trainers.errors import MethodError
-from trainers.method_api.parts import Memory
+from trainers.method_api.method import MemoryBank
 from trainers.models.outputs import Outputs
 from trainers.terms.map_labels import labels_on_map
 from trainers.terms.similarity import unit
@@ -77,14 +77,14 @@ class Queue(nn.Module):
         super()._load_from_state_dict(state, prefix, *args)
 
 
-class RelationMemory(Memory):
+class RelationMemory(MemoryBank):
     """Queues of the teacher's pixels, regions and channels; those of size 0 are left out.
 
-    Of every image, `sampled_pixels` random pixels of each class are remembered, a class's mean as
+    Of every image, `sampled_pixels` random pixels of each class are kept, a class's mean as
     one region, and of every batch `sampled_channels` random channels of 4x4-pooled maps. All are
-    remembered at length 1; a region is the mean of unit vectors. Released code takes other pixels
-    than the class's own (the first of the image) and begins with random vectors, as if remembered;
-    here a queue is empty at first.
+    kept at length 1; a region is the mean of unit vectors. Released code takes other pixels
+    than the class's own (the first of the image) and begins with random vectors;
+    here a queue is empty at first. Its name seeds its random numbers: see `MemoryBank.key`.
     """
 
     def __init__(  # noqa: PLR0913
@@ -114,24 +114,24 @@ class RelationMemory(Memory):
 
     @torch.no_grad()
     def update(self, teacher: Outputs, labels_BHW: Tensor) -> None:
-        """Remember samples of the teacher's head feature."""
+        """Store samples of the teacher's head feature."""
         feature_BChw = teacher.features["head"]
         if self.maps is not None:
-            self._remember_maps(self.maps, channel_vectors(pooled(feature_BChw)))
+            self._store_maps(self.maps, channel_vectors(pooled(feature_BChw)))
         if self.pixels is None and self.regions is None:
             return
         vectors_BNC = unit(feature_BChw, 1).flatten(2).transpose(1, 2)
         labels_BN = labels_on_map(labels_BHW, feature_BChw.shape[-2:]).flatten(1)
         if self.pixels is not None:
-            self._remember_pixels(self.pixels, vectors_BNC, labels_BN)
+            self._store_pixels(self.pixels, vectors_BNC, labels_BN)
         if self.regions is not None:
-            self._remember_regions(self.regions, vectors_BNC, labels_BN)
+            self._store_regions(self.regions, vectors_BNC, labels_BN)
 
-    def _remember_pixels(self, queue: Queue, vectors_BNC: Tensor, labels_BN: Tensor) -> None:
+    def _store_pixels(self, queue: Queue, vectors_BNC: Tensor, labels_BN: Tensor) -> None:
         classes, batch = len(queue.total_K), len(labels_BN)
         shuffle = torch.randperm(labels_BN.numel(), device=labels_BN.device)
         image_B1 = torch.arange(batch, device=labels_BN.device)[:, None]
-        # by class, then image; ignored pixels come last, and nobody asks for them
+        # by class, then image; ignored pixels come last, and are never asked for
         group = (labels_BN.where(labels_BN != IGNORE, classes) * batch + image_B1).flatten()
         groups, sorting = group[shuffle].sort(stable=True)
         bounds = torch.searchsorted(groups, torch.arange(classes * batch + 1, device=group.device))
@@ -144,17 +144,17 @@ class RelationMemory(Memory):
             vectors.view(classes, batch * self.sampled_pixels, -1), present_Gs.view(classes, -1)
         )
 
-    def _remember_regions(self, queue: Queue, vectors_BNC: Tensor, labels_BN: Tensor) -> None:
+    def _store_regions(self, queue: Queue, vectors_BNC: Tensor, labels_BN: Tensor) -> None:
         classes = len(queue.total_K)
         member_BKN = labels_BN[:, None] == torch.arange(classes, device=labels_BN.device)[:, None]
         means_BKC = unit(member_BKN.to(vectors_BNC.dtype) @ vectors_BNC, 2)
         queue.put(means_BKC.transpose(0, 1), member_BKN.any(2).T)
 
-    def _remember_maps(self, queue: Queue, maps_BCn: Tensor) -> None:
+    def _store_maps(self, queue: Queue, maps_BCn: Tensor) -> None:
         known = queue.vectors.shape[1]
         if known not in (0, maps_BCn.shape[2]):
             raise MethodError(
-                f"the memory of channels holds maps of {known} positions, the teacher's has "
+                f"the memory bank of channels holds maps of {known} positions, the teacher's has "
                 f"{maps_BCn.shape[2]}: all batches must have one size"
             )
         maps = maps_BCn.flatten(0, 1)

@@ -22,6 +22,7 @@ from trainers.tasks.identity import task_hash
 from trainers.training.segment import Member, Segment
 
 FORMAT = 4  # the first with a digest of the whole file
+AUXILIARY_KEY = "companions"  # under which a file of this format keeps `State.auxiliary_modules`
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class State:
     student: dict[str, Tensor]
     method: dict[str, Tensor]
     optimizer: dict[str, Any] | None  # None at the last step: nothing goes on from there
-    companions: dict[str, dict[str, Any]]  # the optimisers of the method's parts; likewise empty
+    auxiliary_modules: dict[str, dict[str, Any]]  # states of their optimisers; likewise empty
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:
@@ -80,7 +81,7 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
 
 
 def file_of(folder: Path, key: str, step: int) -> Path:
-    """Return where the member's state at `step` lies: its key made safe, told apart by a digest."""
+    """Return where the member's state at `step` lies: its key as a file name, plus a digest."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", key)[:80]
     return folder / f"{safe}.{hashlib.sha256(key.encode()).hexdigest()[:8]}.step{step:07d}.pt"
 
@@ -108,7 +109,7 @@ def latest(folder: Path, key: str) -> tuple[int, Path | None]:
 
 @cache
 def _warn(why: str, written: int) -> None:  # noqa: ARG001 - one that is written again is news
-    """Say once a process that a file is not used."""
+    """Warn once a process that a file is not used."""
     logger.warning("%s; training goes on from before it", why)
 
 
@@ -116,6 +117,7 @@ def save(file: Path, owner: Owner, state: State) -> str:
     """Write a checkpoint so that a reader sees all of it or nothing; return its weights' hash."""
     digest = weights_hash(state.student)
     content = {"format": FORMAT, "owner": asdict(owner), "weights_hash": digest, **vars(state)}
+    content[AUXILIARY_KEY] = content.pop("auxiliary_modules")
     torch_files.write(file, content)
     return digest
 
@@ -126,13 +128,18 @@ def load(file: Path, owner: Owner) -> State:
     if content.get("format") != FORMAT:
         raise UnusableFile(file, f"format {content.get('format')!r}, must be {FORMAT}")
     _check_owner(file, content["owner"], asdict(owner))
-    return State(**{name: content[name] for name in State.__dataclass_fields__})
+    return State(
+        student=content["student"],
+        method=content["method"],
+        optimizer=content["optimizer"],
+        auxiliary_modules=content[AUXILIARY_KEY],
+    )
 
 
 def read(file: Path) -> dict[str, Any]:
     """Return what `torch.save` wrote to `file`, tensors on the CPU; CheckpointError otherwise.
 
-    Anybody's file will do; one of ours has to match its digest.
+    Any file will do; one of ours has to match its digest.
     """
     content = torch_files.load(file, is_ours=False)
     if not isinstance(content, dict):

@@ -23,164 +23,142 @@ from trainers.tasks.identity import task_hash
 from trainers.tasks.schema import Data, Task
 from trainers.training.calibration import calibrate
 from trainers.training.evaluation import Confusion, ImageConfusions
+from trainers.training.forward import forward
 from trainers.training.imported_code import imported_code
-from trainers.training.member import Classroom, Learner, forward
-from trainers.training.member_run import Trainee
-from trainers.training.memory_banks import Memories
-from trainers.training.preparation import Preparer
+from trainers.training.member import StudentTrainer
+from trainers.training.member_run import MemberRun
+from trainers.training.memory_banks import MemoryBanks
+from trainers.training.preparation import PreparationTrainer
 from trainers.training.previews import Predict
-from trainers.training.resources import (
-    Library,
-    LoadedTeacher,
-    Resources,
-    in_batches,
-    normalisation_of,
-)
+from trainers.training.resources import ResourceCache, Resources, in_batches, normalisation_of
 from trainers.training.segment import Control, Member, Outcome, Segment
-from trainers.training.segment_log import say_ended, segment_log
+from trainers.training.segment_context import SegmentContext
+from trainers.training.segment_log import log_ended, segment_log
 from trainers.training.shared_step import share
+from trainers.training.stop_condition import StopCondition
+from trainers.training.teacher import LoadedTeacher
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long whoever started a segment lets it run."""
-
-    control: Control
-    deadline: float | None = None  # by time.perf_counter()
-
-    def is_over(self) -> bool:
-        """Whether to stop at the step boundary reached."""
-        late = self.deadline is not None and time.perf_counter() >= self.deadline
-        return late or self.control.should_stop()
-
-    def share(self, part: float) -> Patience:
-        """Return the patience with `part` of the time that is left."""
-        if self.deadline is None:
-            return self
-        now = time.perf_counter()
-        return Patience(control=self.control, deadline=now + part * (self.deadline - now))
-
-    def without_end(self) -> Patience:
-        """Return the patience of one who only wants to hear how far it is."""
-        return Patience(
-            control=Control(on_progress=self.control.on_progress, on_sign=self.control.on_sign)
-        )
 
 
 class Cohort:
     """Members that go through a segment together."""
 
-    def __init__(self, members: tuple[Member, ...], room: Classroom, resources: Resources) -> None:
-        self.trainees = [Trainee(member, room) for member in members]
-        self._segment, self._resources = room.segment, resources
+    def __init__(
+        self, members: tuple[Member, ...], context: SegmentContext, resources: Resources
+    ) -> None:
+        self.member_runs = [MemberRun(member, context) for member in members]
+        self._segment, self._resources = context.segment, resources
         self._teacher: LoadedTeacher | None = None
-        self._memories = Memories(room.segment.seed, room.device)
+        self._memory_banks = MemoryBanks(context.segment.seed, context.device)
         self.notes: list[str] = []
 
-    def run(self, stop: int, patience: Patience) -> int | None:
-        """Train to `stop`, or to where patience ends; evaluate if that is asked; store the states.
+    def run(self, stop: int, stop_condition: StopCondition) -> int | None:
+        """Train to `stop`, or until the stop condition is met; evaluate if asked; save the states.
 
         Returns the step reached; None where no member is left.
         """
-        self._enrol()
-        step = self._train(stop, patience)
-        for trainee in self.trainees:
-            trainee.look()
+        self._build()
+        step = self._train(stop, stop_condition)
+        for member_run in self.member_runs:
+            member_run.check_losses()
         evaluated = self._segment.evaluate and step == self._segment.stop
-        confusions = self._evaluate(patience.control) if evaluated else {}
+        confusions = self._evaluate(stop_condition.control) if evaluated else {}
         is_last = evaluated and step == self._segment.task.schedule.steps
-        for trainee, learner in self._active():
-            picture = self._picture(trainee, learner) if is_last else None
-            trainee.finish(step, confusions.get(trainee), picture)
-        return step if any(trainee.has_reached for trainee in self.trainees) else None
+        for member_run, trainer in self._active():
+            picture = self._picture(member_run, trainer) if is_last else None
+            member_run.finish(step, confusions.get(member_run), picture)
+        return step if any(member_run.has_reached for member_run in self.member_runs) else None
 
-    def _enrol(self) -> None:
-        """Load the teacher where anybody needs it, then build the members' states."""
-        taught = [trainee for trainee in self.trainees if trainee.needs_teacher()]
+    def _build(self) -> None:
+        """Load the teacher where a member needs it, then build the members' states."""
+        distilled = [member_run for member_run in self.member_runs if member_run.needs_teacher()]
         try:
-            if taught:
-                self._teacher = self._resources.lend_teacher()
+            if distilled:
+                self._teacher = self._resources.get_teacher()
         except UnusableFile as error:
-            for trainee in taught:
-                trainee.go_without(error)
-        for trainee in self.trainees:
-            trainee.enrol(self._teacher, self._memories)
+            for member_run in distilled:
+                member_run.end_damaged(error)
+        for member_run in self.member_runs:
+            member_run.build(self._teacher, self._memory_banks)
 
-    def _active(self) -> list[tuple[Trainee, Learner | Preparer]]:
-        return [(t, t.learner) for t in self.trainees if t.learner is not None]
+    def _active(self) -> list[tuple[MemberRun, StudentTrainer | PreparationTrainer]]:
+        return [(run, run.trainer) for run in self.member_runs if run.trainer is not None]
 
-    def _train(self, stop: int, patience: Patience) -> int:
+    def _train(self, stop: int, stop_condition: StopCondition) -> int:
         for step in range(self._segment.start, stop):
             if not self._active():
                 break
             self._train_step(step)
-            patience.control.on_progress(step + 1)
-            if step + 1 < stop and patience.is_over():
+            stop_condition.control.on_progress(step + 1)
+            if step + 1 < stop and stop_condition.is_met():
                 return step + 1
         return stop
 
     def _train_step(self, step: int) -> None:
         active = self._active()
-        learners = [learner for _, learner in active]
-        shared = share(self._resources, self._teacher, learners, step)
+        trainers = [trainer for _, trainer in active]
+        shared = share(self._resources.batches, self._teacher, trainers, step)
         if shared.teacher is not None:
-            self._memories.update(shared.teacher, shared.labels, step)
-        for trainee, learner in active:
-            if trainee.learner is None:
+            self._memory_banks.update(shared.teacher, shared.labels, step)
+        for member_run, trainer in active:
+            if member_run.trainer is None:
                 continue
-            trainee.train_step(learner, shared, step)
+            member_run.train_step(trainer, shared, step)
             if shared.is_changed():
-                trainee.fail(_wrote(trainee.member))
-                shared = share(self._resources, self._teacher, learners, step)
-            if self._memories.are_changed():
-                self._fail_remembering(trainee.member)
+                # The rest of the cohort must not train on what was written. Batches and the
+                # teacher's outputs depend on seed and step alone: computed anew, they are equal.
+                member_run.end_failed(_wrote(member_run.member))
+                shared = share(self._resources.batches, self._teacher, trainers, step)
+            if self._memory_banks.are_changed():
+                self._fail_memory_bank_users(member_run.member)
 
-    def _fail_remembering(self, culprit: Member) -> None:
-        """End all members with a memory: what one of them wrote to cannot be had again."""
-        for trainee, learner in self._active():
-            if learner.memory is not None or trainee.member is culprit:
-                trainee.fail(_wrote(culprit))
+    def _fail_memory_bank_users(self, writer: Member) -> None:
+        """End all members that use a memory bank: what was written over cannot be restored."""
+        for member_run, trainer in self._active():
+            if trainer.memory_bank is not None or member_run.member is writer:
+                member_run.end_failed(_wrote(writer))
 
     @torch.inference_mode()
-    def _evaluate(self, control: Control) -> dict[Trainee, Confusion]:
-        """Return each member's confusion matrix on the split it is judged on, images read once."""
+    def _evaluate(self, control: Control) -> dict[MemberRun, Confusion]:
+        """Return each member's confusion matrix on the evaluation split, images read once."""
         device, num_classes = self._resources.device, self._resources.dataset.num_classes
-        kind = ImageConfusions if self._segment.judged_on == "report" else Confusion
-        confusions = {trainee: kind(num_classes, device) for trainee, _ in self._active()}
-        for images, labels in self._resources.judged_batches():
-            for trainee, learner in self._active():
-                with trainee.watch.running():
-                    logits = resize_bilinear(learner.predict(images), labels.shape[-2:])
-                    confusions[trainee].add(logits, labels)
-            control.on_sign()
+        kind = ImageConfusions if self._segment.evaluation_split == "report" else Confusion
+        confusions = {member_run: kind(num_classes, device) for member_run, _ in self._active()}
+        for images, labels in self._resources.evaluation_batches():
+            for member_run, trainer in self._active():
+                with member_run.watch.running():
+                    logits = resize_bilinear(trainer.predict(images), labels.shape[-2:])
+                    confusions[member_run].add(logits, labels)
+            control.on_heartbeat()
         return confusions
 
     @torch.inference_mode()
-    def _picture(self, trainee: Trainee, learner: Learner | Preparer) -> bytes | None:
-        """Return a picture of what the member predicts; without one it has lost nothing.
+    def _picture(
+        self, member_run: MemberRun, trainer: StudentTrainer | PreparationTrainer
+    ) -> bytes | None:
+        """Return a picture of what the member predicts, or None where it cannot be drawn.
 
-        The teacher stands in it where the member's method has one, whoever else is in the cohort.
+        The teacher's predictions are in it where the member's method has a teacher.
         """
-        teacher = self._teacher if learner.needs_teacher else None
-        taught = None if teacher is None else (teacher.weights_hash, _predictions_of(teacher))
+        teacher = self._teacher if trainer.needs_teacher else None
+        teacher_pair = None if teacher is None else (teacher.weights_hash, _predictions_of(teacher))
         try:
-            with trainee.watch.running():
-                return self._resources.lend_gallery().draw(learner.predict, taught)
+            with member_run.watch.running():
+                return self._resources.get_previews().draw(trainer.predict, teacher_pair)
         except torch.AcceleratorError:
             raise
         except (RuntimeError, MemoryError, OSError, ValueError) as error:
             reason = str(error).partition("\n")[0]
-            self.notes.append(f"no picture of {trainee.member.key}: {reason}")
+            self.notes.append(f"no picture of {member_run.member.key}: {reason}")
             return None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
-    """A net's worth on the selection split."""
+class TeacherScore:
+    """How good a teacher is on the selection split."""
 
-    miou: float  # percent
+    score: float  # mIoU in percent
     weights_hash: str
 
 
@@ -188,15 +166,15 @@ class Trainer:
     """Runs segments, and keeps data, teacher and what fits from one to the next."""
 
     def __init__(self) -> None:
-        self._library = Library()
+        self._cache = ResourceCache()
         self._fitting: dict[tuple[str, str], int] = {}  # (task, device) -> members at once
 
     def dataset(self, data: Data, root: Path | None) -> Dataset:
         """Return a data set, kept for the segments that follow; DataError where it is lacking."""
-        return self._library.dataset(data, root)
+        return self._cache.dataset(data, root)
 
     def run(self, segment: Segment, control: Control | None = None) -> Outcome:
-        """Train the segment's members and say what became of each.
+        """Train the segment's members and return the outcome of each.
 
         Raises a UserError where data or teacher cannot be had; a member's own faults end that
         member alone. Where memory does not suffice, the halves of the cohort run one after the
@@ -205,99 +183,109 @@ class Trainer:
         with segment_log(segment):
             ended = self._run(segment, control or Control())
             outcome = replace(ended, code_hash=imported_code().hash)
-            say_ended(segment, outcome)
+            log_ended(segment, outcome)
         return outcome
 
     def _run(self, segment: Segment, control: Control) -> Outcome:
         began = time.perf_counter()
         device = torch.device(segment.device)
         configure(device, segment.deterministic, segment.task.threads)
-        resources = self._library.lend(segment)
-        room = Classroom(
+        resources = self._cache.get(segment)
+        context = SegmentContext(
             segment=segment,
             device=device,
             num_classes=resources.dataset.num_classes,
             data=resources.dataset.fingerprint,
         )
         if segment.calibrates:
-            return _calibrated(room, resources, control, began)
+            return _calibrated(context, resources, control, began)
         deadline = None if segment.max_seconds is None else began + segment.max_seconds
         place = (task_hash(segment.task), segment.device)
-        course = _Course(room, resources, self._fitting.get(place, len(segment.members)))
-        patience = Patience(control=control, deadline=deadline)
-        step = course.run(segment.members, segment.stop, patience)
-        if course.most < len(segment.members):
-            self._fitting[place] = course.most
+        splitter = _CohortSplitter(
+            context, resources, self._fitting.get(place, len(segment.members))
+        )
+        stop_condition = StopCondition(control=control, deadline=deadline)
+        step = splitter.run(segment.members, segment.stop, stop_condition)
+        if splitter.most < len(segment.members):
+            self._fitting[place] = splitter.most
         wall = time.perf_counter() - began
-        common = max(0.0, wall - sum(trainee.watch.read() for trainee in course.trainees))
+        common = max(
+            0.0, wall - sum(member_run.watch.read() for member_run in splitter.member_runs)
+        )
         share_of_common = common / len(segment.members)
         return Outcome(
-            members=tuple(trainee.outcome(share_of_common) for trainee in course.trainees),
+            members=tuple(
+                member_run.outcome(share_of_common) for member_run in splitter.member_runs
+            ),
             wall_seconds=wall,
             device_name=device_name(device),
             interrupted=step is not None and step < segment.stop,
-            notes=tuple(course.notes),
+            notes=tuple(splitter.notes),
         )
 
-    def score_teacher(self, task: Task, file: Path, root: Path | None, device: str) -> Score:
+    def score_teacher(self, task: Task, file: Path, root: Path | None, device: str) -> TeacherScore:
         """Return how good the teacher in `file` is; CheckpointError where it is not the task's."""
         place = torch.device(device)
         configure(place, deterministic=False, threads=task.threads)
         dataset = self.dataset(task.data, root)
-        teacher = self._library.teacher(task, file, dataset.num_classes, place)
+        teacher = self._cache.teacher(task, file, dataset.num_classes, place)
         confusion = Confusion(dataset.num_classes, place)
         split, size = dataset.selection.to(place), task.schedule.image_batch
         with torch.inference_mode():
             for images, labels in in_batches(split, size, normalisation_of(task, dataset)):
                 logits = forward(teacher.net, images, auxiliary=False).logits
                 confusion.add(resize_bilinear(logits, labels.shape[-2:]), labels)
-        miou, _ = confusion.scores()
-        return Score(miou=miou, weights_hash=teacher.weights_hash)
+        score, _ = confusion.scores()
+        return TeacherScore(score=score, weights_hash=teacher.weights_hash)
 
 
-def _calibrated(room: Classroom, resources: Resources, control: Control, began: float) -> Outcome:
+def _calibrated(
+    context: SegmentContext, resources: Resources, control: Control, began: float
+) -> Outcome:
     try:
-        members = calibrate(room, resources, control)
+        members = calibrate(context, resources, control)
     except UnusableFile as error:  # all are measured at one student, most with one teacher
-        trainees = [Trainee(member, room) for member in room.segment.members]
-        for trainee in trainees:
-            trainee.go_without(error)
-        members = [trainee.outcome(0.0) for trainee in trainees]
+        member_runs = [MemberRun(member, context) for member in context.segment.members]
+        for member_run in member_runs:
+            member_run.end_damaged(error)
+        members = [member_run.outcome(0.0) for member_run in member_runs]
     wall = time.perf_counter() - began
     return Outcome(
         members=tuple(replace(member, seconds=wall / len(members)) for member in members),
         wall_seconds=wall,
-        device_name=device_name(room.device),
+        device_name=device_name(context.device),
         interrupted=control.should_stop(),
     )
 
 
-class _Course:
+class _CohortSplitter:
     """A segment's cohort, in halves where memory demands it; collects those that are done."""
 
-    def __init__(self, room: Classroom, resources: Resources, most: int) -> None:
-        """Begin with nobody done, and at most `most` members at once."""
-        self.trainees: list[Trainee] = []
+    def __init__(self, context: SegmentContext, resources: Resources, most: int) -> None:
+        """Begin with no member done, and at most `most` members at once."""
+        self.member_runs: list[MemberRun] = []
         self.notes: list[str] = []
         self.most = most
-        self._room, self._resources = room, resources
+        self._context, self._resources = context, resources
 
-    def run(self, members: tuple[Member, ...], stop: int, patience: Patience) -> int | None:
+    def run(
+        self, members: tuple[Member, ...], stop: int, stop_condition: StopCondition
+    ) -> int | None:
         """Run members from the segment's start.
 
         Returns the step reached, one for all of them; None where no member is left.
         """
         if len(members) > self.most:
-            return self._run_halves(members, stop, patience)
-        cohort = Cohort(members, self._room, self._resources)
+            return self._run_halves(members, stop, stop_condition)
+        cohort = Cohort(members, self._context, self._resources)
         try:
-            step = cohort.run(stop, patience)
+            step = cohort.run(stop, stop_condition)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             reason = str(error).partition("\n")[0]
         else:
-            self.trainees += cohort.trainees
+            self.member_runs += cohort.member_runs
             self.notes += cohort.notes
             return step
         # Below, since within the handler the traceback would still hold the failed try's tensors.
@@ -305,24 +293,29 @@ class _Course:
         release_memory()
         if len(members) > 1:
             self.most = (len(members) + 1) // 2
-            return self._run_halves(members, stop, patience)
+            return self._run_halves(members, stop, stop_condition)
         self._note(f"out of memory: {members[0].key} does not fit alone")
-        lost = Trainee(members[0], self._room)
-        lost.lose(f"out of memory: {reason}")
-        self.trainees.append(lost)
+        lost = MemberRun(members[0], self._context)
+        lost.end_lost(f"out of memory: {reason}")
+        self.member_runs.append(lost)
         return None
 
-    def _run_halves(self, members: tuple[Member, ...], stop: int, patience: Patience) -> int | None:
+    def _run_halves(
+        self, members: tuple[Member, ...], stop: int, stop_condition: StopCondition
+    ) -> int | None:
         """Run two halves from the start; the second goes exactly as far as the first.
 
-        Where the first comes to nothing, the second goes as far as patience lets it.
+        All members must end the segment at the same step, since the next segment starts all of
+        them at one step. So a deadline or a request to stop ends the first half alone; the second
+        then runs to the step that the first reached, however long that takes. Where no member of
+        the first half is left, the second goes as far as the stop condition lets it.
         """
         half = (len(members) + 1) // 2
         self._note(f"out of memory: split {len(members)} into {half} + {len(members) - half}")
-        reached = self.run(members[:half], stop, patience.share(half / len(members)))
+        reached = self.run(members[:half], stop, stop_condition.with_part(half / len(members)))
         if reached is None:
-            return self.run(members[half:], stop, patience)
-        self.run(members[half:], reached, patience.without_end())
+            return self.run(members[half:], stop, stop_condition)
+        self.run(members[half:], reached, stop_condition.never_met())
         return reached
 
     def _note(self, text: str) -> None:
@@ -337,5 +330,5 @@ def _predictions_of(teacher: LoadedTeacher) -> Predict:
 def _wrote(member: Member) -> MethodError:
     return MethodError(
         f"method {member.method} wrote to a tensor that all members of a cohort share (images, "
-        "labels, the teacher's outputs or a memory); it must work on a copy"
+        "labels, the teacher's outputs or a memory bank); it must work on a copy"
     )

@@ -1,4 +1,4 @@
-"""What a process can say about where it runs, so that two places can be compared."""
+"""The host, versions and code that a process runs with, so that two places can be compared."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from pathlib import Path
 
 from trainers.training.imported_code import Code, bare_version, imported_code
 
-CPU_INFO = Path("/proc/cpuinfo")
-
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class Environment:
     """A place where segments could be run."""
 
     host: str
     versions: Mapping[str, str]  # of Python and packages, without build labels
     code: Code
-    sees_marker: bool  # True where none was asked for
+    sees_marker: bool  # True where no marker was given
 
 
-def surroundings(packages: Sequence[str], marker: Path | None = None) -> Surroundings:
+def environment(packages: Sequence[str], marker: Path | None = None) -> Environment:
     """Return what this process sees; `marker` is a file that it should see."""
-    return Surroundings(
+    return Environment(
         host=socket.gethostname(),
         versions={"python": _python()} | {name: bare_version(name) for name in packages},
         code=imported_code(),
@@ -33,7 +31,7 @@ def surroundings(packages: Sequence[str], marker: Path | None = None) -> Surroun
     )
 
 
-def differences(there: Surroundings, here: Surroundings) -> list[str]:
+def differences(there: Environment, here: Environment) -> list[str]:
     """Return one phrase for each version that differs."""
     return [
         f"{name} {there.versions.get(name, 'not installed')} instead of {mine}"
@@ -44,10 +42,3 @@ def differences(there: Surroundings, here: Surroundings) -> list[str]:
 
 def _python() -> str:
     return ".".join(platform.python_version_tuple()[:2])
-
-
-def processor() -> str:
-    """Return the model of this machine's processor."""
-    lines = CPU_INFO.read_text().splitlines() if CPU_INFO.is_file() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor() or platform.machine())

@@ -1,4 +1,4 @@
-"""Which code this process has imported to train with: to be told, recorded and compared."""
+"""Which code this process has imported to train with: to be recorded and compared."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def bare_version(package: str) -> str:
 def without_label(text: str) -> str:
     """Return a version without what follows the plus sign.
 
-    That says for which device it was built, in which the nodes of a cluster may differ.
+    That names the device that it was built for, in which the nodes of a cluster may differ.
     """
     return text.partition("+")[0]
 

@@ -2,77 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.errors import CheckpointError, MethodError
-from trainers.method_api.method import Method, Step
-from trainers.method_api.parts import Memory
-from trainers.method_api.registry import load_method, resolve
-from trainers.models import SegmentationNet, build_net
+from trainers.method_api.loading import load_method
+from trainers.method_api.method import MemoryBank, Method, Step
+from trainers.method_api.registry import resolve
+from trainers.models import build_net
 from trainers.models.outputs import Outputs
 from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.tasks import Net
-from trainers.training.auxiliary_modules import Companions
 from trainers.training.checkpoints import Owner, State, load, save
-from trainers.training.memory_banks import Memories
+from trainers.training.forward import forward
+from trainers.training.memory_banks import MemoryBanks
 from trainers.training.optimizer import build_optimizer, clip, learning_rate, rate_left, with_params
 from trainers.training.preparation import equip
-from trainers.training.resources import LoadedTeacher
-from trainers.training.segment import Member, Segment
-
-
-class Float32(Mapping[str, Tensor]):
-    """Features as float32, each converted when it is first asked for: most methods look at few."""
-
-    def __init__(self, features: Mapping[str, Tensor]) -> None:
-        self._features = features
-        self._seen: dict[str, tuple[Tensor, int]] = {}
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._seen:
-            feature = self._features[name].float()
-            self._seen[name] = (feature, feature._version)
-        return self._seen[name][0]
-
-    def versions(self) -> list[tuple[Tensor, int]]:
-        """Return each feature asked for so far, with its count of writes when it was made."""
-        return list(self._seen.values())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._features)
-
-    def __len__(self) -> int:
-        return len(self._features)
-
-
-def forward(net: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
-    """Return the net's outputs as float32, computed in bfloat16 on a GPU.
-
-    Losses are left outside of autocast: a method's sums over positions need the full mantissa.
-    """
-    return in_float32(forward_raw(net, images, auxiliary))
-
-
-def forward_raw(net: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
-    """Return the net's outputs as they were computed: in bfloat16 on a GPU."""
-    with torch.autocast("cuda", torch.bfloat16, enabled=images.is_cuda):
-        outputs: Outputs = net(images, auxiliary=auxiliary)
-    return outputs
-
-
-def in_float32(outputs: Outputs) -> Outputs:
-    """Return the outputs as float32; gradients flow back to those given."""
-    return Outputs(
-        logits=outputs.logits.float(),
-        aux_logits=None if outputs.aux_logits is None else outputs.aux_logits.float(),
-        features=Float32(outputs.features),
-    )
+from trainers.training.segment import Member
+from trainers.training.segment_context import SegmentContext
+from trainers.training.teacher import LoadedTeacher
 
 
 def needs_teacher(member: Member) -> bool:
@@ -80,18 +33,48 @@ def needs_teacher(member: Member) -> bool:
     return load_method(member.method).needs_teacher
 
 
-@dataclass(frozen=True, kw_only=True)
-class Classroom:
-    """What the members of a cohort have in common for the length of a segment."""
+class AuxiliaryModules:
+    """A method's auxiliary modules and the rates that their optimisers began with."""
 
-    segment: Segment
-    device: torch.device
-    num_classes: int
-    data: str  # the data set's fingerprint
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self._parts = dict(method.auxiliary_modules())
+        self._rates = {
+            name: [float(group["lr"]) for group in part.optimizer.param_groups]
+            for name, part in self._parts.items()
+        }
+
+    def others(self, parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+        """Return those of the parameters that belong to no auxiliary module."""
+        theirs = {id(p) for part in self._parts.values() for p in part.module.parameters()}
+        return [parameter for parameter in parameters if id(parameter) not in theirs]
+
+    def train_step(self, step: Step, factor: float) -> None:
+        """Do each auxiliary module's step; `factor` is what is left of the schedule's rate."""
+        if not self._parts:
+            return
+        for part in self._parts.values():  # the student's loss went through some of them
+            part.optimizer.zero_grad(set_to_none=True)
+        for name, loss in self._method.auxiliary_losses(step).items():
+            part = self._parts[name]
+            loss.backward()  # type: ignore[no-untyped-call]
+            for group, rate in zip(part.optimizer.param_groups, self._rates[name], strict=True):
+                group["lr"] = rate * factor if part.decays else rate
+            part.optimizer.step()
+            part.optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """Return the states of the optimisers."""
+        return {name: part.optimizer.state_dict() for name, part in self._parts.items()}
+
+    def restore(self, states: Mapping[str, dict[str, Any]]) -> None:
+        """Set the optimisers to stored states."""
+        for name, state in states.items():
+            self._parts[name].optimizer.load_state_dict(state)
 
 
-class Learner:
-    """One member in training; all that a step changes lies in here, only a memory is the cohort's.
+class StudentTrainer:
+    """One student in training; all that a step changes lies in here but for a cohort's memory bank.
 
     Random numbers, a method's too, are drawn from torch's global generator, seeded anew at every
     step from (seed, step) alone: neither the rest of a cohort nor an interruption can shift them,
@@ -101,35 +84,35 @@ class Learner:
     def __init__(
         self,
         member: Member,
-        room: Classroom,
+        context: SegmentContext,
         teacher: LoadedTeacher | None,
-        memories: Memories,
+        memory_banks: MemoryBanks,
     ) -> None:
         """Build the member's state at the segment's start.
 
-        MethodError where the method wants a teacher and there is none; CheckpointError where the
+        MethodError where the method needs a teacher and there is none; CheckpointError where the
         segment's step and the member's checkpoint do not go together; UnusableFile where that is
         gone, damaged or not its own.
         """
-        self._member, self._segment = member, room.segment
-        self._schedule = with_params(room.segment.task.schedule, member.params)
+        self._member, self._segment = member, context.segment
+        self._schedule = with_params(context.segment.task.schedule, member.params)
         kind = load_method(member.method)
         if kind.needs_teacher and teacher is None:
             raise MethodError(f"method {member.method} needs a teacher, and there is none")
-        taught = teacher if kind.needs_teacher else None
-        self._hashes = {"teacher": None if taught is None else taught.weights_hash}
-        self._data = room.data
+        own_teacher = teacher if kind.needs_teacher else None
+        self._hashes = {"teacher": None if own_teacher is None else own_teacher.weights_hash}
+        self._data = context.data
         self._check_start()
         self._seed("student")  # apart from the method's: all students begin with equal weights
-        self.net = build_net(self._net_to_build(), room.num_classes)
+        self.net = build_net(self._net_to_build(), context.num_classes)
         self._seed("method")
         values = resolve(member.method, dict(member.params))
-        shape = None if taught is None else taught.net.shape
+        shape = None if own_teacher is None else own_teacher.net.shape
         self.method: Method = kind(values, self.net.shape, shape)
-        if taught is not None:
-            self._hashes["preparation"] = equip(self.method, room.segment, taught)
-        self._place(room.device)
-        self._memories, self.memory = memories, self._remember(memories)
+        if own_teacher is not None:
+            self._hashes["preparation"] = equip(self.method, context.segment, own_teacher)
+        self._place(context.device)
+        self._memory_banks, self.memory_bank = memory_banks, self._fill_memory_bank(memory_banks)
         if member.checkpoint is not None:
             self._restore(member.checkpoint)
 
@@ -140,19 +123,21 @@ class Learner:
 
     @property
     def needs_teacher_aux(self) -> bool:
-        """Whether it looks at the teacher's auxiliary logits."""
+        """Whether it uses the teacher's auxiliary logits."""
         return self.method.needs_teacher_aux
 
-    def _remember(self, memories: Memories) -> Memory | None:
+    def _fill_memory_bank(self, memory_banks: MemoryBanks) -> MemoryBank | None:
         self._seed("memory")
-        memory = self.method.memory()
-        if memory is None:
+        memory_bank = self.method.memory_bank()
+        if memory_bank is None:
             return None
         start = self._segment.start
-        return memories.hold(memory, self._member.checkpoint, self._what_is_remembered(start))
+        return memory_banks.get_or_load(
+            memory_bank, self._member.checkpoint, self._memory_bank_identity(start)
+        )
 
-    def _what_is_remembered(self, step: int) -> dict[str, Any]:
-        """Return all that a memory at `step` depends on."""
+    def _memory_bank_identity(self, step: int) -> dict[str, Any]:
+        """Return all that a memory bank at `step` depends on."""
         owner = asdict(self._owner(step))
         return {name: owner[name] for name in ("task", "seed", "step", "data", "teacher")}
 
@@ -174,14 +159,16 @@ class Learner:
     def _place(self, device: torch.device) -> None:
         self.net = self.net.to(device).train()
         self.method = self.method.to(device).train()
-        self._companions = Companions(self.method)
-        learnt = self._companions.others(list(self.method.parameters()))
-        self._optimizer = build_optimizer([*self.net.parameters(), *learnt], self._schedule)
+        self._auxiliary_modules = AuxiliaryModules(self.method)
+        own = self._auxiliary_modules.others(list(self.method.parameters()))
+        self._optimizer = build_optimizer([*self.net.parameters(), *own], self._schedule)
 
     def _seed(self, *purpose: object) -> None:
         seed_generators(derive_seed(self._segment.seed, *purpose))
 
-    def learn(self, images: Tensor, labels: Tensor, teacher: Outputs | None, step: int) -> Tensor:
+    def train_step(
+        self, images: Tensor, labels: Tensor, teacher: Outputs | None, step: int
+    ) -> Tensor:
         """Do step `step` (counted from 0) and return its loss, detached, still on the device."""
         self._seed("step", step)
         student = forward(self.net, images, auxiliary=True)
@@ -191,7 +178,7 @@ class Learner:
             teacher=teacher,
             labels=labels,
             progress=progress,
-            memory=self.memory,
+            memory_bank=self.memory_bank,
         )
         loss = self.method.total(seen, self._schedule.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -200,7 +187,7 @@ class Learner:
         clip(self._optimizer, self._schedule)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self._companions.learn(seen, rate_left(self._schedule, step))
+        self._auxiliary_modules.train_step(seen, rate_left(self._schedule, step))
         return loss.detach().reshape(())
 
     def predict(self, images: Tensor) -> Tensor:
@@ -224,10 +211,10 @@ class Learner:
             student=self.net.state_dict(),
             method=self.method.state_dict(),
             optimizer=None if last else self._optimizer.state_dict(),
-            companions={} if last else self._companions.state(),
+            auxiliary_modules={} if last else self._auxiliary_modules.state(),
         )
-        if self.memory is not None and not last:
-            self._memories.save(self.memory, file, self._what_is_remembered(step))
+        if self.memory_bank is not None and not last:
+            self._memory_banks.save(self.memory_bank, file, self._memory_bank_identity(step))
         return save(file, self._owner(step), state)
 
     def _owner(self, step: int) -> Owner:
@@ -239,4 +226,4 @@ class Learner:
         self.method.load_state_dict(state.method)
         if state.optimizer is not None:
             self._optimizer.load_state_dict(state.optimizer)
-        self._companions.restore(state.companions)
+        self._auxiliary_modules.restore(state.auxiliary_modules)

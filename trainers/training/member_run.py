@@ -1,4 +1,4 @@
-"""A member's way through a segment: its books, and how it ends without disturbing the others."""
+"""One member during a segment: its losses, and how it ends without disturbing the others."""
 
 from __future__ import annotations
 
@@ -18,34 +18,35 @@ from trainers.runtime.out_of_memory import is_out_of_memory
 from trainers.runtime.stopwatch import Stopwatch
 from trainers.training.checkpoints import file_of
 from trainers.training.evaluation import Confusion, ImageConfusions
-from trainers.training.member import Classroom, Learner, needs_teacher
-from trainers.training.memory_banks import Memories
-from trainers.training.preparation import Preparer
-from trainers.training.resources import LoadedTeacher
+from trainers.training.member import StudentTrainer, needs_teacher
+from trainers.training.memory_banks import MemoryBanks
+from trainers.training.preparation import PreparationTrainer
 from trainers.training.segment import Ending, Member, MemberOutcome
+from trainers.training.segment_context import SegmentContext
 from trainers.training.shared_step import Shared
+from trainers.training.teacher import LoadedTeacher
 
 LOSS_POINTS = 100  # kept of a whole training, at the same steps however it is cut into segments
-LOOK_EVERY = 20  # steps between looks at the losses on a GPU, since each look waits for it
+CHECK_EVERY = 20  # steps between checks of the losses on a GPU, since each check waits for it
 
 logger = logging.getLogger(__name__)
 
 
-class Trainee:
-    """One member during a segment; `learner` is None once it has ended, which frees its memory."""
+class MemberRun:
+    """One member during a segment; `trainer` is None once it has ended, which frees its memory."""
 
-    def __init__(self, member: Member, room: Classroom) -> None:
+    def __init__(self, member: Member, context: SegmentContext) -> None:
         self.member = member
-        self.watch = Stopwatch(room.device)
-        self.learner: Learner | Preparer | None = None
-        self._segment = room.segment
-        self._look_every = LOOK_EVERY if room.device.type == "cuda" else 1
-        self._keep_every = math.ceil(room.segment.task.schedule.steps / LOSS_POINTS)
+        self.watch = Stopwatch(context.device)
+        self.trainer: StudentTrainer | PreparationTrainer | None = None
+        self._segment = context.segment
+        self._check_every = CHECK_EVERY if context.device.type == "cuda" else 1
+        self._keep_every = math.ceil(context.segment.task.schedule.steps / LOSS_POINTS)
         self._pending: list[Tensor] = []
         self._losses: list[tuple[int, float]] = []
         self._ended: MemberOutcome | None = None
-        self._step = room.segment.start
-        self._room = room
+        self._step = context.segment.start
+        self._context = context
 
     def needs_teacher(self) -> bool:
         """Whether the member's method needs one; a fault in loading the method ends the member."""
@@ -53,14 +54,14 @@ class Trainee:
         self.attempt(lambda: answers.append(needs_teacher(self.member)))
         return any(answers)
 
-    def enrol(self, teacher: LoadedTeacher | None, memories: Memories) -> None:
+    def build(self, teacher: LoadedTeacher | None, memory_banks: MemoryBanks) -> None:
         """Build the member's state at the segment's start; a fault in that ends the member."""
 
         def build() -> None:
             if self.member.prepares:
-                self.learner = Preparer(self.member, self._room, teacher)
+                self.trainer = PreparationTrainer(self.member, self._context, teacher)
             else:
-                self.learner = Learner(self.member, self._room, teacher, memories)
+                self.trainer = StudentTrainer(self.member, self._context, teacher, memory_banks)
 
         if self._ended is None:
             self.attempt(build)
@@ -68,7 +69,7 @@ class Trainee:
     def attempt(self, action: Callable[[], None]) -> None:
         """Do a part of the member's training; an error in it ends this member alone.
 
-        A poisoned device is no fault of the method, and memory is the whole cohort's affair.
+        An error of the device is no fault of the method, and lack of memory concerns the cohort.
         """
         try:
             with self.watch.running():
@@ -76,33 +77,35 @@ class Trainee:
         except torch.AcceleratorError:
             raise
         except UnusableFile as error:
-            self.go_without(error)
+            self.end_damaged(error)
         except (CheckpointError, TaskError) as error:
-            self.lose(str(error))
-        except Exception as error:  # noqa: BLE001 - a method is anybody's code: it may raise anything
+            self.end_lost(str(error))
+        except Exception as error:  # noqa: BLE001 - a method is not our code: it may raise anything
             if is_out_of_memory(error):
                 raise
-            self.fail(error)
+            self.end_failed(error)
 
-    def train_step(self, learner: Learner | Preparer, shared: Shared, step: int) -> None:
+    def train_step(
+        self, trainer: StudentTrainer | PreparationTrainer, shared: Shared, step: int
+    ) -> None:
         """Do step `step`, counted from 0."""
 
         def act() -> None:
-            teacher = shared.teacher_for(learner)
-            loss = learner.learn(shared.images, shared.labels, teacher, step)
-            self._book(step + 1, loss)
+            teacher = shared.teacher_for(trainer)
+            loss = trainer.train_step(shared.images, shared.labels, teacher, step)
+            self._note_loss(step + 1, loss)
 
         self.attempt(act)
 
-    def _book(self, step: int, loss: Tensor) -> None:
-        """Note the loss of step `step` (counted from 1); it is looked at now and then."""
+    def _note_loss(self, step: int, loss: Tensor) -> None:
+        """Note the loss of step `step` (counted from 1); it is checked now and then."""
         self._step = step
         self._pending.append(loss)
-        if step % self._look_every == 0:
-            self.look()
+        if step % self._check_every == 0:
+            self.check_losses()
 
-    def look(self) -> None:
-        """Look at the losses noted since the last look; the first that is not finite is the end."""
+    def check_losses(self) -> None:
+        """Check the losses noted since the last check; the first that is not finite is the end."""
         if not self._pending:
             return
         first = self._step - len(self._pending) + 1
@@ -115,46 +118,45 @@ class Trainee:
                 return
             if step % self._keep_every == 0:
                 self._losses.append((step, loss))
-                said = detail(member=self.member.key, step=step, loss=loss)
-                logger.info("loss", extra=said)
+                logger.info("loss", extra=detail(member=self.member.key, step=step, loss=loss))
 
-    def fail(self, error: Exception) -> None:
-        """End the member with an error of its method's: the last line first, then the traceback.
+    def end_failed(self, error: Exception) -> None:
+        """End the member with an error of its method; the reason begins with the error's last line.
 
         Where its weights are no longer finite it has diverged: many an operation raises on NaN.
         """
-        self.look()
+        self.check_losses()
         if self._ended is not None:
             return
-        if self.learner is not None and not self.learner.is_finite():
+        if self.trainer is not None and not self.trainer.is_finite():
             self._end(Ending.DIVERGED, self._step + 1)
             return
         last = traceback.format_exception_only(error)[-1].strip()
         reason = "\n".join([last, *traceback.format_exception(error)])
         self._end(Ending.FAILED, self._step, reason=reason)
 
-    def lose(self, reason: str) -> None:
-        """End the member for a reason outside of its method: it stands where the segment began."""
+    def end_lost(self, reason: str) -> None:
+        """End the member for a reason outside of its method; it stays where the segment began."""
         start = self._segment.start
         self._end(Ending.LOST, start, checkpoint=self.member.checkpoint, reason=reason)
 
-    def go_without(self, error: UnusableFile) -> None:
+    def end_damaged(self, error: UnusableFile) -> None:
         """End the member where it began: a file that it needs cannot be used."""
         start, reason = self._segment.start, str(error).partition("\n")[0]
         self._end(Ending.DAMAGED, start, reason=reason, damaged=error.file)
 
     def finish(self, step: int, confusion: Confusion | None, picture: bytes | None = None) -> None:
-        """Store the state at `step`, and the metric where there is one; NaN means diverged."""
-        if self.learner is None:
+        """Store the state at `step`, and the score where there is one; NaN means diverged."""
+        if self.trainer is None:
             return
-        miou, class_iou = confusion.scores() if confusion else (None, ())
-        if miou is not None and not math.isfinite(miou):
+        score, class_iou = confusion.scores() if confusion else (None, ())
+        if score is not None and not math.isfinite(score):
             self._end(Ending.DIVERGED, step)
             return
         file = file_of(self._segment.folder, self.member.key, step)
-        stored = {"checkpoint": file, "weights_hash": self.learner.save(file, step)}
+        stored = {"checkpoint": file, "weights_hash": self.trainer.save(file, step)}
         packed = confusion.packed() if isinstance(confusion, ImageConfusions) else None
-        scores = {"miou": miou, "class_iou": class_iou, "confusions": packed}
+        scores = {"score": score, "class_iou": class_iou, "confusions": packed}
         self._end(Ending.REACHED, step, **scores, picture=picture, **stored)
 
     @property
@@ -170,9 +172,10 @@ class Trainee:
         return replace(self._ended, seconds=seconds, losses=tuple(self._losses))
 
     def _end(self, ending: Ending, step: int, **rest: Any) -> None:
-        self.learner = None
+        self.trainer = None
         key = self.member.key
-        told = {name: value for name, value in rest.items() if not isinstance(value, bytes | None)}
-        said = {"step": step} | told
-        logger.info("member ended", extra=detail(member=key, ending=ending, **said))
+        logged = {
+            name: value for name, value in rest.items() if not isinstance(value, bytes | None)
+        }
+        logger.info("member ended", extra=detail(member=key, ending=ending, step=step, **logged))
         self._ended = MemberOutcome(key=key, ending=ending, step=step, seconds=0.0, **rest)

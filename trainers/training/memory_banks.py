@@ -1,7 +1,7 @@
-"""The memories of a cohort: one for all members whose methods ask for the same, kept on disk once.
+"""The memory banks of a cohort: one for all members whose methods ask for the same bank.
 
-A memory depends on teacher, data, seed and step alone, so it is no member's own. Beside a member's
-checkpoint lies its memory's file; members of one cohort share it by a hard link, since it may hold
+A bank depends on teacher, data, seed and step alone, so it is no member's own. Its file lies beside
+each member's checkpoint; members of one cohort share it by a hard link, since it may hold
 gigabytes.
 """
 
@@ -16,57 +16,59 @@ import torch
 from torch import Tensor
 
 from trainers.errors import UnusableFile
-from trainers.method_api.parts import Memory
+from trainers.method_api.method import MemoryBank
 from trainers.models.outputs import Outputs
 from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.runtime.torch_files import write
 from trainers.training.checkpoints import read_ours
-from trainers.training.segment import memory_file
+from trainers.training.segment import memory_bank_file
 
-Identity = dict[str, Any]  # all that a memory depends on
+Identity = dict[str, Any]  # all that a memory bank depends on
 
 
-class Memories:
-    """What the members of one cohort remember, by the key of the memory's settings."""
+class MemoryBanks:
+    """The memory banks of one cohort, by the key of their settings."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._seed, self._device = seed, device
-        self._held: dict[str, Memory] = {}
+        self._banks: dict[str, MemoryBank] = {}
         self._written: dict[str, Path] = {}
         self._versions: list[tuple[Tensor, int]] = []
 
-    def hold(self, memory: Memory, checkpoint: Path | None, identity: Identity) -> Memory:
-        """Return the cohort's memory of that key: the one held, or `memory` at its right state.
+    def get_or_load(
+        self, bank: MemoryBank, checkpoint: Path | None, identity: Identity
+    ) -> MemoryBank:
+        """Return the cohort's bank of that key: the one it has, or `bank` in its right state.
 
-        UnusableFile where the one beside the checkpoint is gone, damaged or another's.
+        UnusableFile where the file beside the checkpoint is gone, damaged or another's.
         """
-        if memory.key in self._held:
-            return self._held[memory.key]
+        if bank.key in self._banks:
+            return self._banks[bank.key]
         if checkpoint is not None:
-            content = read_ours(memory_file(checkpoint))
-            if content.get("identity") != identity | {"key": memory.key}:
-                raise UnusableFile(memory_file(checkpoint), "belongs to another training")
-            memory.load_state_dict(content["state"])
-        self._held[memory.key] = memory.to(self._device)
-        return memory
+            content = read_ours(memory_bank_file(checkpoint))
+            if content.get("identity") != identity | {"key": bank.key}:
+                raise UnusableFile(memory_bank_file(checkpoint), "belongs to another training")
+            bank.load_state_dict(content["state"])
+        self._banks[bank.key] = bank.to(self._device)
+        return bank
 
     @torch.no_grad()
     def update(self, teacher: Outputs, labels: Tensor, step: int) -> None:
-        """Let every memory take in the batch of `step` (counted from 0)."""
-        for key, memory in self._held.items():
+        """Let every bank take in the batch of `step` (counted from 0)."""
+        for key, bank in self._banks.items():
             seed_generators(derive_seed(self._seed, "memory", key, step))
-            memory.update(teacher, labels)
-        buffers = [buffer for memory in self._held.values() for buffer in memory.buffers()]
+            bank.update(teacher, labels)
+        buffers = [buffer for bank in self._banks.values() for buffer in bank.buffers()]
         self._versions = [(buffer, buffer._version) for buffer in buffers]
 
-    def save(self, memory: Memory, checkpoint: Path, identity: Identity) -> None:
-        """Put the memory beside the checkpoint of one of its members."""
-        file = memory_file(checkpoint)
-        first = self._written.get(memory.key)
+    def save(self, bank: MemoryBank, checkpoint: Path, identity: Identity) -> None:
+        """Write the bank beside the checkpoint of one of its members."""
+        file = memory_bank_file(checkpoint)
+        first = self._written.get(bank.key)
         if first is None:
-            content = {"identity": identity | {"key": memory.key}, "state": memory.state_dict()}
+            content = {"identity": identity | {"key": bank.key}, "state": bank.state_dict()}
             write(file, content)
-            self._written[memory.key] = file
+            self._written[bank.key] = file
             return
         file.unlink(missing_ok=True)
         try:

@@ -1,4 +1,8 @@
-"""The optimiser of one member and its learning rate at every step."""
+"""The optimiser of one member and its learning rate at every step.
+
+There is no scheduler object. Its counter would be state to store and restore, and could disagree
+with the step; the rate is a function of the step alone and is set before every update.
+"""
 
 from __future__ import annotations
 

@@ -3,55 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from trainers.errors import MethodError, UnusableFile
-from trainers.method_api.method import Method
-from trainers.method_api.parts import Preparation
-from trainers.method_api.registry import load_method
-from trainers.method_api.sources import PREFIX
+from trainers.method_api.loading import load_method, preparation_name
+from trainers.method_api.method import MemoryBank, Method, Preparation
 from trainers.models.outputs import Outputs
 from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.training.checkpoints import Owner, State, load, read_ours, save, weights_hash
-
-if TYPE_CHECKING:
-    from trainers.method_api.parts import Memory
-    from trainers.training.member import Classroom
-    from trainers.training.resources import LoadedTeacher
-    from trainers.training.segment import Member, Segment
+from trainers.training.segment import Member, Segment
+from trainers.training.segment_context import SegmentContext
+from trainers.training.teacher import LoadedTeacher
 
 
-class Preparer:
-    """One preparation in training: to the cohort what a learner is."""
+class PreparationTrainer:
+    """One preparation in training; a cohort trains it as it does a student."""
 
     needs_teacher = True
     needs_teacher_aux = False
-    memory: Memory | None = None
+    memory_bank: MemoryBank | None = None
 
-    def __init__(self, member: Member, room: Classroom, teacher: LoadedTeacher | None) -> None:
+    def __init__(
+        self, member: Member, context: SegmentContext, teacher: LoadedTeacher | None
+    ) -> None:
         """Build its state at the segment's start; MethodError without a teacher or preparation."""
         kind = load_method(member.method).preparation
         if kind is None or teacher is None:
-            lack = "a teacher" if kind else "a preparation to train"
-            raise MethodError(f"method {member.method}: there is no {lack}")
-        self._member, self._room, self._teacher = member, room, teacher
-        seed_generators(derive_seed(room.segment.seed, "preparation"))
-        self.net: Preparation = kind(teacher.net.shape).to(room.device).train()
+            missing = "a teacher" if kind else "a preparation to train"
+            raise MethodError(f"method {member.method}: there is no {missing}")
+        self._member, self._context, self._teacher = member, context, teacher
+        seed_generators(derive_seed(context.segment.seed, "preparation"))
+        self.net: Preparation = kind(teacher.net.shape).to(context.device).train()
         self._optimizer = self.net.build_optimizer()
         if member.checkpoint is not None:
-            state = load(member.checkpoint, self._owner(room.segment.start))
+            state = load(member.checkpoint, self._owner(context.segment.start))
             self.net.load_state_dict(state.student)
             if state.optimizer is not None:
                 self._optimizer.load_state_dict(state.optimizer)
 
-    def learn(self, images: Tensor, labels: Tensor, teacher: Outputs | None, step: int) -> Tensor:
+    def train_step(
+        self, images: Tensor, labels: Tensor, teacher: Outputs | None, step: int
+    ) -> Tensor:
         """Do step `step` (counted from 0) and return its loss, detached, still on the device."""
         del images
         if teacher is None:
             raise MethodError(f"method {self._member.method}: its preparation needs a teacher")
-        seed_generators(derive_seed(self._room.segment.seed, "preparation", step))
+        seed_generators(derive_seed(self._context.segment.seed, "preparation", step))
         loss = self.net.loss(teacher, labels, self._teacher.net.classifier)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -59,7 +57,7 @@ class Preparer:
         return loss.detach().reshape(())
 
     def predict(self, images: Tensor) -> Tensor:
-        """A preparation predicts nothing; MethodError says that it was asked to be evaluated."""
+        """Raise MethodError: a preparation predicts nothing and cannot be evaluated."""
         raise MethodError(f"{self._member.key} cannot be evaluated on {tuple(images.shape)}")
 
     def is_finite(self) -> bool:
@@ -68,27 +66,22 @@ class Preparer:
 
     def save(self, file: Path, step: int) -> str:
         """Write the state at `step` to `file` and return the hash of its weights."""
-        last = step == self._room.segment.task.schedule.steps
+        last = step == self._context.segment.task.schedule.steps
         optimizer = None if last else self._optimizer.state_dict()
-        state = State(student=self.net.state_dict(), method={}, optimizer=optimizer, companions={})
+        state = State(
+            student=self.net.state_dict(), method={}, optimizer=optimizer, auxiliary_modules={}
+        )
         return save(file, self._owner(step), state)
 
     def _owner(self, step: int) -> Owner:
-        room = self._room
+        context = self._context
         return Owner.of(
-            room.segment,
+            context.segment,
             self._member,
             step=step,
-            data=room.data,
+            data=context.data,
             teacher=self._teacher.weights_hash,
         )
-
-
-def preparation_name(kind: type[Method]) -> str | None:
-    """Return the name of the method whose preparation this one needs: methods may share one."""
-    if kind.preparation is None:
-        return None
-    return kind.preparation.__module__.rpartition(".")[2].removeprefix(PREFIX)
 
 
 def equip(method: Method, segment: Segment, teacher: LoadedTeacher) -> str | None:

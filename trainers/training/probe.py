@@ -18,16 +18,15 @@ from torch import nn
 
 from trainers.data import Dataset
 from trainers.errors import MethodError
-from trainers.method_api.registry import load_method
+from trainers.method_api.loading import load_method, preparation_name
 from trainers.models import SegmentationNet, build_net
 from trainers.runtime.torch_files import write
 from trainers.tasks import Net, Task
 from trainers.training.cohort import Trainer
-from trainers.training.preparation import preparation_name
 from trainers.training.segment import Control, Ending, Member, Segment
 
 LEAST_STEPS, MOST_STEPS = 4, 30
-PATIENCE_S = 2.0  # after the least steps
+ENOUGH_S = 2.0  # of timing, once the least steps are done
 WARM = 1  # steps that are not counted
 SEED = 0
 
@@ -58,7 +57,7 @@ class Probe:
         marks: list[float] = []
 
         def is_enough() -> bool:
-            return steps is None and len(marks) >= LEAST_STEPS and marks[-1] - began > PATIENCE_S
+            return steps is None and len(marks) >= LEAST_STEPS and marks[-1] - began > ENOUGH_S
 
         control = Control(on_progress=lambda _: self._mark(marks), should_stop=is_enough)
         stop = min(MOST_STEPS if steps is None else steps + WARM + 1, self.task.schedule.steps)
@@ -74,7 +73,7 @@ class Probe:
         """Return the seconds that one student's evaluation on the selection split takes."""
         marks: list[float] = []
         control = Control(
-            on_progress=lambda _: self._mark(marks), on_sign=lambda: self._mark(marks)
+            on_progress=lambda _: self._mark(marks), on_heartbeat=lambda: self._mark(marks)
         )
         segment = replace(self._segment("baseline", 1, stop=1), evaluate=True)
         self._trainer.run(segment, control)
@@ -110,7 +109,7 @@ class Probe:
 
     def _mark(self, marks: list[float]) -> None:
         device = torch.device(self.device)
-        if device.type == "cuda":  # steps are only asked for until somebody waits for them
+        if device.type == "cuda":  # a step is only queued until the device is waited for
             torch.cuda.synchronize(device)
         marks.append(time.perf_counter())
 

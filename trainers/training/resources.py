@@ -1,4 +1,4 @@
-"""What a worker keeps between segments, since loading it takes longer than many a segment."""
+"""Data, teacher and previews of a segment, kept for the next one: loading takes long."""
 
 from __future__ import annotations
 
@@ -12,23 +12,14 @@ from torch import Tensor
 
 from trainers.data import Dataset, Split, load_dataset
 from trainers.data.batches import IMAGENET, Batches, Normalisation, normalise
-from trainers.models import SegmentationNet
 from trainers.tasks import Task
 from trainers.tasks.schema import Data
 from trainers.training.checkpoints import weights_hash
-from trainers.training.previews import Gallery
+from trainers.training.previews import Previews
 from trainers.training.segment import Segment
-from trainers.training.teacher import load_teacher
+from trainers.training.teacher import LoadedTeacher, load_teacher
 
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedTeacher:
-    """A trained teacher on its device."""
-
-    net: SegmentationNet
-    weights_hash: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,25 +29,25 @@ class Resources:
     device: torch.device
     dataset: Dataset
     batches: Batches
-    judged: Split  # the split that the segment is judged on
-    lend_teacher: Callable[[], LoadedTeacher | None]  # loaded only where it is asked for
-    lend_gallery: Callable[[], Gallery]  # likewise
+    evaluation_split: Split  # the one that the segment is evaluated on
+    get_teacher: Callable[[], LoadedTeacher | None]  # loaded only when it is called
+    get_previews: Callable[[], Previews]  # likewise
 
-    def judged_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalised images and uint8 labels of the split it is judged on, in order."""
+    def evaluation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield normalised images and uint8 labels of the evaluation split, in order."""
         size, normalisation = self.batches.image_batch, self.batches.normalisation
-        return in_batches(self.judged, size, normalisation)
+        return in_batches(self.evaluation_split, size, normalisation)
 
 
-class Kept(Generic[Made]):
-    """The last thing made; it is made anew when what it depends on has changed."""
+class SingleSlotCache(Generic[Made]):
+    """Holds the last thing made; makes a new one when what it depends on has changed."""
 
     def __init__(self) -> None:
         self._key: object = None
         self._made: Made | None = None
 
     def get(self, key: object, make: Callable[[], Made]) -> Made:
-        """Return what was made for `key`, or make it; the old one is let go before."""
+        """Return what was made for `key`, or make it; the old one is freed first."""
         if self._made is None or key != self._key:
             self._made = None
             self._made = make()
@@ -64,21 +55,21 @@ class Kept(Generic[Made]):
         return self._made
 
 
-class Library:
-    """Lends a segment its resources, and keeps them for the next one of the same kind."""
+class ResourceCache:
+    """Loads what a segment needs, and keeps it for the next segment of the same kind."""
 
     def __init__(self) -> None:
-        self._datasets: Kept[Dataset] = Kept()
-        self._batches: Kept[Batches] = Kept()
-        self._judged: Kept[Split] = Kept()
-        self._teachers: Kept[LoadedTeacher] = Kept()
-        self._galleries: Kept[Gallery] = Kept()
+        self._datasets: SingleSlotCache[Dataset] = SingleSlotCache()
+        self._batches: SingleSlotCache[Batches] = SingleSlotCache()
+        self._evaluation_splits: SingleSlotCache[Split] = SingleSlotCache()
+        self._teachers: SingleSlotCache[LoadedTeacher] = SingleSlotCache()
+        self._previews: SingleSlotCache[Previews] = SingleSlotCache()
 
     def dataset(self, data: Data, root: Path | None) -> Dataset:
         """Return the data set, read once; DataError where it is lacking."""
         return self._datasets.get((data, root), lambda: load_dataset(data, root))
 
-    def lend(self, segment: Segment) -> Resources:
+    def get(self, segment: Segment) -> Resources:
         """Return the segment's data, and its teacher on demand; DataError where data is lacking."""
         task, root, device = segment.task, segment.data_root, torch.device(segment.device)
         dataset = self.dataset(task.data, root)
@@ -97,26 +88,30 @@ class Library:
         image_batch = task.schedule.image_batch
         key = (task.data, root, task.augmentation, image_batch, segment.seed, normalisation, device)
         batches = self._batches.get(key, make)
-        split = (task.data, root, segment.judged_on, device)
-        judged = self._judged.get(split, lambda: dataset.split(segment.judged_on).to(device))
+        split = (task.data, root, segment.evaluation_split, device)
+        evaluation_split = self._evaluation_splits.get(
+            split, lambda: dataset.split(segment.evaluation_split).to(device)
+        )
 
-        def lend_teacher() -> LoadedTeacher | None:
+        def get_teacher() -> LoadedTeacher | None:
             if segment.teacher is None or task.teacher is None:
                 return None
             wanted = segment.hashes.get(segment.teacher)
             return self.teacher(task, segment.teacher, dataset.num_classes, device, wanted)
 
-        def lend_gallery() -> Gallery:
+        def get_previews() -> Previews:
             key = (split, normalisation)
-            return self._galleries.get(key, lambda: Gallery(dataset, judged, normalisation))
+            return self._previews.get(
+                key, lambda: Previews(dataset, evaluation_split, normalisation)
+            )
 
         return Resources(
             device=device,
             dataset=dataset,
             batches=batches,
-            judged=judged,
-            lend_teacher=lend_teacher,
-            lend_gallery=lend_gallery,
+            evaluation_split=evaluation_split,
+            get_teacher=get_teacher,
+            get_previews=get_previews,
         )
 
     def teacher(

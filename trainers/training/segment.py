@@ -1,6 +1,6 @@
-"""The unit of work and its outcome, as plain data: what a driver asks for, what a trainer answers.
+"""The unit of work and its outcome, as plain data: a driver's request and a trainer's answer.
 
-A segment says "train these members from step `start` to step `stop`". It is a pure function of its
+A segment means "train these members from step `start` to step `stop`". It is a pure function of its
 inputs, hence safe to repeat. This module imports no torch, so that a driver need not either.
 """
 
@@ -16,11 +16,11 @@ from trainers.tasks import Task
 
 Parameters = Mapping[str, float | int | str]
 MAX_DAMAGES = 5  # files that may be found damaged in one training; more is the fault of the disk
-Judges = Literal["selection", "report"]  # the split that a score is from
+EvaluationSplit = Literal["selection", "report"]  # the split that a score is from
 
 
-def memory_file(checkpoint: Path) -> Path:
-    """Return where the memory of a checkpoint's method lies, if it has one."""
+def memory_bank_file(checkpoint: Path) -> Path:
+    """Return where the memory bank of a checkpoint's method lies, if it has one."""
     return checkpoint.with_suffix(".memory")
 
 
@@ -62,10 +62,10 @@ class Segment:
     data_root: Path | None = None
     device: str = "cpu"
     deterministic: bool = False  # only kernels that repeat bit by bit, on a GPU as well
-    calibrates: bool = False  # measure the members' gradient shares at `start`; train nothing
+    calibrates: bool = False  # measure the members' gradient-norm ratios at `start`; train nothing
     max_seconds: float | None = None  # stop at a step boundary after this much wall time
     log: Path | None = None  # JSON lines of this attempt go here; None: none are written
-    judged_on: Judges = "selection"  # "report": a confirmation, whose confusions are kept by image
+    evaluation_split: EvaluationSplit = "selection"  # "report": a confusion matrix for each image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +78,10 @@ class MemberOutcome:
     seconds: float  # this member's own measured time, plus an equal share of what was common
     checkpoint: Path | None = None
     weights_hash: str | None = None  # sha256 of the student's weights and buffers
-    miou: float | None = None  # percent, on the split it is judged on; only when evaluated
+    score: float | None = None  # mIoU in percent, higher is better; None unless evaluated
     class_iou: tuple[float | None, ...] = ()  # percent per class; None where the split has no pixel
     losses: tuple[tuple[int, float], ...] = ()  # (step, training loss), a few points a segment
-    shares: tuple[float, ...] = ()  # of a calibration: |terms' gradient| / |task's|, per batch
+    gradient_ratios: tuple[float, ...] = ()  # of a calibration: |terms' gradient| / |task's|
     feature: str | None = None  # of a calibration: the student's feature they were measured at
     reason: str | None = None  # unless REACHED or DIVERGED: what happened, then the traceback
     damaged: Path | None = None  # for DAMAGED: its checkpoint, or the file that it is trained with
@@ -91,32 +91,32 @@ class MemberOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a trainer answers to one segment; members stand in the segment's order."""
+    """The outcome of one segment; members in the segment's order."""
 
     members: tuple[MemberOutcome, ...]
     wall_seconds: float
     device_name: str
     interrupted: bool = False  # cut short by a pause, a signal or `max_seconds`
     notes: tuple[str, ...] = field(default=())  # for example "out of memory: split into 2 x 4"
-    code_hash: str | None = None  # of what trained it, see `trainers.code`; None: it was lost
+    code_hash: str | None = None  # of what trained it, see `imported_code`; None: it was lost
 
 
 def _ignore(step: int) -> None:
-    """Nobody wants to know how far a segment is."""
+    """Report progress to no one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """How a running segment talks to whoever started it."""
+    """How a running segment reports its progress, and learns that it is to stop."""
 
     on_progress: Callable[[int], None] = _ignore  # called with the step reached, after each step
-    on_sign: Callable[[], object] = bool  # called after each batch evaluated: a sign of life
-    should_stop: Callable[[], bool] = bool  # asked after each step; by default never
+    on_heartbeat: Callable[[], object] = bool  # called after each batch evaluated
+    should_stop: Callable[[], bool] = bool  # called after each step; by default never stops
 
 
 class Runs(Protocol):
-    """Whatever can run a segment: `trainers.cohort.Trainer`, or a worker elsewhere."""
+    """Whatever can run a segment: `trainers.training.cohort.Trainer`, or a worker elsewhere."""
 
     def run(self, segment: Segment, control: Control) -> Outcome:
-        """Train the segment's members and say what became of them."""
+        """Train the segment's members and return what became of them."""
         ...

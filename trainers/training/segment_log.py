@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from trainers.runtime.json_log import detail, journal
-from trainers.training.environment import Surroundings, surroundings
+from trainers.runtime.json_log import detail, json_log
+from trainers.training.environment import Environment, environment
 from trainers.training.segment import Outcome, Segment
 
 PACKAGES = ("torch", "torchvision")
@@ -25,8 +25,8 @@ def segment_log(segment: Segment) -> Iterator[None]:
     if segment.log is None:
         yield
         return
-    with journal(segment.log, {"trainers": logging.INFO}), _warnings_logged():
-        _say_began(segment)
+    with json_log(segment.log, {"trainers": logging.INFO}), _warnings_logged():
+        _log_began(segment)
         is_over = False
         try:
             yield
@@ -36,7 +36,7 @@ def segment_log(segment: Segment) -> Iterator[None]:
                 logger.info("segment broke off", exc_info=True)
 
 
-def say_ended(segment: Segment, outcome: Outcome) -> None:
+def log_ended(segment: Segment, outcome: Outcome) -> None:
     """Log what became of a segment; its members have logged their own endings."""
     steps = [member.step for member in outcome.members]
     logger.info(
@@ -51,8 +51,8 @@ def say_ended(segment: Segment, outcome: Outcome) -> None:
     )
 
 
-def _say_began(segment: Segment) -> None:
-    here = _surroundings()
+def _log_began(segment: Segment) -> None:
+    here = _environment()
     members = [
         {"key": m.key, "method": m.method, "params": dict(m.params), "checkpoint": m.checkpoint}
         for m in segment.members
@@ -75,9 +75,9 @@ def _say_began(segment: Segment) -> None:
 
 
 @cache
-def _surroundings() -> Surroundings:
-    """Return where this process runs; asked once, since it takes a while."""
-    return surroundings(PACKAGES)
+def _environment() -> Environment:
+    """Return the environment of this process; read once, since that takes a while."""
+    return environment(PACKAGES)
 
 
 @contextmanager

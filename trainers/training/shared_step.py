@@ -1,4 +1,4 @@
-"""What the members of a cohort share at one step, and the means to notice that one wrote to it."""
+"""What the members of a cohort share at one step, and whether one of them wrote to it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from trainers.data.batches import Batches
 from trainers.models import SegmentationNet
 from trainers.models.outputs import Outputs
-from trainers.training.member import Float32, forward
-from trainers.training.resources import LoadedTeacher, Resources
+from trainers.training.forward import Float32, forward
+from trainers.training.teacher import LoadedTeacher
 
 
-class Pupil(Protocol):
-    """Whoever says what it needs of the teacher."""
+class NeedsTeacher(Protocol):
+    """A member of a cohort as the shared step sees it: what it needs of the teacher."""
 
     @property
     def needs_teacher(self) -> bool:
@@ -25,7 +26,7 @@ class Pupil(Protocol):
 
     @property
     def needs_teacher_aux(self) -> bool:
-        """Whether it looks at the teacher's auxiliary logits."""
+        """Whether it uses the teacher's auxiliary logits."""
         ...
 
 
@@ -34,16 +35,19 @@ class Shared:
 
     def __init__(self, images: Tensor, labels: Tensor, teacher: Outputs | None) -> None:
         self.images, self.labels, self.teacher = images, labels, teacher
+        # Methods are not our code, and one that writes to a shared tensor would change the training
+        # of every member after it. PyTorch counts in-place writes in `_version`; comparing counts
+        # costs nothing, while comparing or copying contents would.
         tensors = [images, labels]
         if teacher is not None:
             tensors += [x for x in (teacher.logits, teacher.aux_logits) if x is not None]
         self._versions = [(tensor, tensor._version) for tensor in tensors]
 
-    def teacher_for(self, pupil: Pupil) -> Outputs | None:
-        """Return what the pupil declares that it needs, whatever else the others need."""
-        if self.teacher is None or not pupil.needs_teacher:
+    def teacher_for(self, member: NeedsTeacher) -> Outputs | None:
+        """Return what this member declares that it needs, whatever the others need."""
+        if self.teacher is None or not member.needs_teacher:
             return None
-        return self.teacher if pupil.needs_teacher_aux else replace(self.teacher, aux_logits=None)
+        return self.teacher if member.needs_teacher_aux else replace(self.teacher, aux_logits=None)
 
     def is_changed(self) -> bool:
         """Whether any of the tensors was written to after it was made."""
@@ -54,18 +58,18 @@ class Shared:
 
 
 def share(
-    resources: Resources, teacher: LoadedTeacher | None, pupils: Sequence[Pupil], step: int
+    batches: Batches, teacher: LoadedTeacher | None, members: Sequence[NeedsTeacher], step: int
 ) -> Shared:
-    """Return what the pupils share at `step` (counted from 0): no more than one of them needs."""
-    images, labels = resources.batches.batch(step)
-    if teacher is None or not any(pupil.needs_teacher for pupil in pupils):
+    """Return what the members share at `step` (counted from 0): nothing that none of them needs."""
+    images, labels = batches.batch(step)
+    if teacher is None or not any(member.needs_teacher for member in members):
         return Shared(images, labels, None)
-    auxiliary = any(pupil.needs_teacher_aux for pupil in pupils)
-    return Shared(images, labels, _taught(teacher.net, images, auxiliary))
+    auxiliary = any(member.needs_teacher_aux for member in members)
+    return Shared(images, labels, _teacher_outputs(teacher.net, images, auxiliary))
 
 
 @torch.no_grad()
-def _taught(teacher: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
+def _teacher_outputs(teacher: SegmentationNet, images: Tensor, auxiliary: bool) -> Outputs:
     """Return the teacher's outputs, not under inference mode.
 
     Autograd may not save inference tensors for a backward pass, as a product with one has to; to

@@ -11,13 +11,18 @@ from pathlib import Path
 
 from trainers.data import Dataset
 from trainers.errors import CheckpointError
-from trainers.method_api.registry import code_hash, load_method
+from trainers.method_api.loading import load_method, preparation_name
+from trainers.method_api.registry import code_hash
 from trainers.runtime.numerics import NUMERICS_VERSION
 from trainers.tasks import Task
-from trainers.tasks.identity import digest, task_hash
+from trainers.tasks.identity import (
+    TEACHER_METHOD,
+    TEACHER_SEED,
+    digest,
+    task_hash,
+    teacher_identity,
+)
 from trainers.training.checkpoints import latest, read_ours, stored
-from trainers.training.cohort import Trainer
-from trainers.training.preparation import preparation_name
 from trainers.training.segment import (
     MAX_DAMAGES,
     Control,
@@ -27,9 +32,8 @@ from trainers.training.segment import (
     Parameters,
     Runs,
     Segment,
-    memory_file,
+    memory_bank_file,
 )
-from trainers.training.teacher import TEACHER_METHOD, TEACHER_SEED, teacher_identity
 
 CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
 
@@ -95,11 +99,10 @@ def _file_hash(file: Path) -> str:
         raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from error
 
 
-def teacher_of(student: Configuration, trainer: Trainer, output: Path) -> Configuration:
+def teacher_of(student: Configuration, dataset: Dataset, output: Path) -> Configuration:
     """Return the configuration that trains the student's teacher, kept below `output`."""
     task = student.task
-    fingerprint = trainer.dataset(task.data, student.data_root).fingerprint
-    identity = teacher_identity(task, fingerprint, TEACHER_SEED)
+    identity = teacher_identity(task, dataset.fingerprint, TEACHER_SEED)
     return replace(
         student,
         task=task.teacher_task(),
@@ -141,7 +144,7 @@ def preparation_of(student: Configuration, dataset: Dataset, output: Path) -> Co
 def train(configuration: Configuration, trainer: Runs, control: Control) -> MemberOutcome:
     """Train from the last checkpoint in the folder, or from the start, to where it is to end.
 
-    Ends earlier when `control` says so; the outcome's checkpoint is where to go on. Of the
+    Ends earlier when `control` asks for it; the outcome's checkpoint is where to go on. Of the
     checkpoints only the last is kept; one that cannot be used is removed. CheckpointError where
     that happens more than MAX_DAMAGES times.
     """
@@ -152,7 +155,7 @@ def train(configuration: Configuration, trainer: Runs, control: Control) -> Memb
     while True:
         segment = _segment(configuration, step, file)
         [member] = trainer.run(segment, control).members
-        if file is not None and member.damaged in (file, memory_file(file)):
+        if file is not None and member.damaged in (file, memory_bank_file(file)):
             damages += 1
             _give_up(file, str(member.reason), damages)
             step, file = configuration.stored()
@@ -195,7 +198,7 @@ def _give_up(file: Path, why: str, times: int) -> None:
 
 def _remove(file: Path) -> None:
     file.unlink(missing_ok=True)
-    memory_file(file).unlink(missing_ok=True)
+    memory_bank_file(file).unlink(missing_ok=True)
 
 
 def _segment(configuration: Configuration, step: int, file: Path | None) -> Segment:

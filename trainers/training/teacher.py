@@ -1,28 +1,31 @@
-"""The trained net that teaches: which one a task means, and reading it from a file."""
+"""The trained net that students are distilled from, and reading it from a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from trainers.errors import CheckpointError, TaskError
+from trainers.models import SegmentationNet, build_net
+from trainers.runtime.torch_files import write
 from trainers.tasks import Task
-from trainers.tasks.identity import teacher_identity
-
-if TYPE_CHECKING:  # a driver names teachers and must start without torch
-    import torch
-    from torch import Tensor
-
-    from trainers.models import SegmentationNet
-
-__all__ = ["TEACHER_METHOD", "TEACHER_SEED", "copy_teacher", "load_teacher", "teacher_identity"]
-
-TEACHER_METHOD = "baseline"  # a teacher is a member of its own task, taught by the labels alone
-TEACHER_SEED = 0  # one teacher for every seed of its students, unless a driver says otherwise
+from trainers.training.checkpoints import read, read_ours, weights_hash
 
 ENVELOPES = ("student", "weights", "state_dict", "model_state_dict", "model", "net")  # ours first
 WRAPPER = "module."  # what DistributedDataParallel puts before every name
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedTeacher:
+    """A trained teacher on its device."""
+
+    net: SegmentationNet
+    weights_hash: str
 
 
 def load_teacher(
@@ -30,13 +33,10 @@ def load_teacher(
 ) -> SegmentationNet:
     """Return the task's teacher with the weights in `file`, frozen and in evaluation mode.
 
-    The file is a checkpoint of ours, or anybody's state dict of such a net. CheckpointError names
+    The file is a checkpoint of ours, or any state dict of such a net. CheckpointError names
     the entries that are missing, unknown or of another shape. Where the hash of the weights is
-    given as `wanted`, the file is ours, and UnusableFile says that it is gone, damaged or another.
+    given as `wanted`, the file is ours, and UnusableFile means that it is gone, damaged or another.
     """
-    from trainers.models import build_net
-    from trainers.training.checkpoints import read, read_ours
-
     if task.teacher is None:
         raise TaskError(f"task {task.name} has no teacher; give none, or add [teacher] to it")
     bare = task.teacher.net.model_copy(update={"weights": "none"})  # all of them come from the file
@@ -48,15 +48,10 @@ def load_teacher(
 
 
 def copy_teacher(task: Task, file: Path, target: Path, num_classes: int) -> str:
-    """Write the teacher in `file`, which may be anybody's, to a file of ours.
+    """Write the teacher in `file`, which may be from elsewhere, to a file of ours.
 
     Returns the hash of its weights; CheckpointError as `load_teacher`.
     """
-    import torch
-
-    from trainers.runtime.torch_files import write
-    from trainers.training.checkpoints import weights_hash
-
     weights = load_teacher(task, file, num_classes, torch.device("cpu")).state_dict()
     digest = weights_hash(weights)
     write(target, {"weights": weights, "weights_hash": digest})
@@ -64,7 +59,7 @@ def copy_teacher(task: Task, file: Path, target: Path, num_classes: int) -> str:
 
 
 def _unwrap(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state dict within a file's content, under the names of a net that stands alone."""
+    """Return the state dict within a file's content, under the names of an unwrapped net."""
     for name in ENVELOPES:
         if isinstance(content.get(name), Mapping):
             content = content[name]

@@ -1,4 +1,4 @@
-"""A trainer that can be asked from outside, while it trains, how far it is, and to stop.
+"""A trainer that reports how far it is, and can be stopped, from other threads while it trains.
 
 Its methods are called from several threads at once: `run` by one, the others by another.
 """
@@ -14,24 +14,24 @@ from pathlib import Path
 
 from trainers.tasks.schema import Data
 from trainers.training.cohort import Trainer
-from trainers.training.environment import Surroundings, surroundings
+from trainers.training.environment import Environment, environment
 from trainers.training.segment import Control, Outcome, Segment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Introduction:
-    """What a new worker says of itself."""
+class WorkerDescription:
+    """What a new worker has to work with."""
 
-    surroundings: Surroundings
+    environment: Environment
     fingerprint: str  # of the data set as it lies there
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pulse:
+class WorkerStatus:
     """How far a worker is with a job."""
 
     step: int
-    signs: int  # of life since the job began: they rise while the step may stand still
+    heartbeats: int  # since the job began: their number rises even while the step stands still
 
 
 class Worker:
@@ -40,46 +40,48 @@ class Worker:
     def __init__(self) -> None:
         self._trainer = Trainer()
         self._stop = threading.Event()
-        self._at: tuple[int, Pulse] | None = None  # job and pulse: changed together
+        self._at: tuple[int, WorkerStatus] | None = None  # job and status: changed together
 
-    def introduce(
+    def describe(
         self,
         data: Data,
         root: Path | None,
         packages: Sequence[str],
         marker: Path | None,
         folder: Path,
-    ) -> Introduction:
+    ) -> WorkerDescription:
         """Return what the worker has to work with; the data set stays loaded.
 
         Goes to `folder`, from which relative paths are meant, where there is one of that name.
         Raises DataError where the data cannot be had.
         """
-        here = surroundings(packages, marker)  # first: the code was sent to the folder we begin in
+        # Before the change of folder, since the code was sent to the folder that we begin in.
+        here = environment(packages, marker)
         with contextlib.suppress(OSError):
             os.chdir(folder)
-        return Introduction(
-            surroundings=here,
+        return WorkerDescription(
+            environment=here,
             fingerprint=self._trainer.dataset(data, root).fingerprint,
         )
 
     def run(self, job: int, segment: Segment) -> Outcome:
         """Train a segment; what `Trainer.run` raises is raised here."""
-        pulse = Pulse(step=segment.start, signs=0)
+        status = WorkerStatus(step=segment.start, heartbeats=0)
 
         def note(step: int | None = None) -> None:
-            nonlocal pulse
-            pulse = Pulse(step=pulse.step if step is None else step, signs=pulse.signs + 1)
-            self._at = (job, pulse)
+            nonlocal status
+            reached = status.step if step is None else step
+            status = WorkerStatus(step=reached, heartbeats=status.heartbeats + 1)
+            self._at = (job, status)
 
-        self._at = (job, pulse)
-        control = Control(on_progress=note, on_sign=note, should_stop=self._stop.is_set)
+        self._at = (job, status)
+        control = Control(on_progress=note, on_heartbeat=note, should_stop=self._stop.is_set)
         try:
             return self._trainer.run(segment, control)
         finally:
             self._at = None
 
-    def pulse(self, job: int) -> Pulse | None:
+    def status(self, job: int) -> WorkerStatus | None:
         """Return how far the job is; None where it is not the one that runs."""
         at = self._at
         return at[1] if at is not None and at[0] == job else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweeper.comparison.search_tables import COLUMNS, slices
+from sweeper.comparison.search_tables import SLICE_COLUMNS, slices
 from tests.sweeper.comparison.finished import SPACE, carry_out, noise, shuffled
 
 ENDED = {("kd", 1): ("diverged", 50), ("kd", 9): ("failed", 5), ("kd", 12): ("undecided", 0)}
@@ -52,4 +52,4 @@ def test_no_trial_has_no_point() -> None:
     found = carry_out(noise(), ("kd",))
     points = slices(found.trials.iloc[:0], found.studies)
     assert points.empty
-    assert list(points) == COLUMNS
+    assert list(points) == SLICE_COLUMNS

@@ -26,10 +26,10 @@ from tests.servers import free_port
 from tests.sweeper.driving import LEDGER, rows
 from tests.sweeper.runners.clones import INSTALLED, clone_in, clutter_in
 from tests.sweeper.runners.tiny import REQUEST, assert_complete, log_of
-from trainers.training.environment import surroundings
+from trainers.training.environment import environment
 
 INTERRUPTED = 130
-HERE = surroundings(ray_cluster.PACKAGES)
+HERE = environment(ray_cluster.PACKAGES)
 KEEPER = """
 import json, sys
 from ray.cluster_utils import Cluster

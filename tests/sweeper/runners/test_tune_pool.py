@@ -92,7 +92,7 @@ def test_a_trial_that_is_lost_before_its_offer_was_heard_of_is_not_counted_on(
     cluster: Cluster, requirements: WorkerRequirements
 ) -> None:
     with TuneWorkerPool(replace(cluster, workers=1), requirements, worker=IdleWorker) as pool:
-        offer = ReadyWorker(trial="gone", actor=None, introduction="there are no data")
+        offer = ReadyWorker(trial="gone", actor=None, description="there are no data")
         pool._note(Updates(turns=[offer, LostTrial(trial="gone", reason="its node died")]))
         while not pool.free:  # ClusterError where the only worker were one that cannot be used
             pool.poll(0.1)

@@ -205,7 +205,7 @@ def test_a_frame_listed_twice_is_refused(write_camvid: Write) -> None:
     root = write_camvid()
     file = root / "train.txt"
     file.write_text(file.read_text() + file.read_text().splitlines()[0])
-    with pytest.raises(DataError, match="frame A_000000 stands 2 times"):
+    with pytest.raises(DataError, match="frame A_000000 is listed 2 times"):
         camvid(root)
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import (
+from PIL import Image
+
+from tests.trainers.data.image_files import (
     BITS,
     COLOURS,
     DEEP,
@@ -28,8 +30,6 @@ from image_files import (
     saved,
     tiff,
 )
-from PIL import Image
-
 from trainers.data.decoding import read_image
 from trainers.errors import DataError
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import RGB, UPRIGHT, Array, exif
 from PIL import Image
 
+from tests.trainers.data.image_files import RGB, UPRIGHT, Array, exif
 from trainers.data import IGNORE, Split
 from trainers.data.frames import Frame, FrameReader
 from trainers.errors import DataError

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import (
+from PIL import Image
+
+from tests.trainers.data.image_files import (
     BIT_INDEX,
     BIT_ROWS,
     DEEP,
@@ -27,8 +29,6 @@ from image_files import (
     saved,
     tiff,
 )
-from PIL import Image
-
 from trainers.data.decoding import read_label
 from trainers.errors import DataError
 

@@ -63,7 +63,7 @@ def test_published_code_agrees_in_value_and_gradient(
 def test_the_teachers_transform_learns_as_published(reference: Reference) -> None:
     case = reference("apd", "apd")
     method, step = of_reference(case)
-    loss = method.companion_losses(step)["teacher_transform"]
+    loss = method.auxiliary_losses(step)["teacher_transform"]
     torch.autograd.backward(loss)
     torch.testing.assert_close(loss, case["loss_soft"], rtol=1e-9, atol=0)
     assert_gradients(method.teacher_transform, case, "loss_soft_w_t")
@@ -155,12 +155,12 @@ def test_transforms_are_built_only_where_a_term_needs_them(
 ) -> None:
     silent = make_method("apd", prototype_kl=0.0, prototype_align=0.0)
     assert not list(silent.parameters())
-    assert not silent.companions()
-    assert not silent.companion_losses(make_step())
+    assert not silent.auxiliary_modules()
+    assert not silent.auxiliary_losses(make_step())
     assert set(silent.losses(make_step())) == {"pixel_kl"}
     speaking = make_method("apd", prototype_kl=0.0)
     assert set(speaking.losses(make_step())) == {"pixel_kl", "prototype_align"}
-    assert speaking.companions()["teacher_transform"].optimizer.param_groups[0]["lr"] == 1e-5
+    assert speaking.auxiliary_modules()["teacher_transform"].optimizer.param_groups[0]["lr"] == 1e-5
 
 
 @pytest.mark.parametrize("params", [{"pixel_size": "image"}, {"group": 0}])

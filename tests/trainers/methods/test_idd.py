@@ -77,13 +77,13 @@ def test_the_locator_learns_from_the_teacher_alone(
     make_method: MakeMethod, make_step: MakeStep
 ) -> None:
     step, method = make_step(), make_method("idd")
-    companion = method.companions()["locator"]
+    auxiliary = method.auxiliary_modules()["locator"]
     losses = []
     for _ in range(20):
-        companion.optimizer.zero_grad()
-        loss = method.companion_losses(step)["locator"]
+        auxiliary.optimizer.zero_grad()
+        loss = method.auxiliary_losses(step)["locator"]
         torch.autograd.backward(loss)
-        companion.optimizer.step()
+        auxiliary.optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
     assert step.student.features["head"].grad is None
@@ -95,5 +95,5 @@ def test_the_locator_is_built_only_where_its_term_counts(
 ) -> None:
     silent = make_method("idd", position=0.0)
     assert not list(silent.parameters())
-    assert not silent.companions()
-    assert not silent.companion_losses(make_step())
+    assert not silent.auxiliary_modules()
+    assert not silent.auxiliary_losses(make_step())

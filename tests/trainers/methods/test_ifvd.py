@@ -101,4 +101,4 @@ def test_the_published_pixel_weight_is_divided_by_the_publications_classes() -> 
 
 def test_the_critic_is_built_only_where_its_term_counts(make_method: MakeMethod) -> None:
     assert not list(make_method("ifvd", holistic=0.0).parameters())
-    assert set(make_method("ifvd").companions()) == {"critic"}
+    assert set(make_method("ifvd").auxiliary_modules()) == {"critic"}

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from trainers.errors import MethodError
+from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
-from trainers.method_api.registry import load_method, resolve
+from trainers.method_api.registry import resolve
 from trainers.methods.reviewkd import Review, hierarchical_mse
 from trainers.models.resampling import resize_bilinear
 
