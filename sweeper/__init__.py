@@ -17,6 +17,6 @@ def connect(url: str | None = None) -> Store:
 
     Raises ConfigError for a URL that cannot be used, DatabaseError where no database answers.
     """
-    from sweeper.api import open_store
+    from sweeper.api import open_store  # loads sqlalchemy
 
     return open_store(url)

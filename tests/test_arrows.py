@@ -232,7 +232,10 @@ def test_what_answers_at_once_imports_nothing_slow(statement: str) -> None:
     assert answer.returncode == 0, answer.stderr
 
 
-DEFERRED = {"torch", "ray", "optuna", "optuna_dashboard", "plotly", "pandas", "alembic", "scipy"}
+DEFERRED = {
+    *("torch", "ray", "optuna", "optuna_dashboard", "plotly", "pandas", "alembic", "scipy"),
+    "sqlalchemy",
+}
 
 
 def at_import(tree: ast.AST) -> Iterator[ast.AST]:

@@ -99,7 +99,9 @@ def test_no_function_is_longer_than_a_page() -> None:
 
 @pytest.mark.parametrize("files", [SOURCES, TESTS], ids=["source", "tests"])
 def test_no_file_is_longer_than_seven_pages(files: list[Path]) -> None:
-    lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in files}
+    # A revision is as long as what it changes, and is never edited.
+    edited = [file for file in files if file.parent.name != "versions"]
+    lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in edited}
     assert not {str(file): lines for file, lines in lengths.items() if lines > MOST_FILE_LINES}
 
 

@@ -28,33 +28,6 @@ from trainers.errors import CODE_ERRORS, MethodError
 from trainers.method_api.registry import read_space
 from trainers.training.confusions import unpack
 
-STUDIES = text("""
-SELECT id AS study_id, method, repeat, state, reason, budget, space, space_hash, code_hash,
-       calibration, needs_teacher, preparation, created_at
-FROM sweeper.study WHERE sweep_id = :sweep ORDER BY id
-""")
-CONFIRMATIONS = text("""
-SELECT stage, method, repeat, configuration, number, study_id, seed, state, diverged, score,
-       class_iou, params, trained_steps, device_seconds, reason, finished_at
-FROM sweeper.confirmations WHERE sweep = :name ORDER BY stage, study_id, number
-""")
-AXIS_RUNS = text("""
-SELECT part, method, repeat, seed, state, score FROM sweeper.equal_cost WHERE sweep = :name
-ORDER BY part, study_id, number
-""")
-TEACHER = text("""
-SELECT a.origin, a.hash AS recipe, a.weights_hash, (a.metrics ->> 'score')::float AS score
-FROM sweeper.artifact a WHERE a.kind = 'teacher' AND a.weights_hash = :hash
-ORDER BY a.hash = :recipe DESC, a.hash LIMIT 1
-""")
-EVENTS = text("""
-SELECT at, kind, study_id, number, detail FROM sweeper.event
-WHERE sweep_id = :sweep AND kind <> 'digest' ORDER BY id
-""")
-UNDECIDED = text("""
-SELECT EXISTS (SELECT FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
-               WHERE y.sweep_id = :sweep AND t.state = 'RUNNING')
-""")
 Confusions = tuple[tuple[int, int], NDArray[np.int64]]
 
 
@@ -161,7 +134,7 @@ class Evidence:
     @cached_property
     def events(self) -> pd.DataFrame:
         """What the state machine decided, in order."""
-        return self._frame(EVENTS)
+        return self._frame(text(evidence_queries.EVENTS))
 
     @cached_property
     def frozen(self) -> pd.DataFrame:
@@ -256,9 +229,11 @@ def read_evidence(engine: Engine, name: str) -> Evidence:
             trials=copied_trials(connection, row.id),
             rungs=copied_rungs(connection, row.id),
             stages=tuple(_stage(connection, each) for each in stages),
-            confirmations=_frame(connection, CONFIRMATIONS, name=row.name),
+            confirmations=_frame(connection, text(evidence_queries.CONFIRMATIONS), name=row.name),
             equal_cost={each.equal_cost: _equal_cost_part(connection, each) for each in parts},
-            equal_cost_runs=_frame(connection, AXIS_RUNS, name=row.name),
+            equal_cost_runs=_frame(
+                connection, text(evidence_queries.EQUAL_COST_RUNS), name=row.name
+            ),
         )
 
 
@@ -293,7 +268,7 @@ def _frame(connection: Connection, query: Any, **values: Any) -> pd.DataFrame:
 
 
 def _studies(connection: Connection, sweep_id: int) -> pd.DataFrame:
-    frame = _frame(connection, STUDIES, sweep=sweep_id)
+    frame = _frame(connection, text(evidence_queries.STUDIES), sweep=sweep_id)
     frame["name"] = [
         search_name(*key) for key in zip(frame["method"], frame["repeat"], strict=True)
     ]
@@ -312,7 +287,7 @@ def _contains_baseline(method: str) -> bool:
 
 def _teacher(connection: Connection, sweep: Row[Any]) -> TeacherFacts | None:
     wanted = {"hash": sweep.teacher_hash, "recipe": sweep.protocol["teacher_recipe"]}
-    row = connection.execute(TEACHER, wanted).one_or_none()
+    row = connection.execute(text(evidence_queries.TEACHER), wanted).one_or_none()
     if row is None:
         return None
     return TeacherFacts(
@@ -349,4 +324,4 @@ def _equal_cost_part(connection: Connection, row: Row[Any]) -> EqualCostPart:
 
 
 def _is_done(connection: Connection, sweep_id: int) -> bool:
-    return not connection.scalar(UNDECIDED, {"sweep": sweep_id})
+    return not connection.scalar(text(evidence_queries.UNDECIDED), {"sweep": sweep_id})

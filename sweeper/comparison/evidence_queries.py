@@ -1,4 +1,4 @@
-"""What only an audit reads of a sweep, its stages and what is at equal cost: the statements."""
+"""The statements that a comparison and an audit read a sweep with, its stages and equal cost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,34 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection
 
+STUDIES = """
+SELECT id AS study_id, method, repeat, state, reason, budget, space, space_hash, code_hash,
+       calibration, needs_teacher, preparation, created_at
+FROM sweeper.study WHERE sweep_id = :sweep ORDER BY id
+"""
+CONFIRMATIONS = """
+SELECT stage, method, repeat, configuration, number, study_id, seed, state, diverged, score,
+       class_iou, params, trained_steps, device_seconds, reason, finished_at
+FROM sweeper.confirmations WHERE sweep = :name ORDER BY stage, study_id, number
+"""
+EQUAL_COST_RUNS = """
+SELECT part, method, repeat, seed, state, score FROM sweeper.equal_cost WHERE sweep = :name
+ORDER BY part, study_id, number
+"""
+TEACHER = """
+SELECT a.origin, a.hash AS recipe, a.weights_hash, (a.metrics ->> 'score')::float AS score
+FROM sweeper.artifact a WHERE a.kind = 'teacher' AND a.weights_hash = :hash
+ORDER BY a.hash = :recipe DESC, a.hash LIMIT 1
+"""
+EVENTS = """
+SELECT at, kind, study_id, number, detail FROM sweeper.event
+WHERE sweep_id = :sweep AND kind <> 'digest' ORDER BY id
+"""
+UNDECIDED = """
+SELECT EXISTS (SELECT FROM sweeper.trial t JOIN sweeper.study y ON y.id = t.study_id
+               WHERE y.sweep_id = :sweep AND t.state = 'RUNNING')
+"""
+# What only an audit reads:
 LAUNCHES = """
 SELECT s.name AS sweep, l.at, l.who, l.command, l.provenance
 FROM sweeper.launch l JOIN sweeper.sweep s ON s.id = l.sweep_id

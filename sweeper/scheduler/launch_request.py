@@ -13,7 +13,6 @@ from sweeper.search.brackets import Plan
 from sweeper.search.protocol import build_protocol
 from sweeper.search.space import SpaceKind, build_space
 from trainers.errors import MethodError
-from trainers.method_api.loading import load_method
 from trainers.method_api.registry import all_names, code_hash, resolve
 from trainers.tasks import Task
 from trainers.tasks.identity import TEACHER_SEED, teacher_identity
@@ -45,7 +44,7 @@ def check(request: Request) -> list[MethodPlan]:
 
     Imports torch, since a method's class says what it needs.
     """
-    from trainers.method_api.loading import preparation_name  # loads torch
+    from trainers.method_api.loading import load_method, preparation_name  # loads torch
 
     request.plan.check_budget(request.budget)
     plans = []
@@ -101,6 +100,7 @@ def code_here(name: str) -> str:
 
 def all_methods(task: Task) -> list[str]:
     """Return every method that the task's teacher can serve, the baseline first."""
+    from trainers.method_api.loading import load_method  # loads torch
 
     def served(name: str) -> bool:
         method = load_method(name)
