@@ -69,6 +69,8 @@ class Projection:
 
     def _update_alone(self, sweep_id: int) -> int:
         """Let one process at a time project a sweep: two would give one trial two numbers."""
+        # A session's lock, on a connection of its own: Optuna commits on its connections many times
+        # in between, and a transaction's lock would end with the first of these commits.
         key = {"key": LOCK_KEY, "sweep": sweep_id}
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(LOCK, key)
@@ -132,6 +134,8 @@ class Projection:
     def _report(self, identifier: int, row: Row[Any], details: Details) -> None:
         """Write the values that may be new: every rung raised the revision, in rising order."""
         values = details.values.get((row.study_id, row.number), {})
+        # Each rung raises the revision by one, and so does the decision, which comes last. So the
+        # last (revision - projected_revision) values may be new; writing one again does no harm.
         for step in sorted(values)[row.projected_revision - row.revision :]:
             self.storage.set_trial_intermediate_value(identifier, step, values[step])
 
@@ -212,6 +216,8 @@ def _changed(sweep_id: int) -> Any:
             sweep.c.confirms.is_(None),  # what was chosen is no search: Optuna has no use for it
             trial.c.projected_revision < trial.c.revision,
         )
+        # Optuna numbers trials as they are added. In the order of our numbers, with none left out,
+        # its number is ours: without the ORDER BY they would differ for ever.
         .order_by(trial.c.study_id, trial.c.number)
     )
 

@@ -68,7 +68,7 @@ class PrerequisiteTrainer:
 
     @contextmanager
     def _blocking(self, studies: Sequence[Study]) -> Iterator[None]:
-        """Park the studies where what they need cannot be trained: others go on without it."""
+        """Block the studies where what they need cannot be trained: others go on without it."""
         try:
             yield
         except CannotBeTrained as fault:

@@ -132,7 +132,8 @@ def _lock(connection: Connection, sweep_id: int) -> bool:
     """Wait for the driver's running transaction and hold the next; return whether there is one."""
     connection.execute(insert(lease).values(sweep_id=sweep_id, epoch=0).on_conflict_do_nothing())
     holder = holder_of(connection, sweep_id, lock=True)
-    # A launch, which may add to these studies, begins with the same lock.
+    # Lease first, then sweep, then studies, as everywhere. A launch, which may add to these
+    # studies, begins with the lock of the sweep.
     row = select(sweep.c.id).where(sweep.c.id == sweep_id)
     connection.execute(row.with_for_update(key_share=True))
     return holder is not None and holder.alive

@@ -2,6 +2,10 @@
 
 A session lock alone does not fence: a driver that lost its connection comes back and still writes.
 Ages are measured by the database's clock. A holder that died on this very host is seen at once.
+
+Locks are always taken in the order lease, sweep, study: a driver's transaction begins by locking
+its lease's row, a launch locks the sweep's row and then its studies', cancelling takes all three.
+Whoever takes them in another order can deadlock with a driver.
 """
 
 from __future__ import annotations
@@ -20,6 +24,9 @@ from sweeper.core.names import this_user
 from sweeper.store.schema import lease
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+# Twelve renewals may be missed before a lease counts as lost: a database that fails over, or a node
+# that swaps, is away for half a minute. A shorter life would have two drivers take turns; a longer
+# one lets a sweep stand still for longer after a node has died.
 LIFETIME_S = 60.0
 RENEWAL_S = 5.0
 
@@ -34,6 +41,8 @@ class Lease:
     def fence(self, connection: Connection) -> None:
         """Raise LeaseLost unless this lease is still the latest; holds it until the commit."""
         row = lease.c.sweep_id == self.sweep_id
+        # FOR SHARE: the driver's threads (decisions, heartbeats) do not wait for one another, but
+        # `acquire` and `cancel`, which lock FOR UPDATE, wait until this transaction has ended.
         epoch = connection.scalar(select(lease.c.epoch).where(row).with_for_update(read=True))
         if epoch != self.epoch:
             raise LeaseLost(
@@ -88,6 +97,8 @@ def acquire(engine: Engine, sweep_id: int) -> Lease | Holder:
 
 def holder_of(connection: Connection, sweep_id: int, *, lock: bool = False) -> Holder | None:
     """Return the holder of a sweep's lease, dead or alive; None when nobody holds it."""
+    # clock_timestamp(), not now(): this transaction may have waited for the row since it began, and
+    # now() stands still within a transaction. Renewals write now(): they wait for nobody.
     age = func.extract("epoch", func.clock_timestamp() - lease.c.renewed_at)
     query = select(lease, age.label("age")).where(lease.c.sweep_id == sweep_id)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()

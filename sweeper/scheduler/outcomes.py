@@ -16,7 +16,7 @@ from sweeper.store.row_digests import add_digest
 from sweeper.store.schema import trial as trials
 from trainers.training.segment import MAX_DAMAGES, Ending, MemberOutcome, Outcome, memory_bank_file
 
-MAX_FAILURES = 3  # of a method's own code, in one bracket, before the method is failed
+MAX_FAILURES = 3  # of a method's own code, in one bracket, before the method has failed
 MAX_LOSSES = 3  # of a trial, under one driver, before its method is blocked
 
 
@@ -134,10 +134,10 @@ class OutcomeRecorder:
             return False
         reason = f"{MAX_FAILURES} trials of bracket {index} failed: {failures[0]}"
         if not log.fail_study(self.connection, study_id, reason):
-            return True  # it was failed or cancelled before
+            return True  # it had failed or was cancelled before
         self._note("method_failed", (study_id, None), why=reason)
         for row in log.open_trials(self.connection, [study_id]):
-            why = f"not run, its method was failed: {reason}"
+            why = f"not run, its method had failed: {reason}"
             log.decide_trial(self.connection, row.key, "FAIL", reason=why, checkpoint=None)
             self._drop(row.checkpoint)
         return True
@@ -152,6 +152,8 @@ class OutcomeRecorder:
         ]
         if not contenders:
             return
+        # All of them are to reach the same rung: a bracket is judged as a whole, and who goes on
+        # from a rung is not issued before. So the first one's rung is everybody's.
         rung = contenders[0].rung
         if any(row.step < self.plan.rung_steps[rung] for row in contenders):
             return

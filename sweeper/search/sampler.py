@@ -76,6 +76,8 @@ def _tpe_trials(
     space: Space, history: Sequence[PastTrial], seeds: Mapping[int, int]
 ) -> list[PlannedTrial]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of every study
+    # The sampler given here is never asked: Optuna would otherwise make a TPESampler, whose
+    # independent seed comes from the operating system. Each trial gets its own below.
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0))
     # A published value outside its range is tried, but the sampler would not know where to put it.
     study.add_trials([_frozen(space, past) for past in history if space.holds(past.params)])
@@ -95,6 +97,8 @@ def _sampler(seed: int) -> optuna.samplers.TPESampler:
 
 
 def _frozen(space: Space, past: PastTrial) -> FrozenTrial:
+    # A PRUNED trial has no value here: TPE then ranks it by the rung it stopped at, among those
+    # that stopped there too. With a value it would be ranked among the complete ones.
     return create_trial(
         state=TrialState[past.state],
         value=past.score if past.state == "COMPLETE" else None,

@@ -57,6 +57,8 @@ def _combined(
     contrast: Contrast, found: Sequence[Contrast], pooled: Comparisons, number: int
 ) -> Contrast:
     p_holm = min(1.0, number * min(stage.p_holm for stage in found))
+    # Each stage that is significant at its share of alpha votes with its difference's sign. Two
+    # that contradict each other sum to 0, which is no verdict: one of them must be a false finding.
     signs = {np.sign(s.difference) for s in found if number * s.p_holm < pooled.alpha}
     return replace(
         contrast,

@@ -278,14 +278,14 @@ def count_endings(connection: Connection, key: TrialKey, epoch: int, ending: End
 
 
 def set_study_state(connection: Connection, study_id: int, state: str, reason: str) -> None:
-    """Park a study, so that a relaunch goes on, or cancel it for good."""
+    """Block a study, so that a relaunch goes on, or cancel it for good."""
     connection.execute(
         update(study).where(study.c.id == study_id).values(state=state, reason=reason)
     )
 
 
 def block_study(connection: Connection, study_id: int, reason: str) -> bool:
-    """Park an active study; False where it is not active any more."""
+    """Block an active study; False where it is not active any more."""
     where = (study.c.id == study_id, study.c.state == "active")
     blocked = connection.execute(update(study).where(*where).values(state="blocked", reason=reason))
     return blocked.rowcount == 1
@@ -304,7 +304,7 @@ def calibrate(connection: Connection, study_id: int, calibration: Mapping[str, A
 
 
 def fail_study(connection: Connection, study_id: int, reason: str) -> bool:
-    """Halt a study for good; False where it was failed or cancelled before."""
+    """Let a study fail for good; False where it had failed or was cancelled before."""
     where = (study.c.id == study_id, study.c.state.not_in(FINAL_STATES))
     failed = connection.execute(update(study).where(*where).values(state="failed", reason=reason))
     return failed.rowcount == 1
