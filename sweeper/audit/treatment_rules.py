@@ -187,9 +187,10 @@ def _effect_faults(search: Mapping[str, Any]) -> Iterator[str]:
     if not _has_calibration(search):
         return
     calibration = search["calibration"]
-    measured = 1 / median(calibration["shares"])
+    measured = 1 / median(calibration["gradient_ratios"])
     if not math.isclose(calibration["equal"], measured, rel_tol=ROUNDING):
-        yield f"{name}: m1 = {calibration['equal']:g}, but its shares say {measured:g}"
+        equal = calibration["equal"]
+        yield f"{name}: m1 = {equal:g}, but its gradient-norm ratios give {measured:g}"
 
 
 def _measured_twice(searches: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -110,7 +110,7 @@ def _answer_sql(engine: Engine, form: str, given: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _ended_by_interrupt() -> Iterator[None]:
-    """Let Ctrl-C end the process at once: the driver would hear of it after the answer only."""
+    """Let Ctrl-C end the process at once: psycopg would notice it after the answer only."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield

@@ -99,10 +99,10 @@ def _echo_space(study: Any) -> None:
     rows = [(d.name, d.limits, short_number(d.published), d.log) for d in space.dimensions]
     echo_table(("hyperparameter", "range", "published", "logarithmic"), rows)
     if study.calibration is not None:
-        share, feature = study.calibration["share"], study.calibration["feature"]
+        ratio, feature = study.calibration["gradient_ratio"], study.calibration["feature"]
         click.echo(
-            f"at published weights its terms pull {share:.3g} times as strongly as the task loss, "
-            f"at the student's {feature} features; multiplier of equal effect: "
+            "at published weights the gradient-norm ratio of its terms to the task loss is "
+            f"{ratio:.3g}, at the student's {feature} features; multiplier of equal effect: "
             f"{study.calibration['equal']:g}"
         )
     click.echo()

@@ -69,11 +69,11 @@ def driver_line(overview: SweepOverview) -> str:
     silent = duration(overview.driver_silent_s or 0.0)
     if overview.state == "driven":
         ending = f"; paused by {overview.paused_by}: it is about to end"
-        who = f"driven by {overview.driver}, heard of {silent} ago"
+        who = f"driven by {overview.driver}, last heartbeat {silent} ago"
         return who + (ending if overview.paused_by else "")
     if overview.state == "done":
         return "done"
-    lost = f" (its driver {overview.driver} was last heard of {silent} ago)"
+    lost = f" (its driver {overview.driver} sent its last heartbeat {silent} ago)"
     again = overview.last_command or "sweeper launch ..."
     if overview.state == "paused":
         return f"paused by {overview.paused_by}: go on with `{again}`"
@@ -122,6 +122,6 @@ def flight_line(flight: SegmentInFlight) -> str:
     """Return where a segment is, and of which trials it is."""
     return (
         f"segment {flight.segment}: steps {flight.start_step} to {flight.stop_step}, at "
-        f"{flight.at_step}, for {duration(flight.running_s)}, heard of {duration(flight.silent_s)} "
-        f"ago: {', '.join(flight.trials)}"
+        f"{flight.at_step}, for {duration(flight.running_s)}, last heartbeat "
+        f"{duration(flight.silent_s)} ago: {', '.join(flight.trials)}"
     )

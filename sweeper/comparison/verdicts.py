@@ -106,7 +106,7 @@ def _worded(evidence: Evidence, method: str, verdict: Verdict) -> str:
 
 
 def contains_baseline(evidence: Evidence, method: str) -> bool:
-    """Return whether a method declares so, and pulls next to nothing at its range's low end."""
+    """Return whether a method declares so, and has next to no gradient at its range's low end."""
     mine = evidence.studies[evidence.studies["method"] == method]
     harmless = map(_is_harmless, mine["space"], mine["calibration"])
     return bool(mine["contains_baseline"].all()) and all(harmless)

@@ -1,8 +1,8 @@
 """Declaring a confirmation: which configurations are trained again, with which fresh seeds.
 
 A stage is a sweep of its own (`sweep.confirms`), whose trials are planned at once and run to the
-end: the same state machine, runners, books and recovery serve it. Everything is frozen when it is
-declared; whatever the search does later, the stage's configurations stay.
+end: the same state machine, runners, accounting and recovery serve it. Everything is frozen when
+it is declared; whatever the search does later, the stage's configurations stay.
 """
 
 from __future__ import annotations

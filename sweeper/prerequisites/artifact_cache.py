@@ -149,12 +149,12 @@ class ArtifactCache:
         """Hold the lock of an artifact for as long as the block runs; Interrupted on a stop."""
         key = func.hashtextextended(identity, 0)
         with self.engine.connect() as connection:
-            told = False
+            printed = False
             while not connection.scalar(select(func.pg_try_advisory_lock(key))):
                 connection.commit()
-                if not told:
+                if not printed:
                     self.announce("another process is training what is needed here; waiting for it")
-                    told = True
+                    printed = True
                 if self.stop.wait(LOCK_POLL_S):
                     raise Interrupted("stopped while waiting for another process")
             connection.commit()

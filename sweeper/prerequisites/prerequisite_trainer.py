@@ -103,7 +103,7 @@ class PrerequisiteTrainer:
     def _calibrate(self, studies: Sequence[Study], trainer: Runs) -> None:
         student = self._student(trainer)
         names = sorted({study.method for study in studies})
-        self.context.announce(f"measuring how strongly the terms pull: {', '.join(names)}")
+        self.context.announce(f"measuring the gradient-norm ratio of the terms: {', '.join(names)}")
         segment = self._calibration(names, student)
         outcome = trainer.run(segment, Control(should_stop=self.context.stop.is_set))
         if outcome.interrupted:
@@ -196,16 +196,16 @@ class PrerequisiteTrainer:
         )
 
 
-def equal_effect(shares: Sequence[float]) -> float:
-    """Return the multiplier at which terms and task loss pull alike: 1 / the shares' median."""
-    return float(f"{1 / median(shares):.{DIGITS}g}")
+def equal_effect(ratios: Sequence[float]) -> float:
+    """Return the multiplier at which the ratios' median is 1."""
+    return float(f"{1 / median(ratios):.{DIGITS}g}")
 
 
 def _measured(member: MemberOutcome, step: int, device: str) -> dict[str, Any]:
     return {
         "equal": equal_effect(member.gradient_ratios),
-        "share": median(member.gradient_ratios),
-        "shares": list(member.gradient_ratios),
+        "gradient_ratio": median(member.gradient_ratios),
+        "gradient_ratios": list(member.gradient_ratios),
         "feature": member.feature,
         "step": step,
         "device": device,
@@ -224,11 +224,11 @@ def _fault_of(member: MemberOutcome) -> str | None:
     """Return why a measurement is of no use."""
     if member.ending is not Ending.REACHED:
         return member.reason or str(member.ending)
-    broken = sum(not math.isfinite(share) for share in member.gradient_ratios)
+    broken = sum(not math.isfinite(ratio) for ratio in member.gradient_ratios)
     if broken:
         total = len(member.gradient_ratios)
         return f"the gradient of its terms is not finite on {broken} of {total} image batches"
-    share = median(member.gradient_ratios)
-    if share <= 0:
-        return f"the gradient of its terms is {share:g} of the task loss's at {member.feature}"
+    ratio = median(member.gradient_ratios)
+    if ratio <= 0:
+        return f"the gradient of its terms is {ratio:g} of the task loss's at {member.feature}"
     return None

@@ -33,7 +33,7 @@ class WorkerPool(Protocol):
 
     @property
     def health_check(self) -> HealthCheck:
-        """How closely the workers are listened to."""
+        """When a worker counts as lost."""
         ...
 
     @property
@@ -138,15 +138,15 @@ class _Dispatcher:
 
     def _wait_for_workers(self) -> None:
         """Wait for the workers, so that the work is divided among all of them."""
-        there, since, told = 0, time.monotonic(), False
+        there, since, warned = 0, time.monotonic(), False
         while self.pool.starting and not self.heartbeat.stop.is_set():
             self._collect()
             if self.pool.free > there:
                 there, since = self.pool.free, time.monotonic()
-            if time.monotonic() - since > GATHER_S and not told:
-                told = True
+            if time.monotonic() - since > GATHER_S and not warned:
+                warned = True
                 logger.warning("%d workers wait for room on the cluster", self.pool.starting)
-            if told and there:
+            if warned and there:
                 return
 
     def _keep_busy(self) -> None:
@@ -200,7 +200,7 @@ class _Dispatcher:
         for job, outcome in self.pool.poll(min(POLL_S, self.pool.health_check.interval_s)):
             self._settle(job, outcome)
         for job in self.pool.jobs:
-            assignment, step = self._assignments.get(job.number), job.news()
+            assignment, step = self._assignments.get(job.number), job.new_step()
             if assignment is not None and step is not None:
                 self.heartbeat.note(assignment, step)
 

@@ -1,4 +1,4 @@
-"""A driver's sign of life: renews its lease, passes on how far segments are, hears what is asked.
+"""A driver's heartbeat: renews its lease, stores how far segments are, reads what is asked of it.
 
 A pause, a cancellation or a limit reach the runner here, as a stop like a signal's.
 """
@@ -48,7 +48,9 @@ class Heartbeat:
         self.end: End | None = None  # why `stop` was set, unless it was by a signal
         self._unwanted: frozenset[int] = frozenset()  # segments
         self._budgets: Mapping[str, int] | None = None
-        self._heard: dict[int, tuple[Assignment, int]] = {}  # since the last beat, by segment
+        self._reached: dict[
+            int, tuple[Assignment, int]
+        ] = {}  # since the last heartbeat, by segment
         self._guard = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -79,9 +81,9 @@ class Heartbeat:
         return Control(on_progress=note, should_stop=should_stop)
 
     def note(self, assignment: Assignment, step: int) -> None:
-        """Note that a segment's worker was heard of at `step`; stored with the next beat."""
+        """Note that a segment's worker has reached `step`; stored with the next heartbeat."""
         with self._guard:
-            self._heard[assignment.id] = (assignment, step)
+            self._reached[assignment.id] = (assignment, step)
 
     def check_lease(self) -> None:
         """Raise LeaseLost when another driver has taken the sweep over."""
@@ -107,13 +109,13 @@ class Heartbeat:
                 return
             except SQLAlchemyError as error:
                 # The database may be away for a moment; record() will say so if it stays away.
-                logger.warning("no sign of life could be stored: %s", error)
+                logger.warning("no heartbeat could be stored: %s", error)
 
     def _beat(self) -> None:
         self.sweep.lease.renew(self.sweep.engine)
         with self._guard:
-            heard, self._heard = self._heard, {}
-        for assignment, step in heard.values():
+            reached, self._reached = self._reached, {}
+        for assignment, step in reached.values():
             self.sweep.record_heartbeat(assignment, step)
         before = self.end
         self.look()

@@ -1,4 +1,4 @@
-"""Segments that are out with a worker, and how closely those are listened to."""
+"""Segments that workers train; when a worker counts as lost, and what becomes of its segment."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ray.exceptions import RayTaskError
 from trainers.training.segment import Ending, MemberOutcome, Outcome, Segment
 from trainers.training.worker import WorkerStatus
 
-TIMEOUT_STEPS = 50  # that a worker may be silent for, by the measured time of a step
-FIRST_TIMEOUT = 5  # times the silence: a teacher may have to be loaded and a device set up
+TIMEOUT_STEPS = 50  # without a heartbeat, by the measured time of a step
+FIRST_TIMEOUT = 5  # times the timeout: a teacher may have to be loaded and a device set up
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheck:
-    """How closely workers are listened to."""
+    """When a worker counts as lost."""
 
-    interval_s: float = 2.0  # between two questions how far a worker is
-    timeout_s: float = 120.0  # without a sign of life that are always forgiven
+    interval_s: float = 2.0  # between two questions for a worker's status
+    timeout_s: float = 120.0  # without a heartbeat that are always allowed
 
 
 HEALTH_CHECK = HealthCheck()
@@ -35,8 +35,8 @@ class Job:
     step: int
     began: float = field(default_factory=time.monotonic)
     heartbeats: int = 0
-    alive: float = field(default_factory=time.monotonic)  # when its signs were last seen to rise
-    _is_news: bool = False
+    alive: float = field(default_factory=time.monotonic)  # when they last rose
+    _is_new: bool = False
 
     def record_heartbeat(self, status: WorkerStatus) -> None:
         """Note a status of the worker: it is alive if its heartbeats have risen."""
@@ -46,21 +46,21 @@ class Job:
                 status.heartbeats,
                 time.monotonic(),
             )
-            self._is_news = True
+            self._is_new = True
 
     def extend_timeout(self, seconds: float) -> None:
-        """Count no silence for so long: nobody listened."""
+        """Count so long as no silence: nobody asked the worker."""
         self.began += seconds
         self.alive += seconds
 
     def has_timed_out(self, health_check: HealthCheck) -> bool:
-        """Return whether there was no sign of life for longer than is forgiven."""
+        """Return whether there was no heartbeat for longer than is allowed."""
         return time.monotonic() - self.alive > self._timeout_s(health_check.timeout_s)
 
-    def news(self) -> int | None:
-        """Return the step that was heard of since the last call, if there was any."""
-        is_news, self._is_news = self._is_news, False
-        return self.step if is_news else None
+    def new_step(self) -> int | None:
+        """Return the step that was reported since the last call, if there was any."""
+        is_new, self._is_new = self._is_new, False
+        return self.step if is_new else None
 
     def _timeout_s(self, shortest: float) -> float:
         """Return how long the worker may be silent, judged by how long its steps took so far."""

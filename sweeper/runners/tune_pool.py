@@ -1,7 +1,7 @@
 """The runner `tune`: workers that Ray Tune starts, keeps and replaces; each segment a trial of its.
 
 Tune decides where workers run and notices when they die. It is no system of record: what is
-planned and what has come out is told by the state machine alone, and no run of Tune's is restored.
+planned and what has come out is known to the state machine alone, and no run of Tune's is restored.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ class TuneWorkerPool:
         for job in self.jobs:  # the driver may have waited for its database
             job.extend_timeout(time.monotonic() - self._polled)
         has_ended = self._run.done()  # asked first: all that it brought is then in the mailbox
-        news = self._collect(timeout_s)
-        ended = self._note(news)
+        updates = self._collect(timeout_s)
+        ended = self._note(updates)
         if has_ended:
             ended += self._renew()
         for slot in self._slots.values():
@@ -161,27 +161,27 @@ class TuneWorkerPool:
 
     def _collect(self, timeout_s: float) -> Updates:
         try:
-            news: Updates = ray.get(self._mailbox.collect.remote(timeout_s))
+            updates: Updates = ray.get(self._mailbox.collect.remote(timeout_s))
         except RayError as error:
             raise ClusterError(f"Ray on this node has failed: {reason_of(error)}") from error
-        return news
+        return updates
 
-    def _note(self, news: Updates) -> list[tuple[Job, Outcome]]:
+    def _note(self, updates: Updates) -> list[tuple[Job, Outcome]]:
         """Note what has happened; return the jobs that ended."""
         for job in self.jobs:
-            if job.number in news.statuses:
-                job.record_heartbeat(news.statuses[job.number])
+            if job.number in updates.statuses:
+                job.record_heartbeat(updates.statuses[job.number])
         ended = []
         for slot in list(self._slots.values()):
-            if slot.job is not None and slot.job.number in news.outcomes:
+            if slot.job is not None and slot.job.number in updates.outcomes:
                 del self._slots[slot.trial]
                 self._deaths = 0
-                ended.append((slot.job, news.outcomes[slot.job.number]))
-        for turn in news.turns:
-            if isinstance(turn, ReadyWorker):
-                self._admit(turn)
+                ended.append((slot.job, updates.outcomes[slot.job.number]))
+        for change in updates.changes:
+            if isinstance(change, ReadyWorker):
+                self._admit(change)
             else:
-                ended += self._lose(turn.trial, turn.reason)
+                ended += self._lose(change.trial, change.reason)
         return ended
 
     def _admit(self, offer: ReadyWorker) -> None:
@@ -250,7 +250,7 @@ def _open_mailbox(
     health_check: HealthCheck,
 ) -> Any:
     """Return Ray's handle of a new mailbox, on this node: it must live as long as the driver."""
-    welcome = WorkerSetup(
+    setup = WorkerSetup(
         worker=worker,
         data=requirements.data,
         root=requirements.root,
@@ -260,4 +260,4 @@ def _open_mailbox(
     )
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"name": name, "num_cpus": 0, "max_concurrency": CALLS, "scheduling_strategy": here}
-    return ray.remote(Mailbox).options(**options).remote(welcome, health_check.interval_s)
+    return ray.remote(Mailbox).options(**options).remote(setup, health_check.interval_s)

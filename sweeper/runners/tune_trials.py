@@ -45,11 +45,11 @@ class OneSegment(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Start a worker."""
         self._mailbox = _mailbox_named(config["mailbox"])
-        welcome: WorkerSetup = ray.get(self._mailbox.welcome.remote())
-        self._welcome, self._worker = welcome, welcome.worker()
+        setup: WorkerSetup = ray.get(self._mailbox.setup.remote())
+        self._setup, self._worker = setup, setup.worker()
         self._description: WorkerDescription | str | None = None
         self._number = 0  # of the job; 0: none yet
-        threading.Thread(target=self._tell, daemon=True).start()
+        threading.Thread(target=self._send_heartbeats, daemon=True).start()
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -75,22 +75,24 @@ class OneSegment(tune.Trainable):
         return {"done": True}
 
     def _describe(self) -> WorkerDescription | str:
-        told = self._welcome
+        setup = self._setup
         try:
             return self._worker.describe(
-                told.data, told.root, told.packages, told.marker, told.folder
+                setup.data, setup.root, setup.packages, setup.marker, setup.folder
             )
         except UserError as error:
             return str(error)
 
-    def _tell(self) -> None:
-        """Say how far the worker is and hear when to stop, while there is somebody to tell."""
+    def _send_heartbeats(self) -> None:
+        """Send heartbeats to the driver and stop when it asks, for as long as there is one."""
         is_stopped = False
         with contextlib.suppress(RayError):
             while True:
                 number = self._number
-                telling = self._mailbox.tell.remote(number, self._worker.status(number), is_stopped)
-                if ray.get(telling) and not is_stopped:
+                answer = self._mailbox.heartbeat.remote(
+                    number, self._worker.status(number), is_stopped
+                )
+                if ray.get(answer) and not is_stopped:
                     is_stopped = True
                     self._worker.stop()
 
@@ -100,7 +102,7 @@ def _mailbox_named(name: str) -> Any:
 
 
 class _StopFile(tune.Stopper):
-    """Ends a run when told, also where trials still wait for room."""
+    """Ends a run when asked, also where trials still wait for room."""
 
     def __init__(self, mark: Path) -> None:
         self._mark = mark

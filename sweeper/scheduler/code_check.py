@@ -17,7 +17,7 @@ def block_changed(
     studies: Iterable[log.Study],
     code_of: Callable[[str], str],
 ) -> list[log.Study]:
-    """Block every study whose method's code here is not the one that was frozen; return the rest."""
+    """Block every study whose method's code here is not the frozen one; return the rest."""
     same = []
     for study in studies:
         here = code_of(study.method)

@@ -1,4 +1,4 @@
-"""Steering a sweep from outside its driver: pause, cancel, and what a driver hears of either.
+"""Control of a sweep from outside its driver: pause, cancel, and what its driver reads of either.
 
 Whoever steers needs the database and nothing else. A driver asks every few seconds, with its
 heartbeat; cancelling locks the row that each of its transactions holds, so that they are ordered.

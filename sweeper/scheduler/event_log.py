@@ -46,14 +46,14 @@ class EventLog:
             last = connection.scalar(LAST, {"sweep_id": self._sweep_id})
             self._last = int(last or 0)
 
-    def news(self, connection: Connection) -> list[Row[Any]]:
-        """Return the events that were not told yet; nothing while there is no log."""
+    def new_events(self, connection: Connection) -> list[Row[Any]]:
+        """Return the events that were not logged yet; nothing while there is no log."""
         if not logger.isEnabledFor(logging.INFO):
             return []
         values = {"sweep_id": self._sweep_id, "last": self._last or 0}
         return list(connection.execute(LATER, values))
 
-    def tell(self, events: Iterable[Row[Any]]) -> None:
+    def log(self, events: Iterable[Row[Any]]) -> None:
         """Log events; to be called after the commit."""
         for event in events:
             self._last = event.id
@@ -67,12 +67,12 @@ LEVELS = {"sweeper": logging.INFO, "trainers": logging.WARNING}
 
 
 class SweepLog:
-    """The log of a sweep for as long as the block runs; an error in it is told there as well."""
+    """The log of a sweep for as long as the block runs; an error in it is logged as well."""
 
     def __init__(
         self, file: Path, *, sweep: str, epoch: int, where: str, stop: threading.Event
     ) -> None:
-        """`where` it trains, for people; `stop` tells a stop from the sweep's end."""
+        """`where` it trains, for people; `stop` is set where it was stopped."""
         self.file = file
         self._sweep, self._epoch, self._where, self._stop = sweep, epoch, where, stop
         self._open = ExitStack()

@@ -73,7 +73,7 @@ class Holder:
     """Who drives a sweep at present."""
 
     name: str  # user@host, process id
-    age_s: float  # since it was last heard of
+    age_s: float  # since its last heartbeat
     alive: bool
 
 

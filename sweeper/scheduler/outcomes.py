@@ -33,11 +33,11 @@ class OutcomeRecorder:
 
     def apply(self, segment_id: int, outcome: Outcome) -> None:
         """Store the members' outcomes, judge the brackets that are complete at a rung."""
-        heard = segments.heartbeat_step(self.connection, segment_id)
+        reached = segments.heartbeat_step(self.connection, segment_id)
         rows = segments.members(self.connection, segment_id)
         for row, member in zip(rows, outcome.members, strict=True):
             segments.close_member(self.connection, segment_id, (row.study_id, row.number), member)
-            self._record_member(segment_id, row, member, heard)
+            self._record_member(segment_id, row, member, reached)
         add_digest(self.connection, "segment", segment_id)
         for study_id, index in sorted({(row.study_id, row.bracket) for row in rows}):
             if not self._fail_if_failing(study_id, index):
@@ -52,7 +52,7 @@ class OutcomeRecorder:
             raise SweeperError(self._disk_fault)
 
     def _record_member(
-        self, segment_id: int, row: Row[Any], member: MemberOutcome, heard: int
+        self, segment_id: int, row: Row[Any], member: MemberOutcome, reached: int
     ) -> None:
         if row.state != "RUNNING":  # failed or cancelled meanwhile: too late to count
             self._charge(row, member, member.step, checkpoint=None)
@@ -67,7 +67,7 @@ class OutcomeRecorder:
             case Ending.FAILED:
                 self._decide(row, member, "FAIL")
             case Ending.LOST:
-                self._lost(row, member, heard)
+                self._lost(row, member, reached)
             case Ending.DAMAGED:
                 self._damaged(row, member)
 
@@ -89,10 +89,10 @@ class OutcomeRecorder:
         rung = row.rung + 1 if self.plan.is_anchor(row.number) else row.rung
         log.show_change(self.connection, key, rung=rung, **changes)
 
-    def _lost(self, row: Row[Any], member: MemberOutcome, heard: int) -> None:
+    def _lost(self, row: Row[Any], member: MemberOutcome, reached: int) -> None:
         """The trial stays undecided and is repeated; a method that keeps being lost is blocked."""
         key = (row.study_id, row.number)
-        self._charge(row, member, heard)
+        self._charge(row, member, reached)
         self._note("lost", key, why=_first_line(member.reason))
         if log.count_endings(self.connection, key, self.epoch, Ending.LOST) >= MAX_LOSSES:
             why = _first_line(member.reason)

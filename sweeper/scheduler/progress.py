@@ -117,7 +117,7 @@ class SweepProgress:
 
     studies: Sequence[StudyProgress]
     total_steps: int  # that the budgets allow; of a study that is not active, what it trained
-    segment_steps: int  # member steps of segments in flight, as last heard
+    segment_steps: int  # member steps of segments in flight, as last reported
 
     @property
     def trained_steps(self) -> int:
@@ -157,7 +157,7 @@ class SegmentInFlight:
     stop_step: int
     at_step: int
     running_s: float
-    silent_s: float  # since its worker was last heard of
+    silent_s: float  # since its worker was last reported of
     trials: tuple[str, ...]
 
 

@@ -166,10 +166,10 @@ class Sweep:
             raise ValueError(f"segment {assignment.id} is of {asked}, the outcome of {given}")
         with self._decision() as connection:
             recorder = OutcomeRecorder(connection, self.id, self.plan, self.lease.epoch)
-            is_news = segments.close_segment(connection, assignment.id, outcome)
-            if is_news:
+            is_first = segments.close_segment(connection, assignment.id, outcome)
+            if is_first:
                 recorder.apply(assignment.id, outcome)
-        if is_news:
+        if is_first:
             _log_recorded(assignment, outcome)
         self.projection.update(self.id)
         remove(recorder.needless, self.folder)
@@ -225,11 +225,11 @@ class Sweep:
 
     @contextmanager
     def _decision(self) -> Iterator[Connection]:
-        """Yield a transaction whose events are told once it is committed."""
+        """Yield a transaction whose events are logged once it is committed."""
         with self._transaction() as connection:
             yield connection
-            news = self._event_log.news(connection)
-        self._event_log.tell(news)
+            events = self._event_log.new_events(connection)
+        self._event_log.log(events)
 
     def _active(self, connection: Connection) -> list[log.Study]:
         """Return the studies to go on with; one whose method's code here is another is blocked."""

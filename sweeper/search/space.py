@@ -49,7 +49,7 @@ class Dimension(BaseModel):
         return min(max(value, self.low), self.high)
 
     def calibrated(self, equal: float) -> Dimension:
-        """Return the dimension in multipliers, given the one at which method and task pull alike.
+        """Return the dimension in multipliers, given the one of equal gradient norms.
 
         It is extended to the published value, by at most two decades.
         """

@@ -190,7 +190,7 @@ segment = Table(
     Column("stop_step", BigInteger, nullable=False, comment="Step it is to reach: a rung"),
     Column("state", Text, nullable=False, comment="in flight, done, interrupted or lost"),
     Column("folder", Text, nullable=False, comment="Where its checkpoints are written"),
-    Column("progress_step", BigInteger, nullable=False, comment="Step last heard of"),
+    Column("progress_step", BigInteger, nullable=False, comment="Step last reported"),
     Column("device_name", Text, comment="Model of the device that ran it"),
     Column("code_hash", Text, comment="Hash of the code that ran it; null: lost"),
     now("started_at", "When it was issued"),
@@ -243,7 +243,7 @@ lease = Table(
     Column("boot", Text, comment="Identity of that host's boot"),
     Column("pid", Integer, comment="Process id of the driver"),
     Column("process_started", Double, comment="When that process started, in ticks since the boot"),
-    now("renewed_at", "When its driver was last heard of"),
+    now("renewed_at", "When its driver last renewed it"),
     comment="Who drives a sweep: one driver at a time",
 )
 

@@ -1,4 +1,4 @@
-"""Segments in the log: issued, heard of, recorded, lost."""
+"""Segments in the log: issued, reported on, recorded, lost."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _add_prediction(connection: Connection, key: TrialKey, content: bytes) -> No
 
 
 def heartbeat_step(connection: Connection, segment_id: int) -> int:
-    """Return the step that a segment's worker was last heard to have reached."""
+    """Return the step that a segment's worker last reported."""
     query = select(segment.c.progress_step).where(segment.c.id == segment_id)
     return int(connection.execute(query).scalar_one())
 
@@ -194,10 +194,10 @@ def lose_segments(
 
 
 def _charge_loss(connection: Connection, row: Row[Any]) -> None:
-    """Nothing of a lost segment is kept: what its worker was heard to have done was wasted."""
+    """Nothing of a lost segment is kept: what its worker reported was wasted."""
     trials = members(connection, row.id)
-    heard = row.heartbeat_at or row.started_at
-    seconds = (heard - row.started_at).total_seconds() / len(trials)
+    last = row.heartbeat_at or row.started_at
+    seconds = (last - row.started_at).total_seconds() / len(trials)
     for member in trials:
         change_trial(
             connection,

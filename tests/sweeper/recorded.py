@@ -29,8 +29,8 @@ PROVENANCE: dict[str, Any] = {
 }
 CALIBRATION: dict[str, Any] = {
     "equal": 1.0,
-    "share": 1.0,
-    "shares": [1.0] * 16,
+    "gradient_ratio": 1.0,
+    "gradient_ratios": [1.0] * 16,
     "feature": "head",
     "step": 26,
 }

@@ -34,7 +34,7 @@ SAID = [  # what voids nothing, but is said with every result
     ),
     (
         "declared numbers",
-        "UPDATE sweeper.trial SET state = 'FAIL', value = NULL WHERE study_id = 6 AND number = 0; "
+        "UPDATE sweeper.trial SET state = 'FAIL', score = NULL WHERE study_id = 6 AND number = 0; "
         "DELETE FROM sweeper.confusion WHERE study_id = 6 AND number = 0",
         "1 confirmation failed",
     ),
@@ -47,8 +47,8 @@ SAID = [  # what voids nothing, but is said with every result
     ),
     (
         "room",
-        "UPDATE sweeper.trial SET value = value - 5 WHERE study_id = 3 AND number < 8; "
-        "UPDATE sweeper.rung SET value = value - 5 WHERE study_id = 3 AND number < 8",
+        "UPDATE sweeper.trial SET score = score - 5 WHERE study_id = 3 AND number < 8; "
+        "UPDATE sweeper.rung SET score = score - 5 WHERE study_id = 3 AND number < 8",
         "still improving: rdd",
     ),
     (

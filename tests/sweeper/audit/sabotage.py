@@ -55,7 +55,7 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
     ),
     "ranges": (
         "UPDATE sweeper.study SET calibration = calibration || '{\"equal\": 3}' WHERE id = 2",
-        "kd: m1 = 3, but its shares say 1",
+        "kd: m1 = 3, but its gradient-norm ratios give 1",
     ),
     "start": (
         "UPDATE sweeper.trial SET params = params || '{\"learning_rate\": 0.01}' "
@@ -69,15 +69,15 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
         "demo/kd#12 was evaluated on the reported split",
     ),
     "last step": (
-        "UPDATE sweeper.trial SET value = value + 0.25 WHERE study_id = 2 AND number = 12",
+        "UPDATE sweeper.trial SET score = score + 0.25 WHERE study_id = 2 AND number = 12",
         "demo/kd#12 has a value of another step",
     ),
     "judging": (
-        "UPDATE sweeper.rung SET value = 1 WHERE study_id = 2 AND number = 12 AND index = 0",
+        "UPDATE sweeper.rung SET score = 1 WHERE study_id = 2 AND number = 12 AND index = 0",
         "kd bracket 1: step 26 judged #8, #12 wrongly",
     ),
     "rungs": (
-        "UPDATE sweeper.rung SET value = 60 - value, class_iou = "
+        "UPDATE sweeper.rung SET score = 60 - score, class_iou = "
         "jsonb_build_array(60 - value, null, 60 - value) "
         "WHERE index = 0 AND number < 8 AND study_id < 4",
         "the rung at step 26 misleads",
@@ -120,8 +120,8 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
         "stage 1 kd tuned seed",
     ),
     "incumbents": (
-        "UPDATE sweeper.trial SET value = 41.3 WHERE study_id = 2 AND number = 14; "
-        "UPDATE sweeper.rung SET value = 41.3, class_iou = '[41.3, null, 41.3]' "
+        "UPDATE sweeper.trial SET score = 41.3 WHERE study_id = 2 AND number = 14; "
+        "UPDATE sweeper.rung SET score = 41.3, class_iou = '[41.3, null, 41.3]' "
         "WHERE study_id = 2 AND number = 14 AND index = 1",
         "kd: #1 was confirmed, #14 is best",
     ),
@@ -147,9 +147,9 @@ BROKEN = {  # rule -> the statement that breaks it, what the audit says of it
         "best value at the edge of its range: kd multiplier (high)",
     ),
     "values": (
-        "UPDATE sweeper.trial SET value = value + 10 WHERE study_id = 5; "
-        "UPDATE sweeper.rung SET value = value + 10, class_iou = "
-        "jsonb_build_array(value + 10, value + 10, value + 10) WHERE study_id = 5",
+        "UPDATE sweeper.trial SET score = score + 10 WHERE study_id = 5; "
+        "UPDATE sweeper.rung SET score = score + 10, class_iou = "
+        "jsonb_build_array(score + 10, score + 10, score + 10) WHERE study_id = 5",
         "mIoU is not what its confusion matrices give",
     ),
     "segments": (
@@ -269,7 +269,7 @@ ALSO = [  # further ways to break a rule; some break others too
     ),
     (
         "last step",
-        "UPDATE sweeper.trial SET value = 30 WHERE study_id = 1 AND number = 5",
+        "UPDATE sweeper.trial SET score = 30 WHERE study_id = 1 AND number = 5",
         "demo/baseline#5 diverged and has a value",
     ),
     (
@@ -295,7 +295,7 @@ ALSO = [  # further ways to break a rule; some break others too
     ),
     (
         "one reading",
-        "UPDATE sweeper.trial SET state = 'PRUNED', value = NULL WHERE study_id = 6 AND number = 0",
+        "UPDATE sweeper.trial SET state = 'PRUNED', score = NULL WHERE study_id = 6 AND number = 0",
         "was read, but has no value",
     ),
     (

@@ -68,7 +68,7 @@ def test_a_method_that_contains_the_baseline_is_worse_for_want_of_tuning(store: 
 def test_runs_that_diverged_are_left_out_and_told(store: Store) -> None:
     fill(store.engine)
     confirm(store.engine, {name: draws(42, 10, seed) for seed, name in enumerate(NAMES)})
-    diverge = """UPDATE sweeper.trial t SET state = 'PRUNED', diverged = true, value = NULL
+    diverge = """UPDATE sweeper.trial t SET state = 'PRUNED', diverged = true, score = NULL
         FROM sweeper.study y JOIN sweeper.sweep s ON s.id = y.sweep_id
         WHERE y.id = t.study_id AND s.confirms IS NOT NULL AND y.method = 'kd' AND t.number < 4"""
     with store.engine.begin() as connection:
@@ -81,7 +81,7 @@ def test_a_method_with_runs_that_failed_is_not_judged(store: Store) -> None:
     fill(store.engine)
     values = {"baseline": draws(42, 30, 1), "kd": draws(44, 10, 2), "rdd": draws(44, 10, 3)}
     confirm(store.engine, values)
-    fail = """UPDATE sweeper.trial t SET state = 'FAIL', value = NULL
+    fail = """UPDATE sweeper.trial t SET state = 'FAIL', score = NULL
         FROM sweeper.study y JOIN sweeper.sweep s ON s.id = y.sweep_id
         WHERE y.id = t.study_id AND s.confirms IS NOT NULL AND y.method = 'kd' AND t.number < 2"""
     with store.engine.begin() as connection:
@@ -113,7 +113,7 @@ def test_an_unfinished_confirmation_is_not_judged(store: Store) -> None:
     fill(store.engine)
     stage = confirm(store.engine, {name: draws(42, 10, seed) for seed, name in enumerate(NAMES)})
     with store.engine.begin() as connection:
-        open_one = """UPDATE sweeper.trial SET state = 'RUNNING', value = NULL WHERE number = 0
+        open_one = """UPDATE sweeper.trial SET state = 'RUNNING', score = NULL WHERE number = 0
             AND study_id = (SELECT max(id) FROM sweeper.study WHERE sweep_id = :stage)"""
         connection.execute(text(open_one), {"stage": stage.id})
     comparison = compare_sweep(store.engine, "demo")

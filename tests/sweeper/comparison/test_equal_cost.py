@@ -69,7 +69,7 @@ def test_a_dearer_search_is_cut_where_its_steps_are_paid_for(confirmed: Engine) 
     assert (cuts.chosen["kd"].number, cuts.chosen["kd"].seconds) == (best, ended[best])
 
 
-LATE = """UPDATE sweeper.trial t SET value = 99 FROM sweeper.study y
+LATE = """UPDATE sweeper.trial t SET score = 99 FROM sweeper.study y
           WHERE y.id = t.study_id AND y.method = 'kd' AND t.number = 7"""
 
 
@@ -173,7 +173,7 @@ def change(engine: Engine, statement: str) -> None:
 
 def test_a_configuration_with_a_failed_run_has_no_mean(confirmed: Engine) -> None:
     trained(confirmed)
-    change(confirmed, f"UPDATE sweeper.trial SET state = 'FAIL', value = NULL WHERE {OF_2X}")
+    change(confirmed, f"UPDATE sweeper.trial SET state = 'FAIL', score = NULL WHERE {OF_2X}")
     comparison = compare_sweep(confirmed, "demo")
     found = comparison.training_points.set_index(["method", "length"])["n"]
     assert (found["baseline", 2.0], found["kd", 2.0]) == (0, 3)

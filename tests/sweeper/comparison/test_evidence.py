@@ -22,7 +22,7 @@ def evidence(engine: Engine) -> Evidence:
     fill(engine)
     changed = update(trial).where(trial.c.study_id == 1, trial.c.number == 3)
     with engine.begin() as connection:
-        connection.execute(changed.values(value=100 / 7, finished_at=ENDED))
+        connection.execute(changed.values(score=100 / 7, finished_at=ENDED))
     return read_evidence(engine, "demo")
 
 
@@ -40,7 +40,7 @@ def test_parameters_belong_to_their_trials(engine: Engine, evidence: Evidence) -
 
 
 def test_rungs_are_in_order_and_whole(engine: Engine, evidence: Evidence) -> None:
-    order = "SELECT value FROM sweeper.rung ORDER BY study_id, number, index"
+    order = "SELECT score FROM sweeper.rung ORDER BY study_id, number, index"
     with engine.connect() as connection:
         assert evidence.rungs["score"].tolist() == connection.scalars(text(order)).all()
 

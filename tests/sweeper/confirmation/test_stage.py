@@ -62,7 +62,7 @@ def test_published_values_and_the_best_trial_are_trained_with_seeds_that_all_met
 
 def test_a_search_won_by_the_published_values_is_trained_once_for_both(searched: Store) -> None:
     with searched.engine.begin() as connection:
-        connection.execute(text("UPDATE sweeper.trial SET value = 99 WHERE number = 0"))
+        connection.execute(text("UPDATE sweeper.trial SET score = 99 WHERE number = 0"))
     declare(searched, seeds=2, baseline_seeds=2)
     rows = run_query(searched.engine, "confirmations", "demo")
     assert set(rows["configuration"]) == {"published"}
@@ -71,7 +71,7 @@ def test_a_search_won_by_the_published_values_is_trained_once_for_both(searched:
 
 def test_a_smaller_budget_takes_the_best_of_the_first_brackets(searched: Store) -> None:
     with searched.engine.begin() as connection:
-        connection.execute(text("UPDATE sweeper.trial SET value = 99 WHERE number = 10"))
+        connection.execute(text("UPDATE sweeper.trial SET score = 99 WHERE number = 10"))
     declare(searched, budget=8)
     assert set(read_evidence(searched.engine, "demo").stages[0].incumbents.values()) == {BEST}
 
@@ -174,12 +174,12 @@ def sql(store: Store, statement: str) -> None:
 @pytest.mark.parametrize(
     ("before", "wanted", "said"),
     [
-        ("UPDATE sweeper.study SET target = 8 WHERE method = 'kd'", {}, "unequal budgets .*kd 8"),
+        ("UPDATE sweeper.study SET budget = 8 WHERE method = 'kd'", {}, "unequal budgets .*kd 8"),
         ("UPDATE sweeper.study SET state = 'cancelled' WHERE id = 1", {}, "no baseline that was"),
         (
             "UPDATE sweeper.study SET state = 'failed' WHERE id = 2",
             {"methods": ("kd",)},
-            "kd: halt",
+            "kd: failed or cancelled",
         ),
         ("UPDATE sweeper.study SET repeat = 2 WHERE method = 'kd'", {}, "equal treatment needs"),
         ("SELECT 1", {"delta": float("nan")}, "--delta nan: give the gain"),

@@ -25,7 +25,7 @@ CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.score, r.ste
 EQUAL_COST = """SELECT x.equal_cost, x.method, count(x.score), max(r.step) FROM sweeper.equal_cost x
           JOIN sweeper.rung r ON r.study_id = x.study_id AND r.number = x.number
           GROUP BY 1, 2 ORDER BY 1, 2"""
-TUNED = """UPDATE sweeper.trial t SET value = 99 WHERE number = (
+TUNED = """UPDATE sweeper.trial t SET score = 99 WHERE number = (
     SELECT max(number) FROM sweeper.trial o WHERE o.study_id = t.study_id AND state = 'COMPLETE')"""
 
 

@@ -52,12 +52,12 @@ def test_a_range_follows_from_the_measured_effect(
     assert [study.method for study in sweep.missing_prerequisites().calibrations] == ["kd"]
     said = train_prerequisites(sweep, trainer)
     assert not sweep.missing_prerequisites()
-    assert any("measuring how strongly the terms pull: kd" in line for line in said)
+    assert any("measuring the gradient-norm ratio of the terms: kd" in line for line in said)
     (_, none), (_, measured) = rows(store.engine, CALIBRATIONS)
     assert none is None
-    assert len(measured["shares"]) == 16
-    assert measured["share"] == median(measured["shares"])
-    assert measured["equal"] == equal_effect(measured["shares"])
+    assert len(measured["gradient_ratios"]) == 16
+    assert measured["gradient_ratio"] == median(measured["gradient_ratios"])
+    assert measured["equal"] == equal_effect(measured["gradient_ratios"])
     assert isinstance(sweep.next_segment(), Assignment)
     tried = [p["multiplier"] for m, _, p, *_ in rows(store.engine, TRIALS) if m == "kd"]
     low, high = 0.01 * measured["equal"], 10 * measured["equal"]

@@ -93,6 +93,6 @@ def test_a_trial_that_is_lost_before_its_offer_was_heard_of_is_not_counted_on(
 ) -> None:
     with TuneWorkerPool(replace(cluster, workers=1), requirements, worker=IdleWorker) as pool:
         offer = ReadyWorker(trial="gone", actor=None, description="there are no data")
-        pool._note(Updates(turns=[offer, LostTrial(trial="gone", reason="its node died")]))
+        pool._note(Updates(changes=[offer, LostTrial(trial="gone", reason="its node died")]))
         while not pool.free:  # ClusterError where the only worker were one that cannot be used
             pool.poll(0.1)

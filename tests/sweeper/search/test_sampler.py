@@ -21,7 +21,7 @@ def _space(method: str) -> Space:
 def _decide(planned: PlannedTrial) -> PastTrial:
     value = 50.0 - abs(planned.params["learning_rate"] - 0.03) * 100
     state = "PRUNED" if planned.number % 3 else "COMPLETE"
-    return PastTrial(params=planned.params, state=state, value=value, rungs={20: value - 5})
+    return PastTrial(params=planned.params, state=state, score=value, rungs={20: value - 5})
 
 
 def _search(method: str, brackets: int, seed: int = 0, repeat: int = 1) -> list[PlannedTrial]:
@@ -74,7 +74,7 @@ def test_every_value_lies_in_its_range(method: str) -> None:
 def test_a_diverged_region_is_avoided() -> None:
     planned = _search("baseline", 1)
     history = [
-        PastTrial(params=t.params, state="PRUNED", value=None, rungs={}, diverged=True)
+        PastTrial(params=t.params, state="PRUNED", score=None, rungs={}, diverged=True)
         if t.params["learning_rate"] > 0.02
         else _decide(t)
         for t in planned

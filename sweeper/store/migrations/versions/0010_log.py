@@ -158,7 +158,7 @@ def _create_lease() -> None:
         _optional(
             "process_started", sa.Double(), "When that process started, in ticks since the boot"
         ),
-        _filled("renewed_at", TIME, "When its driver was last heard of", default=NOW),
+        _filled("renewed_at", TIME, "When its driver last renewed it", default=NOW),
         sa.PrimaryKeyConstraint("sweep_id", name="pk_lease"),
         _part_of("lease", ["sweep_id"], "sweep", ["id"]),
         schema=SCHEMA,
@@ -177,7 +177,7 @@ def _create_segment() -> None:
         _filled("stop_step", sa.BigInteger(), "Step it is to reach: a rung"),
         _filled("state", sa.Text(), "in flight, done, interrupted or lost"),
         _filled("folder", sa.Text(), "Where its checkpoints are written"),
-        _filled("progress_step", sa.BigInteger(), "Step last heard of"),
+        _filled("progress_step", sa.BigInteger(), "Step last reported"),
         _optional("device_name", sa.Text(), "Model of the device that ran it"),
         _optional("code_hash", sa.Text(), "Hash of the code that ran it; null: lost"),
         _filled("started_at", TIME, "When it was issued", default=NOW),
