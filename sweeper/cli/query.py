@@ -29,6 +29,7 @@ from sweeper.store.named_queries import (
     select_rows,
     write_frame,
 )
+from trainers.tasks.schema import METRIC
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,7 +177,7 @@ def _column(name: str) -> Callable[[Row], object]:
 TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
     "leaderboard": {
         "method": _named_with_state,
-        "mIoU": _column("score"),
+        METRIC: _column("score"),
         "published weights, this recipe": _column("published_score"),
         "best": lambda row: None if row["best_trial"] is None else f"#{row['best_trial']}",
         "trials": lambda row: f"{row['trials']}/{row['budget']}",
@@ -189,7 +190,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
         "trial": _trial,
         "from": _column("origin"),
         "state": _state,
-        "mIoU": _column("score"),
+        METRIC: _column("score"),
         "step": _column("step"),
         "wasted": _column("wasted_steps"),
         "seconds": lambda row: decimals(row["device_seconds"]),
@@ -199,7 +200,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
         "trial": _trial,
         "rung": _column("rung"),
         "step": _column("step"),
-        "mIoU": _column("score"),
+        METRIC: _column("score"),
         "state": _state,
     },
     "confirmations": {
@@ -208,7 +209,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
         "configuration": _column("configuration"),
         "seed": _column("seed"),
         "state": _state,
-        "mIoU": _column("score"),
+        METRIC: _column("score"),
         "seconds": lambda row: decimals(row["device_seconds"]),
     },
     "equal_cost": {
@@ -216,7 +217,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
         "part": _column("part"),
         "seed": _column("seed"),
         "state": _state,
-        "mIoU": _column("score"),
+        METRIC: _column("score"),
         "seconds": lambda row: decimals(row["device_seconds"]),
     },
     "ledger": {

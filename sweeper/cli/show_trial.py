@@ -13,6 +13,7 @@ from sweeper.cli.tables import echo_table, parameter_order, short_number, sparkl
 from sweeper.store.trial_details import TrialDetails
 from trainers.errors import UserError
 from trainers.method_api.registry import read_space, resolve
+from trainers.tasks.schema import METRIC
 
 
 def echo_trial(details: TrialDetails) -> None:
@@ -94,7 +95,7 @@ def _echo_curves(details: TrialDetails) -> None:
     if details.rungs:
         click.echo("\nevaluations")
         rows = [(r.index, r.step, r.score, r.weights_hash[:12]) for r in details.rungs]
-        echo_table(("rung", "step", "mIoU", "weights"), rows)
+        echo_table(("rung", "step", METRIC, "weights"), rows)
         ious = ("-" if iou is None else f"{iou:.1f}" for iou in details.rungs[-1].class_iou)
         click.echo(f"IoU of each class at the last: {' '.join(ious) or 'not recorded'}")
     if details.losses:

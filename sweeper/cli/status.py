@@ -11,6 +11,7 @@ from sweeper.cli.db import database_option
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import cell_text, duration, echo_table
 from sweeper.scheduler.progress import SegmentInFlight, StudyOverview, SweepOverview, read_overviews
+from trainers.tasks.schema import METRIC
 
 EXAMPLES = """\b
 Examples:
@@ -20,7 +21,7 @@ Examples:
 """
 
 HEADERS = ["method", "budget", "planned", "complete", "pruned", "diverged", "failed", "undecided"]
-HEADERS += ["best mIoU", "of trial"]
+HEADERS += [f"best {METRIC}", "of trial"]
 STEP_HEADERS = ("method", "planned steps", "trained", "wasted", "device time")
 
 

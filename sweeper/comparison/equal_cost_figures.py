@@ -20,9 +20,10 @@ from sweeper.comparison.theme import (
     upright,
 )
 from sweeper.core.constants import BASELINE
+from trainers.tasks.schema import METRIC
 
 ORANGE = "#c27c0e"
-AXIS = {"title": {"text": "mIoU, reported split, percent"}}
+AXIS = {"title": {"text": f"{METRIC}, reported split"}}
 
 
 def draw_tuning(matched: pd.DataFrame) -> go.Figure:

@@ -27,6 +27,7 @@ from sweeper.comparison.theme import (
     upright,
 )
 from sweeper.core.constants import BASELINE
+from trainers.tasks.schema import METRIC
 
 RUN_OPACITY = 0.4
 TEXT_ROWS = 60  # methods up to which a heat map also prints its numbers
@@ -106,7 +107,7 @@ def draw_published(verdicts: pd.DataFrame, confirmed: pd.DataFrame) -> go.Figure
         f"Published and tuned configurations of {len(order)} methods on the reported split; tuning "
         f"changed mIoU by {np.nanmedian(gains):+.2f} in the median.",
         yaxis=methods_axis(order),
-        xaxis={"title": {"text": "mIoU, reported split, percent"}},
+        xaxis={"title": {"text": f"{METRIC}, reported split"}},
         height=height_of(len(order)),
         **lines(marked),
     )

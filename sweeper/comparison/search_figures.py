@@ -27,6 +27,7 @@ from sweeper.comparison.theme import (
     upright,
 )
 from sweeper.core.constants import BASELINE
+from trainers.tasks.schema import METRIC
 
 MOST_CURVES = 20  # the baseline and the first of the others; the table has them all
 SHOWN = 4  # methods whose curves are shown at first, beside the baseline: more is a thicket
@@ -70,7 +71,7 @@ def draw_curves(curves: pd.DataFrame, axis: str, order: Sequence[str]) -> go.Fig
         traces,
         f"Best value so far of {len(names)} methods by {axis}, on the selection split.{said}",
         xaxis={"title": {"text": AXES[axis]}, "rangemode": "tozero"},
-        yaxis={"title": {"text": "best mIoU so far, percent"}},
+        yaxis={"title": {"text": f"best so far: {METRIC}"}},
         height=460,
         legend={"orientation": "h", "y": -0.22, "yanchor": "top"},
         margin={"t": 16},

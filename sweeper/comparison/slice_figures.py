@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sweeper.comparison.theme import BLUE, GREY, PURPLE, VERMILION, figure, rounded, significant
+from trainers.tasks.schema import METRIC
 
 MOST_POINTS = 200  # of one kind in a slice: half of them the best, half evenly from the others
 OCHRE = "#c27c0e"
@@ -57,7 +58,7 @@ def draw_slice(rows: pd.DataFrame, method: str, name: str) -> go.Figure:
             "tickformat": "~g",
             **_decades(about),
         },
-        yaxis={"title": {"text": "mIoU, percent"}},
+        yaxis={"title": {"text": METRIC}},
         height=280,
         showlegend=False,
         margin={"t": 16},

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from sweeper.postgres.retry import AWAY
 from sweeper.scheduler.progress import StudyProgress, SweepProgress
+from trainers.tasks.schema import METRIC
 
 REFRESH_S = 1.0
 PLAIN_LINE_S = 10.0
@@ -122,7 +123,7 @@ def _short(study: StudyProgress) -> str:
 def _table(progress: SweepProgress, clock: Clock, title: str) -> Group:
     table = Table(title=title, title_justify="left")
     table.add_column("method")
-    for heading in ("trials", "of", "best mIoU", "complete", "pruned", "diverged", "failed"):
+    for heading in ("trials", "of", f"best {METRIC}", "complete", "pruned", "diverged", "failed"):
         table.add_column(heading, justify="right")
     table.add_column("state")
     for study in progress.studies:

@@ -21,7 +21,6 @@ from sweeper.search.protocol import task_of
 from sweeper.search.space import known_space
 from sweeper.store.schema import study, sweep
 
-METRIC = "mIoU"
 COLUMNS = (
     *(study.c.id, study.c.method, study.c.repeat, study.c.budget, study.c.state),
     study.c.calibration.is_(None),
@@ -97,11 +96,11 @@ def _describe(shown: Study, row: Row[Any]) -> None:
         "code_hash": row.code_hash,
         "protocol_hash": row.protocol_hash,
     }
-    present = shown.user_attrs
-    if shown.metric_names != [METRIC]:
+    present, metric = shown.user_attrs, task_of(row.protocol).metric
+    if shown.metric_names != [metric]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            shown.set_metric_names([METRIC])
+            shown.set_metric_names([metric])
     for key, value in wanted.items():
         if present.get(key) != value:
             shown.set_user_attr(key, value)

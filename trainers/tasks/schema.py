@@ -123,6 +123,9 @@ class Search(Frozen):
         return self
 
 
+METRIC = "mIoU, percent"  # what a score is: name and unit; higher is better
+
+
 class Task(Frozen):
     """A data set, a teacher, a student, a schedule, an evaluation."""
 
@@ -143,6 +146,11 @@ class Task(Frozen):
         if len(set(steps)) != len(steps) or steps[0] < 1:
             raise ValueError(f"the rungs fall on steps {steps} of {self.schedule.steps}: too few")
         return self
+
+    @property
+    def metric(self) -> str:
+        """Name and unit of its score; higher is better. Columns and figures are headed by it."""
+        return METRIC
 
     @property
     def rung_steps(self) -> tuple[int, ...]:
