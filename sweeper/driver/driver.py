@@ -23,7 +23,7 @@ from sweeper.prerequisites.prerequisite_trainer import PrerequisiteTrainer
 from sweeper.prerequisites.teacher import TeacherContext
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import InlineRunner
-from sweeper.runners.runner import Announce, Runner
+from sweeper.runners.runner import OnOutcome, Runner
 from sweeper.runners.worker_options import WorkerRequirements
 from sweeper.scheduler.control import read_requests
 from sweeper.scheduler.driver_config import DriverConfig
@@ -207,7 +207,7 @@ def _run(sweep: Sweep, runner: Runner, heartbeat: Heartbeat, dataset: Dataset) -
         runner.run(sweep, heartbeat, train_prerequisites, _reporter(tell))
 
 
-def _reporter(print_status: Callable[[str], None]) -> Announce:
+def _reporter(print_status: Callable[[str], None]) -> OnOutcome:
     def report(assignment: Assignment, outcome: Outcome) -> None:
         for member in outcome.members:
             if member.reason:

@@ -14,7 +14,7 @@ from sweeper.postgres.retry import retry_on_disconnect
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.jobs import HEALTH_CHECK, HealthCheck, Job
 from sweeper.runners.ray_cluster import Cluster
-from sweeper.runners.runner import Announce, TrainPrerequisites, foreign_segment
+from sweeper.runners.runner import OnOutcome, TrainPrerequisites, foreign_segment
 from sweeper.runners.worker_options import WorkerRequirements
 from sweeper.scheduler.state_machine import Assignment, Idle, Sweep
 from trainers.training.segment import Control, Ending, Outcome, Segment
@@ -72,7 +72,7 @@ def run_with_pool(
     pool: WorkerPool,
     heartbeat: Heartbeat,
     train_prerequisites: TrainPrerequisites,
-    announce: Announce | None = None,
+    on_outcome: OnOutcome | None = None,
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
@@ -80,7 +80,7 @@ def run_with_pool(
     On a stop every worker ends its segment after the running step, and all of them are recorded.
     Raises LeaseLost when another driver has taken over, ClusterError when no worker is left.
     """
-    return _Dispatcher(sweep, pool, heartbeat, announce).drive(train_prerequisites)
+    return _Dispatcher(sweep, pool, heartbeat, on_outcome).drive(train_prerequisites)
 
 
 class _Dispatcher:
@@ -91,9 +91,9 @@ class _Dispatcher:
         sweep: Sweep,
         pool: WorkerPool,
         heartbeat: Heartbeat,
-        announce: Announce | None = None,
+        on_outcome: OnOutcome | None = None,
     ) -> None:
-        self.sweep, self.pool, self.heartbeat, self.announce = sweep, pool, heartbeat, announce
+        self.sweep, self.pool, self.heartbeat, self.on_outcome = sweep, pool, heartbeat, on_outcome
         self._assignments: dict[int, Assignment] = {}  # by number of the job
         self._outcomes: dict[int, Outcome] = {}  # of jobs that are not the sweep's
         self._stop_sent = False
@@ -211,8 +211,8 @@ class _Dispatcher:
             self._outcomes[job.number] = outcome
             return
         retry_on_disconnect(lambda: self.sweep.record(assignment, outcome))
-        if self.announce is not None:
-            self.announce(assignment, outcome)
+        if self.on_outcome is not None:
+            self.on_outcome(assignment, outcome)
 
 
 class OpenPool(Protocol):
@@ -251,11 +251,11 @@ class PoolRunner:
         sweep: Sweep,
         heartbeat: Heartbeat,
         train_prerequisites: TrainPrerequisites,
-        announce: Announce | None = None,
+        on_outcome: OnOutcome | None = None,
     ) -> bool:
         """Run the sweep; see `run_with_pool`."""
         sweep.driver_config = replace(sweep.driver_config, device=self.cluster.device)
         with self.open_pool(
             self.cluster, self.requirements, worker=self.worker, health_check=self.health_check
         ) as pool:
-            return run_with_pool(sweep, pool, heartbeat, train_prerequisites, announce)
+            return run_with_pool(sweep, pool, heartbeat, train_prerequisites, on_outcome)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sweeper.core.errors import SweeperError
 from sweeper.postgres.retry import retry_on_disconnect
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.runners.runner import Announce, TrainPrerequisites, foreign_segment
+from sweeper.runners.runner import OnOutcome, TrainPrerequisites, foreign_segment
 from sweeper.scheduler.state_machine import Assignment, Idle, Sweep
 from trainers.training.segment import Outcome, Runs
 
@@ -24,10 +24,10 @@ class InlineRunner:
         sweep: Sweep,
         heartbeat: Heartbeat,
         train_prerequisites: TrainPrerequisites,
-        announce: Announce | None = None,
+        on_outcome: OnOutcome | None = None,
     ) -> bool:
         """Run the sweep; see `run_inline`."""
-        return run_inline(sweep, self.trainer, heartbeat, train_prerequisites, announce)
+        return run_inline(sweep, self.trainer, heartbeat, train_prerequisites, on_outcome)
 
 
 def run_inline(
@@ -35,7 +35,7 @@ def run_inline(
     trainer: Runs,
     heartbeat: Heartbeat,
     train_prerequisites: TrainPrerequisites,
-    announce: Announce | None = None,
+    on_outcome: OnOutcome | None = None,
 ) -> bool:
     """Run segments until the sweep is done (True) or the heartbeat's stop is set (False).
 
@@ -53,8 +53,8 @@ def run_inline(
         elif isinstance(assignment, Assignment):
             outcome = _run(trainer, assignment, heartbeat)
             retry_on_disconnect(lambda: sweep.record(assignment, outcome))  # noqa: B023 - called at once
-            if announce is not None:
-                announce(assignment, outcome)
+            if on_outcome is not None:
+                on_outcome(assignment, outcome)
         else:
             raise foreign_segment()
     heartbeat.check_lease()

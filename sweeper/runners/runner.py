@@ -11,7 +11,7 @@ from sweeper.scheduler.state_machine import Assignment, Sweep
 from trainers.training.segment import Outcome, Runs
 
 TrainPrerequisites = Callable[[Runs], None]  # is given who can train it
-Announce = Callable[[Assignment, Outcome], None]
+OnOutcome = Callable[[Assignment, Outcome], None]
 
 
 def foreign_segment() -> SweeperError:
@@ -32,7 +32,7 @@ class Runner(Protocol):
         sweep: Sweep,
         heartbeat: Heartbeat,
         train_prerequisites: TrainPrerequisites,
-        announce: Announce | None = None,
+        on_outcome: OnOutcome | None = None,
     ) -> bool:
         """Run segments until the sweep is done (True) or the heartbeat's stop is set (False)."""
         ...

@@ -22,7 +22,7 @@ from sweeper.optuna_export.projection import Projection
 from sweeper.runners.dispatch import WorkerPool
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import InlineRunner
-from sweeper.runners.runner import Announce, Runner
+from sweeper.runners.runner import OnOutcome, Runner
 from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from sweeper.scheduler.declaration import declare
 from sweeper.scheduler.driver_config import DriverConfig
@@ -193,7 +193,7 @@ def noop_runner(kind: str, sweep: Sweep, clock: Clock, workers: int) -> Iterator
         yield PoolRunner(timed_crew(clock), cluster, requirements, worker=NoopWorker)
 
 
-def run_timed(sweep: Sweep, runner: Runner, announce: Announce | None = None) -> bool:
+def run_timed(sweep: Sweep, runner: Runner, on_outcome: OnOutcome | None = None) -> bool:
     """Run a sweep to its end as a launch does, but for the view on a terminal."""
     stop = threading.Event()
 
@@ -202,6 +202,6 @@ def run_timed(sweep: Sweep, runner: Runner, announce: Announce | None = None) ->
 
     try:
         with Heartbeat(sweep, stop) as heartbeat, sweep.open_log(runner.where, stop):
-            return runner.run(sweep, heartbeat, no_teacher, announce)
+            return runner.run(sweep, heartbeat, no_teacher, on_outcome)
     finally:
         sweep.lease.release(sweep.engine)
