@@ -68,7 +68,6 @@ def declare(engine: Engine, declaration: Declaration, who: Launch) -> Any:
     SweeperError for a method that was cancelled.
     """
     check_name(declaration.sweep)
-    plan_of(declaration.protocol).check_budget(declaration.budget)
     with engine.begin() as connection:
         row = _sweep(connection, declaration)
         if row.paused_by is not None:

@@ -20,7 +20,7 @@ from trainers.tasks.identity import TEACHER_SEED, teacher_identity
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A launch as the user asks for it."""
+    """A launch as the user asks for it; PlanError for a budget that its brackets do not make up."""
 
     task: Task
     sweep: str
@@ -32,6 +32,9 @@ class Request:
     pruning: bool = True
     deterministic: bool = False
     data_root: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.plan.check_budget(self.budget)
 
     @property
     def plan(self) -> Plan:
@@ -46,7 +49,6 @@ def check(request: Request) -> list[MethodPlan]:
     """
     from trainers.method_api.loading import load_method, preparation_name  # loads torch
 
-    request.plan.check_budget(request.budget)
     plans = []
     for name in request.methods:
         method = load_method(name)

@@ -12,9 +12,8 @@ from trainers.errors import UserError
 from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
 from trainers.method_api.registry import read_space, resolve
-from trainers.method_api.space_file import MethodSpace
+from trainers.method_api.space_file import Hyperparameters, MethodSpace
 from trainers.models.outputs import Outputs, Shape
-from trainers.training.segment import Parameters
 
 CLASSES = 5
 LABEL_SIZE = (17, 23)
@@ -90,7 +89,7 @@ class MethodUnderTest:
         """The contents of its TOML file."""
         return read_space(self.name)
 
-    def method(self, params: Parameters | None = None, teacher: Shape = TEACHER) -> Method:
+    def method(self, params: Hyperparameters | None = None, teacher: Shape = TEACHER) -> Method:
         """Return it with published values, or those given by name, under a fixed seed."""
         torch.manual_seed(0)
         method = self.kind(resolve(self.name, params or {}), STUDENT, teacher).double()

@@ -16,10 +16,20 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainers.errors import MethodError
+from trainers.method_api.space_file import Hyperparameters
 from trainers.method_api.task_loss import cross_entropy
 from trainers.models.outputs import Outputs, Shape
 
-Hyperparameters = Mapping[str, float | int | str]
+__all__ = [
+    "AuxiliaryModule",
+    "Classify",
+    "Hyperparameters",
+    "MemoryBank",
+    "Method",
+    "Preparation",
+    "Step",
+]
+
 Classify = Callable[[Tensor], Tensor]  # head features (B, C, h, w) -> logits (B, K, h, w)
 
 

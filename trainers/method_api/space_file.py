@@ -19,6 +19,7 @@ MULTIPLIER = "multiplier"
 Need = Literal["features", "auxiliary head", "preparation", "second optimiser", "memory"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = Annotated[int, Field(strict=True)] | Number | StrictStr
+Hyperparameters = Mapping[str, float | int | str]  # by name, as a trial or a method has them
 
 
 class Publication(Frozen):

@@ -13,11 +13,11 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from trainers.errors import MethodError
+from trainers.method_api.space_file import Hyperparameters
 from trainers.tasks import Schedule
-from trainers.training.segment import Parameters
 
 
-def with_params(schedule: Schedule, params: Parameters) -> Schedule:
+def with_params(schedule: Schedule, params: Hyperparameters) -> Schedule:
     """Return the schedule with the trial's own values of its fields, where it has any.
 
     MethodError where one of them is out of bounds.

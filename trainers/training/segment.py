@@ -12,9 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
+from trainers.method_api.space_file import Hyperparameters
 from trainers.tasks import Task
 
-Parameters = Mapping[str, float | int | str]
 MAX_DAMAGES = 5  # files that may be found damaged in one training; more is the fault of the disk
 EvaluationSplit = Literal["selection", "report"]  # the split that a score is from
 
@@ -40,7 +40,7 @@ class Member:
 
     key: str  # unique within the segment, for example "camvid-tiny/rdd#17"
     method: str
-    params: Parameters  # values of the search space's dimensions; what is absent is published
+    params: Hyperparameters  # values of the search space's dimensions; what is absent is published
     checkpoint: Path | None = None  # the state at the segment's start; None exactly at step 0
     prepares: bool = False  # train the method's preparation instead of a student
 

@@ -13,6 +13,7 @@ from trainers.data import Dataset
 from trainers.errors import CheckpointError
 from trainers.method_api.loading import load_method, preparation_name
 from trainers.method_api.registry import code_hash
+from trainers.method_api.space_file import Hyperparameters
 from trainers.runtime.numerics import NUMERICS_VERSION
 from trainers.tasks import Task
 from trainers.tasks.identity import (
@@ -29,7 +30,6 @@ from trainers.training.segment import (
     Ending,
     Member,
     MemberOutcome,
-    Parameters,
     Runs,
     Segment,
     memory_bank_file,
@@ -46,7 +46,7 @@ class Configuration:
 
     task: Task
     method: str
-    params: Parameters
+    params: Hyperparameters
     seed: int
     folder: Path
     key: str = "student"
