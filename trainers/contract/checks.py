@@ -62,7 +62,7 @@ def needs_of(tested: MethodUnderTest) -> tuple[Need, ...]:
         "auxiliary head": method.needs_teacher_aux,
         "preparation": method.preparation is not None,
         "second optimiser": bool(method.auxiliary_modules()),
-        "memory": method.memory_bank() is not None,
+        "memory bank": method.memory_bank() is not None,
     }
     return tuple(need for need, is_needed in given.items() if is_needed)
 

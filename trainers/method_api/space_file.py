@@ -16,7 +16,7 @@ from trainers.errors import MethodError, near_miss
 from trainers.tasks.schema import Frozen, Range, Schedule
 
 MULTIPLIER = "multiplier"
-Need = Literal["features", "auxiliary head", "preparation", "second optimiser", "memory"]
+Need = Literal["features", "auxiliary head", "preparation", "second optimiser", "memory bank"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = Annotated[int, Field(strict=True)] | Number | StrictStr
 Hyperparameters = Mapping[str, float | int | str]  # by name, as a trial or a method has them
