@@ -9,8 +9,8 @@ import pandas as pd
 
 from sweeper.audit.finding import CheckResult
 from sweeper.audit.scope import counted, rows_of, shortened, unconfirmed
+from sweeper.comparison.confirmed_scores import confirmed_runs
 from sweeper.comparison.evidence import Evidence
-from sweeper.comparison.samples import confirmed_runs
 from sweeper.comparison.verdicts import is_teacher_weak
 from sweeper.core.constants import BASELINE
 from sweeper.core.names import search_name

@@ -20,13 +20,13 @@ from sweeper.audit.scope import (
     shortened,
     whole_trials,
 )
+from sweeper.comparison.confirmed_scores import confirmed_runs, seed_sds
 from sweeper.comparison.evidence import Evidence
 from sweeper.comparison.flags import edges, improvements
 from sweeper.comparison.rung_check import check_rungs, summarise_rungs
-from sweeper.comparison.samples import confirmed_runs, seed_sds
 from sweeper.comparison.searches import SEARCH, spaces_of, whole_brackets
 from sweeper.core.names import search_name
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.seeds import training_seed
 from sweeper.store.log import FINAL_STATES
 
@@ -133,10 +133,10 @@ def _class_faults(evidence: Evidence) -> list[str]:
     return [f"{counted(odd, 'evaluation')} counted other classes"] if odd else []
 
 
-def _misjudged(whole: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def _misjudged(whole: pd.DataFrame, rungs: pd.DataFrame, plan: BracketPlan) -> pd.DataFrame:
     """Return the trials of whole brackets that a rung let go on, or ended, against its values.
 
-    All brackets at once, with what `Plan.promoted` says of one: the best go on, and of equals the
+    All brackets at once, with what `BracketPlan.promoted` says of one: the best go on, and of equals the
     lower number. A row a trial and rung.
     """
     wrong = [whole[:0].assign(rung=0)]  # a plan with one rung judges nobody
@@ -154,7 +154,7 @@ def _misjudged(whole: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd.DataF
 
 
 def _misjudging(
-    plan: Plan, place: tuple[str, int, int, int], rows: Iterable[Mapping[str, Any]]
+    plan: BracketPlan, place: tuple[str, int, int, int], rows: Iterable[Mapping[str, Any]]
 ) -> str:
     method, repeat, bracket, rung = place
     numbers = shortened(f"#{row['number']}" for row in rows)

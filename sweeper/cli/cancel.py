@@ -9,7 +9,7 @@ from sweeper.cli.delete import confirm
 from sweeper.cli.store_access import opened
 from sweeper.core.names import parse_reference, this_user
 from sweeper.scheduler.checkpoint_gc import remove
-from sweeper.scheduler.control import Cancellation, cancel, plan_cancellation
+from sweeper.scheduler.pause_and_cancel import Cancellation, cancel, plan_cancellation
 from sweeper.store.database import Store
 
 EXAMPLES = """\b

@@ -9,7 +9,7 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.cli.store_access import opened
 from sweeper.core.names import this_user
-from sweeper.scheduler.control import pause
+from sweeper.scheduler.pause_and_cancel import pause
 from sweeper.scheduler.progress import SweepOverview, read_overviews
 from sweeper.store.database import Store
 from sweeper.store.lookup import find_sweep

@@ -11,7 +11,7 @@ from sweeper.core.constants import BASELINE
 from sweeper.estimate.forecast import Forecast, Search, finished, width
 from sweeper.estimate.plan import SweepPlan
 from sweeper.estimate.simulation import forecast
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 
 SEED_SD = 0.4  # mIoU between seeds, where none was measured
 TRIAL_BYTES = 40_000  # of a trial in the database, where too few were stored to say
@@ -47,7 +47,7 @@ def _open(searches: Sequence[Search]) -> int:
     return sum(sum((search.open or {}).values()) for search in searches)
 
 
-def _brackets(plan: Plan, searches: Sequence[Search]) -> str:
+def _brackets(plan: BracketPlan, searches: Sequence[Search]) -> str:
     rungs = ", ".join(map(str, plan.rung_steps))
     lines = [f"rungs at steps {rungs}; brackets of {plan.bracket}:"]
     last = max((search.brackets.stop for search in searches), default=0)

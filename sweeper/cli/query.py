@@ -17,7 +17,7 @@ from sweeper.cli.store_access import choose_sweep, opened
 from sweeper.cli.tables import decimals, echo_table, short_params
 from sweeper.core.names import search_name
 from sweeper.postgres.read_only import run_readonly
-from sweeper.scheduler.control import CANCELLED
+from sweeper.scheduler.pause_and_cancel import CANCELLED
 from sweeper.store.named_queries import (
     ORDERS,
     as_csv,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.cli.tables import duration, plain
 from sweeper.comparison.comparison import Comparison
-from sweeper.comparison.samples import num_searches
+from sweeper.comparison.confirmed_scores import num_searches
 from sweeper.core.constants import BASELINE
 from sweeper.core.errors import SweeperError
 from sweeper.store.named_queries import as_csv, as_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sweeper.cli.tables import echo_table
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from trainers.tasks import Net, Schedule, Task, load_task, task_names
 
 EXAMPLES = """\b
@@ -43,7 +43,7 @@ def _row(task: Task) -> tuple[object, ...]:
 
 
 def _explain(task: Task) -> None:
-    plan = Plan.of(task)
+    plan = BracketPlan.of(task)
     click.echo(f"{task.name}: {task.description}")
     lines = {
         "data": f"{_data(task)}, crops {task.augmentation.crop[0]}x{task.augmentation.crop[1]}",

@@ -13,7 +13,7 @@ import click
 from sweeper.cli.db import database_option
 from sweeper.cli.method_path import method_path_option
 from sweeper.core.config import Config
-from sweeper.core.limits import parse_limits
+from sweeper.core.launch_limits import parse_limits
 from sweeper.runners.worker_options import WorkerOptions, choose_workers
 
 F = TypeVar("F", bound=Callable[..., Any])

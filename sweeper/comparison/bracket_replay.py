@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from sweeper.comparison.searches import SEARCH, whole_brackets
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -40,7 +40,7 @@ class Brackets:
 
 
 def replay(
-    trials: pd.DataFrame, rungs: pd.DataFrame, plan: Plan, budget: int | None = None
+    trials: pd.DataFrame, rungs: pd.DataFrame, plan: BracketPlan, budget: int | None = None
 ) -> dict[str, list[Brackets]]:
     """Return the whole brackets of every method's searches, replayed; searches without are absent.
 
@@ -55,7 +55,7 @@ def replay(
     return found
 
 
-def _rung_values(whole: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> Floats:
+def _rung_values(whole: pd.DataFrame, rungs: pd.DataFrame, plan: BracketPlan) -> Floats:
     """Return (trials, rungs) values, NaN where a rung was not reached."""
     key = [*SEARCH, "number"]
     wide = rungs.pivot(index=key, columns="rung", values="score")
@@ -64,7 +64,7 @@ def _rung_values(whole: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> Floats
     return wide.reindex(index=index, columns=levels).to_numpy(dtype=np.float64)
 
 
-def _replay_search(search: pd.DataFrame, values: Floats, plan: Plan) -> Brackets:
+def _replay_search(search: pd.DataFrame, values: Floats, plan: BracketPlan) -> Brackets:
     numbers = search["number"].to_numpy()
     trained = _trained(numbers, values, plan)
     shape = (-1, plan.bracket, len(plan.rung_steps))
@@ -79,7 +79,9 @@ def _replay_search(search: pd.DataFrame, values: Floats, plan: Plan) -> Brackets
     return Brackets(values=final.reshape(shape[:2]), offsets=offsets, lengths=lengths)
 
 
-def _trained(numbers: np.ndarray[Any, np.dtype[np.int64]], values: Floats, plan: Plan) -> Flags:
+def _trained(
+    numbers: np.ndarray[Any, np.dtype[np.int64]], values: Floats, plan: BracketPlan
+) -> Flags:
     """Return (trials, rungs): whether the plan lets a trial train towards that rung."""
     trained = np.zeros(values.shape, dtype=bool)
     trained[:, 0] = True
@@ -101,7 +103,7 @@ def _seconds_per_step(search: pd.DataFrame) -> Floats:
     return (seconds / steps.where(steps > 0)).fillna(0.0).to_numpy(dtype=np.float64)[:, None]
 
 
-def _steps(ends: Floats, trained: Flags, plan: Plan) -> Floats:
+def _steps(ends: Floats, trained: Flags, plan: BracketPlan) -> Floats:
     """Return (trials, rungs) steps trained towards each rung, given where each trial ended."""
     stops = np.asarray(plan.rung_steps, dtype=np.float64)
     starts = np.concatenate([[0.0], stops[:-1]])

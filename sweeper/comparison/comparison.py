@@ -18,9 +18,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from sweeper.comparison import curves, equal_cost, rung_check, shared_points
-from sweeper.comparison.evidence import Evidence, read_evidence
-from sweeper.comparison.flags import edges, improvements
-from sweeper.comparison.samples import (
+from sweeper.comparison.confirmed_scores import (
     LEAST_SEARCHES,
     Sample,
     Values,
@@ -29,14 +27,16 @@ from sweeper.comparison.samples import (
     samples,
     seed_sds,
 )
+from sweeper.comparison.evidence import Evidence, read_evidence
+from sweeper.comparison.flags import edges, improvements
 from sweeper.comparison.search_tables import class_differences, search_costs, slices
 from sweeper.comparison.testset_intervals import testset_intervals
 from sweeper.comparison.verdicts import is_teacher_weak, verdict_table
 from sweeper.core.constants import BASELINE
 from sweeper.core.errors import SweeperError
 from sweeper.core.names import family_name
+from sweeper.statistics.across_stages import across_stages
 from sweeper.statistics.contrasts import Comparisons
-from sweeper.statistics.stages import across_stages
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

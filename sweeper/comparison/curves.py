@@ -11,7 +11,7 @@ from scipy.special import comb
 
 from sweeper.comparison.bracket_replay import AXES, Brackets, Floats, replay
 from sweeper.comparison.searches import SEARCH, ended_anchors
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 
 RESAMPLES = 500
 BAND = 0.9
@@ -23,7 +23,7 @@ CURVE = ["method", "axis", "at", "observed", "mean", "low", "high"]
 def best_so_far(
     trials: pd.DataFrame,
     rungs: pd.DataFrame,
-    plan: Plan,
+    plan: BracketPlan,
     budget: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def best_so_far(
     return pd.concat(frames, ignore_index=True)[CURVE]
 
 
-def expected_maximum(trials: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def expected_maximum(trials: pd.DataFrame, plan: BracketPlan) -> pd.DataFrame:
     """Return approximately how good the best of n random trials is, from the anchors alone.
 
     From the anchors drawn at random (origin sobol; trial 0 is nobody's draw); a diverged one counts

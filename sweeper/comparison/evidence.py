@@ -19,7 +19,7 @@ from sweeper.comparison import evidence_queries
 from sweeper.comparison.evidence_queries import copied_rungs, copied_trials
 from sweeper.core.errors import SweeperError
 from sweeper.core.names import search_name
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.protocol import plan_of
 from sweeper.store.lookup import find_children, find_sweep, last_inputs
 from sweeper.store.row_digests import broken_digests
@@ -97,7 +97,7 @@ class Evidence:
         return str(self.protocol["task"]["name"])
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> BracketPlan:
         """How the trials of each search were planned and judged."""
         return plan_of(self.protocol)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sweeper.comparison.searches import SEARCH, best_trials, spaces_of, whole_brackets
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.space import Dimension
 
 EDGE = 0.05  # of a range, on either side
@@ -19,7 +19,7 @@ WIDER = 0.25  # of a range's width, that it is widened by
 def improvements(
     trials: pd.DataFrame,
     studies: pd.DataFrame,
-    plan: Plan,
+    plan: BracketPlan,
     budget: int,
     seed_sds: Mapping[str, float],
     default_sd: float,
@@ -43,7 +43,7 @@ def improvements(
 
 
 def edges(
-    trials: pd.DataFrame, studies: pd.DataFrame, plan: Plan, budget: int | None = None
+    trials: pd.DataFrame, studies: pd.DataFrame, plan: BracketPlan, budget: int | None = None
 ) -> pd.DataFrame:
     """Return the best values that lie in the outer 5 % of their range or beyond it, a row each.
 
@@ -65,7 +65,7 @@ def edges(
     return pd.DataFrame(rows, columns=[*SEARCH, *names])
 
 
-def _bests(trials: pd.DataFrame, plan: Plan, budget: int, name: str) -> pd.DataFrame:
+def _bests(trials: pd.DataFrame, plan: BracketPlan, budget: int, name: str) -> pd.DataFrame:
     """Return the best of every search that has decided all brackets of a budget, as one column."""
     whole = whole_brackets(trials, plan, budget)
     sizes = whole.groupby(SEARCH)["number"].transform("count")

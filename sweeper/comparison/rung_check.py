@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sweeper.comparison.searches import SEARCH, ended_anchors
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.statistics.ranks import ranks, spearman, tau_b
 from sweeper.statistics.shrinkage import Floats
 
@@ -31,7 +31,7 @@ class _Anchors:
     rates: Floats  # learning rates
 
 
-def check_rungs(trials: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def check_rungs(trials: pd.DataFrame, rungs: pd.DataFrame, plan: BracketPlan) -> pd.DataFrame:
     """Return how every rung but the last ranked the anchors of every search, a row each.
 
     Columns: method, repeat, rung, step, anchors (how many count), and the MEASURES below; NaN where
@@ -63,7 +63,7 @@ def summarise_rungs(checks: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return summary.assign(misleads=summary["tau_high"] < LEAST_AGREEMENT)
 
 
-def _judged_anchors(trials: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def _judged_anchors(trials: pd.DataFrame, rungs: pd.DataFrame, plan: BracketPlan) -> pd.DataFrame:
     """Return a row an anchor and rung: method, repeat, rung, step, number, score, final, rate."""
     anchors = ended_anchors(trials, plan)
     known = anchors[[*SEARCH, "number", "final"]].assign(
@@ -75,7 +75,7 @@ def _judged_anchors(trials: pd.DataFrame, rungs: pd.DataFrame, plan: Plan) -> pd
     return before.merge(known, on=[*SEARCH, "number"]).sort_values([*SEARCH, "rung", "number"])
 
 
-def _measure(rows: pd.DataFrame, plan: Plan) -> dict[str, float]:
+def _measure(rows: pd.DataFrame, plan: BracketPlan) -> dict[str, float]:
     going_on = plan.keep[int(rows["rung"].iloc[0]) + 1]
     places = max(going_on * plan.anchors // plan.bracket, 1)  # if anchors were judged as others are
     anchors = _Anchors(*(rows[name].to_numpy() for name in ("score", "final", "rate")))

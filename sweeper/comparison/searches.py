@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.space import Space, known_space
 
 SEARCH = ["method", "repeat"]  # what names one search in every data frame
@@ -21,7 +21,9 @@ def spaces_of(studies: pd.DataFrame) -> dict[tuple[str, int], Space]:
     }
 
 
-def whole_brackets(trials: pd.DataFrame, plan: Plan, budget: int | None = None) -> pd.DataFrame:
+def whole_brackets(
+    trials: pd.DataFrame, plan: BracketPlan, budget: int | None = None
+) -> pd.DataFrame:
     """Return the trials of whole, decided brackets, sorted by method, repeat and number.
 
     `budget` is the number of trials a search that are compared; None compares all there are. A
@@ -46,7 +48,7 @@ def best_trials(trials: pd.DataFrame) -> pd.DataFrame:
     return ranked.drop_duplicates(SEARCH).reset_index(drop=True)
 
 
-def ended_anchors(trials: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def ended_anchors(trials: pd.DataFrame, plan: BracketPlan) -> pd.DataFrame:
     """Return the anchors that are complete or diverged, with their last value as column `final`.
 
     A diverged one counts as 0, and so ranks last as in the search. A failed or undecided one says

@@ -12,14 +12,14 @@ import pandas as pd
 
 from sweeper.comparison.searches import SEARCH
 from sweeper.core.constants import BASELINE
-from sweeper.search.brackets import Plan
-from sweeper.statistics.student import critical_t
+from sweeper.search.brackets import BracketPlan
+from sweeper.statistics.p_values import critical_t
 
 CONFIDENCE = 0.95
 POINT = ["repeat", "number"]
 
 
-def shared_pairs(rungs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def shared_pairs(rungs: pd.DataFrame, plan: BracketPlan) -> pd.DataFrame:
     """Return each method's values beside the baseline's, at the highest rung that both reached.
 
     Columns: method, repeat, number, rung, step, score, baseline, difference; a row a shared point
@@ -36,7 +36,7 @@ def shared_pairs(rungs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     return highest.assign(difference=highest["score"] - highest["baseline"]).reset_index(drop=True)
 
 
-def shared_differences(pairs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def shared_differences(pairs: pd.DataFrame, plan: BracketPlan) -> pd.DataFrame:
     """Return the mean difference of every method to the baseline at equal shared points.
 
     Columns: method, n, n_final (points compared at the last rung), left_out (points that one of the
@@ -52,7 +52,7 @@ def _methods(pairs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(str(method), group) for method, group in pairs.groupby("method")]
 
 
-def _difference(pairs: pd.DataFrame, plan: Plan) -> dict[str, float]:
+def _difference(pairs: pd.DataFrame, plan: BracketPlan) -> dict[str, float]:
     differences = pairs["difference"].to_numpy(dtype=float)
     low, high = _interval(differences)
     return {

@@ -25,7 +25,7 @@ from sweeper.core.constants import BASELINE
 from sweeper.core.errors import PlanError, ProtocolMismatch
 from sweeper.core.names import family_name, search_name
 from sweeper.core.provenance import Launch
-from sweeper.scheduler.control import resume
+from sweeper.scheduler.pause_and_cancel import resume
 from sweeper.search.seeds import MOST_STAGES, SEEDS_OF_A_SEARCH, Seeds, confirmation_seeds
 from sweeper.store import log, stages
 from sweeper.store.launches import add_launch

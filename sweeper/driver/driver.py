@@ -14,7 +14,7 @@ import click
 from sqlalchemy import Engine
 
 from sweeper.core.config import quieten_ray
-from sweeper.core.limits import End, Limits
+from sweeper.core.launch_limits import End, Limits
 from sweeper.driver.live_view import live_view
 from sweeper.driver.options import TrainingOptions
 from sweeper.optuna_export.projection import Projection
@@ -25,10 +25,10 @@ from sweeper.runners.heartbeat import Heartbeat
 from sweeper.runners.inline import InlineRunner
 from sweeper.runners.runner import OnOutcome, Runner
 from sweeper.runners.worker_options import WorkerRequirements
-from sweeper.scheduler.control import read_requests
 from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.scheduler.launch_request import code_here
 from sweeper.scheduler.lease import Holder, Lease, acquire
+from sweeper.scheduler.pause_and_cancel import read_requests
 from sweeper.scheduler.progress import SweepProgress, read_progress
 from sweeper.scheduler.state_machine import Assignment, Sweep
 from sweeper.search.protocol import plan_of

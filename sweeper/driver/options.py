@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.core.config import Config
-from sweeper.core.limits import NO_LIMITS, Limits
+from sweeper.core.launch_limits import NO_LIMITS, Limits
 from sweeper.runners.worker_options import WorkerOptions
 from sweeper.scheduler.launch_request import Request
 

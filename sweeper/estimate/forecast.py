@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sweeper.core.constants import BASELINE, num_searches
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.seeds import SEEDS_OF_A_SEARCH, Seeds
 
 
@@ -40,7 +40,7 @@ class Search:
     """One search as far as it is still to be trained."""
 
     step_time: StepTime
-    plan: Plan
+    plan: BracketPlan
     brackets: range = range(1)  # not planned yet
     group: int = 1  # trials share cohorts within it alone: they have one seed
     open_bracket: int = 0  # index of the bracket that `open` belongs to
@@ -152,6 +152,6 @@ def _finished_of_open(search: Search) -> int:
     return sum(found.values()) - judged + min(judged, places)
 
 
-def _whole(trials: int, steps: int) -> Plan:
+def _whole(trials: int, steps: int) -> BracketPlan:
     """Return the plan of trials that all train to the end."""
-    return Plan(bracket=trials, rung_steps=(steps,), keep=(trials,), anchors=0)
+    return BracketPlan(bracket=trials, rung_steps=(steps,), keep=(trials,), anchors=0)

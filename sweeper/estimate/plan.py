@@ -14,7 +14,7 @@ from sweeper.core.errors import PlanError
 from sweeper.estimate.forecast import Forecast, Repetition, Search, Standing, StepTime
 from sweeper.estimate.step_times import TaskCosts, TrainingSite
 from sweeper.scheduler.launch_request import Request, check
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.protocol import plan_of, task_of
 from sweeper.store import log, past_costs
 from sweeper.store.lookup import find_children
@@ -26,7 +26,7 @@ class SweepPlan:
     """What a plan is made of; nothing of it is stored."""
 
     task: Task
-    plan: Plan
+    plan: BracketPlan
     device: str  # the model that the times are of
     cohort: int  # most trials that train together
     repetition: Repetition
@@ -121,7 +121,9 @@ class _Left:
 
     studies: Sequence[log.Study]  # of the search, those that go on
     stages: Sequence[Any]
-    confirmed: Mapping[int, tuple[log.Study, Plan]]  # by id: those of the stages and at equal cost
+    confirmed: Mapping[
+        int, tuple[log.Study, BracketPlan]
+    ]  # by id: those of the stages and at equal cost
     open_trials: Sequence[log.OpenTrial]  # of both
 
     @classmethod
@@ -158,7 +160,7 @@ class _Left:
             terms.get("baseline_seeds") if baseline_seeds is None else baseline_seeds,
         )
 
-    def search(self, study: log.Study, plan: Plan, step_time: StepTime) -> Search:
+    def search(self, study: log.Study, plan: BracketPlan, step_time: StepTime) -> Search:
         planned = study.planned // plan.bracket
         return Search(
             step_time=step_time,
@@ -175,7 +177,9 @@ class _Left:
         for trial in self.open_trials:
             if trial.study_id in self.confirmed:
                 found.setdefault((trial.seed or 0, trial.study_id), []).append(trial)
-        groups: dict[tuple[int, Plan], int] = {}  # only runs of one seed and length share cohorts
+        groups: dict[
+            tuple[int, BracketPlan], int
+        ] = {}  # only runs of one seed and length share cohorts
         return [
             Search(
                 step_time=step_times[study.method],
@@ -190,5 +194,5 @@ class _Left:
         ]
 
 
-def _standings(trials: Iterable[log.OpenTrial], plan: Plan) -> Counter[Standing]:
+def _standings(trials: Iterable[log.OpenTrial], plan: BracketPlan) -> Counter[Standing]:
     return Counter(Standing(not plan.is_anchor(t.number), t.step, t.rung) for t in trials)

@@ -28,7 +28,7 @@ from trainers.tasks.identity import TEACHER_METHOD, TEACHER_SEED, teacher_identi
 from trainers.training.cohort import Trainer
 from trainers.training.segment import Control, Ending, Runs
 from trainers.training.single_run import Configuration, train
-from trainers.training.teacher import copy_teacher
+from trainers.training.teacher_file import copy_teacher
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from typing import Protocol
 from sweeper.core.errors import SweeperError
 from sweeper.postgres.retry import retry_on_disconnect
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.runners.jobs import HEALTH_CHECK, HealthCheck, Job
 from sweeper.runners.ray_cluster import Cluster
 from sweeper.runners.runner import OnOutcome, TrainPrerequisites, foreign_segment
+from sweeper.runners.worker_loss import HEALTH_CHECK, HealthCheck, Job
 from sweeper.runners.worker_options import WorkerRequirements
 from sweeper.scheduler.state_machine import Assignment, Idle, Sweep
 from trainers.training.segment import Control, Ending, Outcome, Segment

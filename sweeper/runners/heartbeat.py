@@ -14,9 +14,9 @@ from typing import Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeper.core.errors import LeaseLost
-from sweeper.core.limits import NO_LIMITS, End, Limits
-from sweeper.scheduler.control import read_requests
+from sweeper.core.launch_limits import NO_LIMITS, End, Limits
 from sweeper.scheduler.lease import RENEWAL_S
+from sweeper.scheduler.pause_and_cancel import read_requests
 from sweeper.scheduler.state_machine import Assignment, Sweep
 from trainers.training.segment import Control
 

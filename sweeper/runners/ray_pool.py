@@ -19,8 +19,8 @@ from ray.exceptions import RayError, RayTaskError
 
 from sweeper.core.errors import ClusterError
 from sweeper.runners.dispatch import PoolRunner
-from sweeper.runners.jobs import HEALTH_CHECK, MAX_DEATHS, HealthCheck, Job, lost, reason_of
 from sweeper.runners.ray_cluster import PACKAGES, Cluster, fault_of_worker, open_cluster
+from sweeper.runners.worker_loss import HEALTH_CHECK, MAX_DEATHS, HealthCheck, Job, lost, reason_of
 from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from trainers.training.segment import Outcome, Segment
 from trainers.training.worker import Worker, WorkerDescription, WorkerStatus

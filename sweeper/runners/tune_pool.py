@@ -24,10 +24,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeper.core.errors import ClusterError
 from sweeper.runners.dispatch import PoolRunner
-from sweeper.runners.jobs import HEALTH_CHECK, MAX_DEATHS, HealthCheck, Job, lost, reason_of
 from sweeper.runners.ray_cluster import PACKAGES, Cluster, fault_of_worker, open_cluster
 from sweeper.runners.tune_mailbox import Mailbox, ReadyWorker, Updates, WorkerSetup
 from sweeper.runners.tune_trials import OVER, TuneRun, fit
+from sweeper.runners.worker_loss import HEALTH_CHECK, MAX_DEATHS, HealthCheck, Job, lost, reason_of
 from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from trainers.training.segment import Outcome, Segment
 from trainers.training.worker import Worker, WorkerDescription

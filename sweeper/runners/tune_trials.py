@@ -18,8 +18,8 @@ import ray
 from ray import tune
 from ray.exceptions import RayError
 
-from sweeper.runners.jobs import reason_of
 from sweeper.runners.tune_mailbox import ReadyWorker, WorkerSetup
+from sweeper.runners.worker_loss import reason_of
 from trainers.errors import UserError
 from trainers.training.worker import WorkerDescription
 

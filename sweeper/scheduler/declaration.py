@@ -19,7 +19,7 @@ from sweeper.core.constants import num_searches
 from sweeper.core.errors import ConfigError, PlanError, SweeperError
 from sweeper.core.names import search_name, study_name
 from sweeper.core.provenance import Launch
-from sweeper.scheduler.control import resume
+from sweeper.scheduler.pause_and_cancel import resume
 from sweeper.search.protocol import check_equal, plan_of
 from sweeper.search.space import Space
 from sweeper.store import log

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sweeper.core.errors import PlanError
 from sweeper.scheduler.declaration import Declaration, MethodPlan
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.protocol import build_protocol
 from sweeper.search.space import SpaceKind, build_space
 from trainers.errors import MethodError
@@ -37,9 +37,9 @@ class Request:
         self.plan.check_budget(self.budget)
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> BracketPlan:
         """The plan of each study."""
-        return Plan.of(self.task, pruning=self.pruning)
+        return BracketPlan.of(self.task, pruning=self.pruning)
 
 
 def check(request: Request) -> list[MethodPlan]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 
 from sweeper.core.errors import SweeperError
 from sweeper.scheduler.damaged_files import disk_fault
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.store import log, segments
 from sweeper.store.log import TrialKey
 from sweeper.store.row_digests import add_digest
@@ -23,7 +23,9 @@ MAX_LOSSES = 3  # of a trial, under one driver, before its method is blocked
 class OutcomeRecorder:
     """The consequences of one recorded segment, within its transaction."""
 
-    def __init__(self, connection: Connection, sweep_id: int, plan: Plan, epoch: int) -> None:
+    def __init__(
+        self, connection: Connection, sweep_id: int, plan: BracketPlan, epoch: int
+    ) -> None:
         self.connection = connection
         self.sweep_id = sweep_id
         self.plan = plan

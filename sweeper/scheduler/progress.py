@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from sweeper.core.names import search_name, study_name, trial_name
 from sweeper.scheduler.lease import Holder, holder_of
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.store.log import FINAL_STATES
 from sweeper.store.log_files import roots, sweep_file
 from sweeper.store.lookup import find_sweep, sweep_names
@@ -184,7 +184,7 @@ class SweepOverview:
     warnings: tuple[str, ...]
 
 
-def read_progress(engine: Engine, sweep_id: int, plan: Plan) -> SweepProgress:
+def read_progress(engine: Engine, sweep_id: int, plan: BracketPlan) -> SweepProgress:
     """Return how far a sweep is."""
     with engine.connect() as connection:
         rows = list(connection.execute(PROGRESS, {"sweep": sweep_id}).mappings())

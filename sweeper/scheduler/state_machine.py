@@ -22,12 +22,12 @@ from sweeper.core.names import trial_name
 from sweeper.optuna_export.projection import Projection
 from sweeper.scheduler.checkpoint_gc import remove, tidy
 from sweeper.scheduler.code_check import block_changed, restart_without_checkpoint
+from sweeper.scheduler.cohort_choice import choose_cohort
 from sweeper.scheduler.damaged_files import Damages, damaged_files, without
 from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.scheduler.event_log import EventLog, SweepLog
 from sweeper.scheduler.lease import Lease
 from sweeper.scheduler.outcomes import OutcomeRecorder
-from sweeper.scheduler.packing import choose_cohort
 from sweeper.search.protocol import plan_of, task_of
 from sweeper.search.sampler import plan_bracket
 from sweeper.search.seeds import training_seed
@@ -156,7 +156,7 @@ class Sweep:
     def record(self, assignment: Assignment, outcome: Outcome) -> None:
         """Store what became of a segment; a second call for the same one changes nothing.
 
-        What it found damaged is made again: a checkpoint from step 0, other files by `lacking`.
+        What it found damaged is made again: a checkpoint from step 0, other files as missing prerequisites.
         Raises ValueError where the outcome is not this segment's; SweeperError, when all is stored,
         where a trial finds damaged files time and again.
         """

@@ -10,7 +10,7 @@ from trainers.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class BracketPlan:
     """How the trials of one study are grouped and judged."""
 
     bracket: int
@@ -19,7 +19,7 @@ class Plan:
     anchors: int  # trials 0 .. anchors-1 of the study always go on
 
     @classmethod
-    def of(cls, task: Task, *, pruning: bool = True) -> Plan:
+    def of(cls, task: Task, *, pruning: bool = True) -> BracketPlan:
         """Return the task's plan; without pruning every trial trains to the end."""
         search = task.search
         keep = search.keep if pruning else (search.bracket,) * len(search.keep)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweeper.core.errors import ProtocolMismatch
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.space import SpaceKind, shared_ranges
 from sweeper.search.trials import SOBOL_SEED, TPE_ARGUMENTS
 from trainers.runtime.numerics import NUMERICS_VERSION
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 def build_protocol(
     task: Task,
-    plan: Plan,
+    plan: BracketPlan,
     *,
     space: SpaceKind,
     deterministic: bool,
@@ -43,10 +43,10 @@ def build_protocol(
     }
 
 
-def plan_of(protocol: Mapping[str, Any]) -> Plan:
+def plan_of(protocol: Mapping[str, Any]) -> BracketPlan:
     """Return the plan that a stored protocol holds."""
     plan = protocol["plan"]
-    return Plan(
+    return BracketPlan(
         bracket=plan["bracket"],
         rung_steps=tuple(plan["rung_steps"]),
         keep=tuple(plan["keep"]),

@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy.stats import qmc
 
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.seeds import sampler_seed
 from sweeper.search.space import Space
 from sweeper.search.trials import (
@@ -30,7 +30,7 @@ from sweeper.search.trials import (
 
 
 def plan_bracket(
-    space: Space, plan: Plan, history: Sequence[PastTrial], *, seed: int, repeat: int
+    space: Space, plan: BracketPlan, history: Sequence[PastTrial], *, seed: int, repeat: int
 ) -> list[PlannedTrial]:
     """Return the next bracket's trials; `history` holds all trials before it, all decided."""
     numbers = plan.numbers(len(history) // plan.bracket)

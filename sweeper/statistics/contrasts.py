@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sweeper.statistics.p_values import critical_t, detectable_shift, holm, two_sided_p, welch_dofs
 from sweeper.statistics.power import USUAL_POWER
 from sweeper.statistics.samples import (
     Moments,
@@ -34,13 +35,6 @@ from sweeper.statistics.samples import (
     seed_correlation,
 )
 from sweeper.statistics.shrinkage import Floats, Prior, moderate
-from sweeper.statistics.student import (
-    critical_t,
-    detectable_shift,
-    holm,
-    two_sided_p,
-    welch_dofs,
-)
 from sweeper.statistics.verdicts import Verdict, judge
 
 

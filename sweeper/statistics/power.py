@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import nctdtr
 
+from sweeper.statistics.p_values import critical_t, detectable_shift, welch_dofs
 from sweeper.statistics.shrinkage import MIN_GROUPS
-from sweeper.statistics.student import critical_t, detectable_shift, welch_dofs
 
 USUAL_POWER = 0.8
 

@@ -19,7 +19,7 @@ import numpy as np
 from sqlalchemy import Engine, func, insert
 
 from sweeper.core.constants import BASELINE
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.protocol import build_protocol
 from sweeper.search.space import Space, build_space
 from sweeper.store.schema import bracket, launch, segment, study
@@ -27,7 +27,7 @@ from sweeper.store.schema import sweep as sweeps
 from trainers.tasks import load_task
 from trainers.tasks.identity import digest
 
-PLAN = Plan.of(load_task("shapes"))
+PLAN = BracketPlan.of(load_task("shapes"))
 FIRST, LAST = PLAN.rung_steps
 DIVERGED_AT = 35
 TRIAL = (

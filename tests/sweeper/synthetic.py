@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from sweeper.core.names import trial_name
 from sweeper.core.provenance import Launch
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.protocol import build_protocol
 from sweeper.search.sampler import plan_bracket
 from sweeper.search.seeds import training_seed
@@ -120,7 +120,10 @@ def params_of(method: str, number: int, repeat: int = 1) -> dict[str, float]:
 
 @cache
 def _planned(method: str, repeat: int) -> list[PlannedTrial]:
-    space, plan = space_of(method).calibrated(CALIBRATION["equal"]), Plan.of(load_task("shapes"))
+    space, plan = (
+        space_of(method).calibrated(CALIBRATION["equal"]),
+        BracketPlan.of(load_task("shapes")),
+    )
     first = plan_bracket(space, plan, [], seed=SEED, repeat=repeat)
     history = [_past(method, trial) for trial in first]
     return first + plan_bracket(space, plan, history, seed=SEED, repeat=repeat)
@@ -156,7 +159,7 @@ def _add_sweep(connection: Connection, name: str) -> int:
     task = load_task("shapes")
     protocol = build_protocol(
         task,
-        Plan.of(task),
+        BracketPlan.of(task),
         space="primary",
         deterministic=False,
         data_fingerprint="data",

@@ -14,8 +14,8 @@ from trainers.method_api.method import Hyperparameters, Method, Step
 from trainers.method_api.value_checks import channels_of, require_positive
 from trainers.methods.cwd import channel_kl
 from trainers.models.outputs import Shape
+from trainers.terms.autocast import like_nets
 from trainers.terms.grid import on_one_grid
-from trainers.terms.precision import like_nets
 
 
 class Generator(nn.Module):

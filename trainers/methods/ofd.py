@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from trainers.method_api.method import Hyperparameters, Method, Step
 from trainers.method_api.value_checks import channels_of, require_choices
 from trainers.models.outputs import Shape
+from trainers.terms.autocast import like_nets
 from trainers.terms.grid import on_one_grid
-from trainers.terms.precision import like_nets
 
 # Elements of each feature for one image of the publication over the divisor of its released code:
 # DeepLabV3+ on ResNet-101 at output stride 16, crops of 513x513. `head` is its decoder's.

@@ -17,8 +17,8 @@ from trainers.method_api.value_checks import channels_of
 from trainers.models.backbones import STAGES
 from trainers.models.outputs import Shape
 from trainers.models.resampling import adaptive_average
+from trainers.terms.autocast import like_nets
 from trainers.terms.grid import on_one_grid
-from trainers.terms.precision import like_nets
 
 POOLED = (4, 2, 1)  # sizes of the pooled maps, whose weights are 1/2, 1/4, 1/8
 

@@ -31,7 +31,7 @@ from trainers.training.resources import Resources
 from trainers.training.segment import Control, Ending, Member, MemberOutcome
 from trainers.training.segment_context import SegmentContext
 from trainers.training.shared_step import Shared, share
-from trainers.training.teacher import LoadedTeacher
+from trainers.training.teacher_file import LoadedTeacher
 
 BASELINE = "baseline"
 BATCHES = 16  # image batches; the median over them counts

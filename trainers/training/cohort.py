@@ -36,7 +36,7 @@ from trainers.training.segment_context import SegmentContext
 from trainers.training.segment_log import log_ended, segment_log
 from trainers.training.shared_step import share
 from trainers.training.stop_condition import StopCondition
-from trainers.training.teacher import LoadedTeacher
+from trainers.training.teacher_file import LoadedTeacher
 
 logger = logging.getLogger(__name__)
 

@@ -21,11 +21,17 @@ from trainers.tasks import Net
 from trainers.training.checkpoints import Owner, State, load, save
 from trainers.training.forward import forward
 from trainers.training.memory_banks import MemoryBanks
-from trainers.training.optimizer import build_optimizer, clip, learning_rate, rate_left, with_params
+from trainers.training.optimizer import (
+    build_optimizer,
+    clip,
+    rate_left,
+    set_learning_rate,
+    with_params,
+)
 from trainers.training.preparation import equip
 from trainers.training.segment import Member
 from trainers.training.segment_context import SegmentContext
-from trainers.training.teacher import LoadedTeacher
+from trainers.training.teacher_file import LoadedTeacher
 
 
 def needs_teacher(member: Member) -> bool:
@@ -182,8 +188,7 @@ class StudentTrainer:
         )
         loss = self.method.total(seen, self._schedule.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self._schedule, step)
+        set_learning_rate(self._optimizer, self._schedule, step)
         clip(self._optimizer, self._schedule)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)

@@ -24,7 +24,7 @@ from trainers.training.preparation import PreparationTrainer
 from trainers.training.segment import Ending, Member, MemberOutcome
 from trainers.training.segment_context import SegmentContext
 from trainers.training.shared_step import Shared
-from trainers.training.teacher import LoadedTeacher
+from trainers.training.teacher_file import LoadedTeacher
 
 LOSS_POINTS = 100  # kept of a whole training, at the same steps however it is cut into segments
 CHECK_EVERY = 20  # steps between checks of the losses on a GPU, since each check waits for it

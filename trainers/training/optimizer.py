@@ -42,6 +42,12 @@ def build_optimizer(parameters: Iterable[nn.Parameter], schedule: Schedule) -> O
     return SGD(chosen, lr=rate, momentum=schedule.momentum, weight_decay=decay, fused=True)
 
 
+def set_learning_rate(optimizer: Optimizer, schedule: Schedule, step: int) -> None:
+    """Give the optimiser the rate of step `step` (counted from 0), before its update."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(schedule, step)
+
+
 def clip(optimizer: Optimizer, schedule: Schedule) -> None:
     """Scale the gradients to the schedule's norm where theirs, taken together, is greater.
 

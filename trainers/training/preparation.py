@@ -14,7 +14,7 @@ from trainers.runtime.numerics import derive_seed, seed_generators
 from trainers.training.checkpoints import Owner, State, load, read_ours, save, weights_hash
 from trainers.training.segment import Member, Segment
 from trainers.training.segment_context import SegmentContext
-from trainers.training.teacher import LoadedTeacher
+from trainers.training.teacher_file import LoadedTeacher
 
 
 class PreparationTrainer:

@@ -17,7 +17,7 @@ from trainers.tasks.schema import Data
 from trainers.training.checkpoints import weights_hash
 from trainers.training.previews import Previews
 from trainers.training.segment import Segment
-from trainers.training.teacher import LoadedTeacher, load_teacher
+from trainers.training.teacher_file import LoadedTeacher, load_teacher
 
 Made = TypeVar("Made")
 

@@ -13,7 +13,7 @@ from trainers.data.batches import Batches
 from trainers.models import SegmentationNet
 from trainers.models.outputs import Outputs
 from trainers.training.forward import Float32, forward
-from trainers.training.teacher import LoadedTeacher
+from trainers.training.teacher_file import LoadedTeacher
 
 
 class NeedsTeacher(Protocol):

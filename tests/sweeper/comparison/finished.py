@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.space import Dimension, Space
 
-PLAN = Plan(bracket=8, rung_steps=(10, 30, 90), keep=(8, 4, 2), anchors=4)
+PLAN = BracketPlan(bracket=8, rung_steps=(10, 30, 90), keep=(8, 4, 2), anchors=4)
 SPACE = Space(
     method="any",
     dimensions=(
@@ -42,7 +42,7 @@ def carry_out(
     brackets: int = 2,
     repeats: int = 1,
     ended: Mapping[tuple[str, int], tuple[str, int]] | None = None,
-    plan: Plan = PLAN,
+    plan: BracketPlan = PLAN,
 ) -> Finished:
     """Return finished searches.
 
@@ -89,7 +89,7 @@ def _study(key: Mapping[str, Any]) -> dict[str, Any]:
     return {**key, "state": "active", "reason": None, "budget": 16, **more}
 
 
-def _trial(key: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+def _trial(key: Mapping[str, Any], plan: BracketPlan) -> dict[str, Any]:
     number = key["number"]
     units = [(number * 0.618 + 0.1 * column) % 1 for column in range(10)]
     return {
@@ -113,7 +113,7 @@ def _spent(method: str, step: int) -> dict[str, float]:
 def _run_bracket(
     members: list[dict[str, Any]],
     value: Value,
-    plan: Plan,
+    plan: BracketPlan,
     ended: Mapping[tuple[str, int], tuple[str, int]],
 ) -> list[dict[str, Any]]:
     """Train the trials of a bracket as the plan says, rung by rung; return the rungs reached."""
@@ -141,7 +141,7 @@ def _ends_early(
     return True
 
 
-def _judge(arrived: list[dict[str, Any]], rung: int, plan: Plan) -> list[dict[str, Any]]:
+def _judge(arrived: list[dict[str, Any]], rung: int, plan: BracketPlan) -> list[dict[str, Any]]:
     if rung == len(plan.rung_steps) - 1:
         for row in arrived:
             row["state"] = "COMPLETE"
@@ -154,6 +154,6 @@ def _judge(arrived: list[dict[str, Any]], rung: int, plan: Plan) -> list[dict[st
     return [row for row in arrived if row["state"] == "RUNNING"]
 
 
-def _index_of(rows: list[dict[str, Any]], plan: Plan) -> int:
+def _index_of(rows: list[dict[str, Any]], plan: BracketPlan) -> int:
     """Return the index of the bracket that these trials belong to."""
     return int(rows[0]["number"]) // plan.bracket if rows else 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweeper.comparison.bracket_replay import AXES, replay
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from tests.sweeper.comparison.finished import PLAN, carry_out, noise, shuffled
 
 ENDED = {
@@ -15,7 +15,7 @@ ENDED = {
     ("kd", 9): ("failed", 20),
     ("kd", 12): ("failed", 0),
 }
-STRICT = Plan(bracket=8, rung_steps=(10, 30, 90), keep=(8, 2, 1), anchors=4)
+STRICT = BracketPlan(bracket=8, rung_steps=(10, 30, 90), keep=(8, 2, 1), anchors=4)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -42,7 +42,7 @@ def test_under_a_stricter_plan_it_is_what_that_plan_had_found(seed: int) -> None
 
 
 def test_a_hand_made_bracket_arrives_rung_by_rung() -> None:
-    plan = Plan(bracket=4, rung_steps=(10, 30), keep=(4, 1), anchors=0)
+    plan = BracketPlan(bracket=4, rung_steps=(10, 30), keep=(4, 1), anchors=0)
     found = carry_out(lambda _, n, __: float(n), ("kd",), brackets=1, plan=plan)
     [brackets] = replay(found.trials, found.rungs, plan)["kd"]
     assert brackets.values.tolist() == [[-np.inf, -np.inf, -np.inf, 3.0]]

@@ -12,15 +12,15 @@ import pytest
 
 from sweeper.comparison.bracket_replay import AXES, Floats
 from sweeper.comparison.curves import RESAMPLES, best_so_far, expected_maximum
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from tests.sweeper.comparison.finished import PLAN, Finished, carry_out, noise, shuffled
 
 ENDED = {("kd", 1): ("diverged", 50), ("kd", 5): ("diverged", 4), ("kd", 9): ("failed", 20)}
 DRAWS = list(itertools.product(range(3), repeat=3))
-ALL_ANCHORS = Plan(bracket=8, rung_steps=(10, 90), keep=(8, 2), anchors=8)
+ALL_ANCHORS = BracketPlan(bracket=8, rung_steps=(10, 90), keep=(8, 2), anchors=8)
 
 
-def _curves(found: Finished, plan: Plan = PLAN, budget: int | None = None) -> pd.DataFrame:
+def _curves(found: Finished, plan: BracketPlan = PLAN, budget: int | None = None) -> pd.DataFrame:
     return best_so_far(shuffled(found.trials), shuffled(found.rungs, 1), plan, budget)
 
 
@@ -194,5 +194,5 @@ def test_the_expected_maximum_is_averaged_over_searches() -> None:
 
 
 def test_without_anchors_there_is_no_expected_maximum() -> None:
-    plan = Plan(bracket=8, rung_steps=(10, 30, 90), keep=(8, 4, 2), anchors=0)
+    plan = BracketPlan(bracket=8, rung_steps=(10, 30, 90), keep=(8, 4, 2), anchors=0)
     assert expected_maximum(carry_out(noise(), plan=plan).trials, plan).empty

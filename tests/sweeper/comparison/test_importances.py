@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sweeper.comparison.importances import importances, importances_of
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.space import Space
 from tests.sweeper.comparison.finished import PLAN, SPACE, carry_out, noise, shuffled
 
-ALL = Plan(bracket=16, rung_steps=(10, 90), keep=(16, 16), anchors=16)
+ALL = BracketPlan(bracket=16, rung_steps=(10, 90), keep=(16, 16), anchors=16)
 
 
 def _points(count: int, seed: int = 0) -> list[dict[str, float]]:

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from sweeper.comparison.rung_check import check_rungs, summarise_rungs
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from tests.sweeper.comparison.finished import PLAN, SPACE, Finished, carry_out, noise, shuffled
 
-MANY = Plan(bracket=16, rung_steps=(10, 90), keep=(16, 4), anchors=16)
+MANY = BracketPlan(bracket=16, rung_steps=(10, 90), keep=(16, 4), anchors=16)
 TEN = tuple(f"m{index}" for index in range(10))
 
 
-def _check(found: Finished, plan: Plan = PLAN) -> pd.DataFrame:
+def _check(found: Finished, plan: BracketPlan = PLAN) -> pd.DataFrame:
     return check_rungs(shuffled(found.trials), shuffled(found.rungs, 1), plan)
 
 
@@ -154,7 +154,7 @@ def test_one_method_has_no_interval_and_no_warning() -> None:
 
 @pytest.mark.parametrize("anchors", [0, 4])
 def test_without_anchors_or_ended_trials_there_is_nothing_to_check(anchors: int) -> None:
-    plan = Plan(bracket=8, rung_steps=(10, 30, 90), keep=(8, 4, 2), anchors=anchors)
+    plan = BracketPlan(bracket=8, rung_steps=(10, 30, 90), keep=(8, 4, 2), anchors=anchors)
     ended = {("kd", n): ("undecided", 0) for n in range(8)} if anchors else {}
     found = carry_out(noise(), ("kd",), brackets=1, ended=ended, plan=plan)
     checks = _check(found, plan)

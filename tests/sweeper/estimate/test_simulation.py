@@ -9,18 +9,18 @@ import pytest
 from sweeper.core.errors import PlanError
 from sweeper.estimate.forecast import Search, Standing, StepTime, finished, width
 from sweeper.estimate.simulation import forecast
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.store.database import Store
 from tests.sweeper.driving import METHODS, UNDISTURBED_STEPS, open_sweep, rows, run_sweep
 from trainers.tasks import load_task
 
-PLAN = Plan(bracket=4, rung_steps=(10, 30), keep=(4, 2), anchors=0)
-ANCHORED = Plan(bracket=4, rung_steps=(10, 30), keep=(4, 2), anchors=2)
+PLAN = BracketPlan(bracket=4, rung_steps=(10, 30), keep=(4, 2), anchors=0)
+ANCHORED = BracketPlan(bracket=4, rung_steps=(10, 30), keep=(4, 2), anchors=2)
 SECOND = StepTime(own=1.0)  # a step
 
 
 def search(
-    step_time: StepTime = SECOND, plan: Plan = PLAN, brackets: int = 1, group: int = 1
+    step_time: StepTime = SECOND, plan: BracketPlan = PLAN, brackets: int = 1, group: int = 1
 ) -> Search:
     return Search(step_time=step_time, plan=plan, brackets=range(brackets), group=group)
 
@@ -80,7 +80,9 @@ def test_anchors_do_not_wait_for_the_judged() -> None:
 
 
 def test_a_long_segment_is_cut_where_a_worker_saves() -> None:
-    slow = search(StepTime(own=100.0), plan=Plan(bracket=1, rung_steps=(10,), keep=(1,), anchors=0))
+    slow = search(
+        StepTime(own=100.0), plan=BracketPlan(bracket=1, rung_steps=(10,), keep=(1,), anchors=0)
+    )
     found = forecast([slow], workers=1, cohort=8)
     assert (found.segments, found.steps, found.wall_seconds) == (4, 10, 1000)
 
@@ -123,7 +125,7 @@ def test_the_state_machine_issues_what_was_foreseen(
     store: Store, tmp_path: Path, cohort: int
 ) -> None:
     run_sweep(open_sweep(store, tmp_path, cohort=cohort))
-    plan = Plan.of(load_task("shapes"))
+    plan = BracketPlan.of(load_task("shapes"))
     quick = StepTime(own=0.001)  # no segment is cut
     planned = [search(quick, plan, brackets=24 // plan.bracket) for _ in METHODS]
     found = forecast(planned, workers=1, cohort=cohort)

@@ -25,10 +25,10 @@ quieten_ray()
 import ray  # noqa: E402 - it reads what was set
 
 from sweeper.runners.dispatch import OpenPool, PoolRunner  # noqa: E402
-from sweeper.runners.jobs import HealthCheck  # noqa: E402
 from sweeper.runners.ray_cluster import Cluster, open_cluster  # noqa: E402
 from sweeper.runners.ray_pool import RayWorkerPool  # noqa: E402
 from sweeper.runners.tune_pool import TuneWorkerPool  # noqa: E402
+from sweeper.runners.worker_loss import HealthCheck  # noqa: E402
 
 SECRETS = {"SWEEPER_DATABASE_URL": "postgresql://u:secret@h/d", "PGPASSWORD": "secret"}
 ATTENTIVE = HealthCheck(interval_s=0.1, timeout_s=2.0)

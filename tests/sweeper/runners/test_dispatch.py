@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sweeper.scheduler.control import pause
 from sweeper.scheduler.declaration import MethodPlan
 from sweeper.scheduler.launch_request import check
+from sweeper.scheduler.pause_and_cancel import pause
 from sweeper.store.database import Store
 from tests.sweeper.driving import LEDGER, rows
 from tests.sweeper.runners.conftest import ALL, ONE_WORKER, RunnerOf
@@ -22,7 +22,7 @@ from tests.sweeper.runners.tiny import (
     open_tiny,
     run_tiny,
 )
-from tests.sweeper.scheduler.test_control import cancel_named
+from tests.sweeper.scheduler.test_pause_and_cancel import cancel_named
 from trainers.training.segment import Outcome
 
 STATES = "SELECT DISTINCT state FROM sweeper.study"

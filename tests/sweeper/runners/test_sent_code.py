@@ -12,9 +12,9 @@ import pytest
 
 from sweeper.core.errors import ClusterError
 from sweeper.runners.dispatch import OpenPool
-from sweeper.runners.jobs import HEALTH_CHECK
 from sweeper.runners.ray_cluster import Cluster
 from sweeper.runners.sent_code import sent_code
+from sweeper.runners.worker_loss import HEALTH_CHECK
 from sweeper.runners.worker_options import WorkerRequirements
 from sweeper.store.database import Store
 from tests.sweeper.driving import rows

@@ -11,10 +11,10 @@ import pytest
 from sweeper.core.errors import ClusterError
 from sweeper.runners import tune_pool
 from sweeper.runners.dispatch import OpenPool
-from sweeper.runners.jobs import HEALTH_CHECK
 from sweeper.runners.ray_cluster import Cluster
 from sweeper.runners.tune_mailbox import LostTrial, ReadyWorker, Updates
 from sweeper.runners.tune_pool import TuneWorkerPool
+from sweeper.runners.worker_loss import HEALTH_CHECK
 from sweeper.runners.worker_options import WorkerRequirements
 from tests.sweeper.runners.conftest import POOLS, SECRETS
 from tests.sweeper.runners.tiny import TASK

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sweeper.core.errors import PlanError
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 
-DEFAULT = Plan(bracket=16, rung_steps=(4444, 13333, 40000), keep=(16, 6, 2), anchors=8)
+DEFAULT = BracketPlan(bracket=16, rung_steps=(4444, 13333, 40000), keep=(16, 6, 2), anchors=8)
 
 
 def test_the_first_bracket_has_eight_anchors_and_8_3_1_judged_trials() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sweeper.search.brackets import Plan
+from sweeper.search.brackets import BracketPlan
 from sweeper.search.sampler import plan_bracket
 from sweeper.search.space import Space, build_space
 from sweeper.search.trials import PastTrial, PlannedTrial
 from trainers.tasks import load_task
 
-PLAN = Plan(bracket=8, rung_steps=(20, 60), keep=(8, 3), anchors=8)
+PLAN = BracketPlan(bracket=8, rung_steps=(20, 60), keep=(8, 3), anchors=8)
 METHODS = ("baseline", "kd", "rdd")
 
 

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from sweeper.core.errors import SweeperError
-from sweeper.core.limits import NO_LIMITS, Limits
+from sweeper.core.launch_limits import NO_LIMITS, Limits
 from sweeper.core.names import parse_reference
 from sweeper.runners.heartbeat import Heartbeat
 from sweeper.scheduler.checkpoint_gc import remove
-from sweeper.scheduler.control import cancel, pause, plan_cancellation, read_requests
 from sweeper.scheduler.declaration import declare
+from sweeper.scheduler.pause_and_cancel import cancel, pause, plan_cancellation, read_requests
 from sweeper.scheduler.state_machine import Assignment, Sweep
 from sweeper.store.database import Store
 from tests.sweeper.driving import (

@@ -14,7 +14,7 @@ from trainers.errors import CheckpointError, TaskError
 from trainers.models import SegmentationNet
 from trainers.tasks import Task
 from trainers.training.checkpoints import read
-from trainers.training.teacher import load_teacher
+from trainers.training.teacher_file import load_teacher
 
 CLASSES = 6
 Weights = dict[str, Any]

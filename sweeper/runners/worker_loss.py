@@ -1,4 +1,4 @@
-"""Segments that workers train; when a worker counts as lost, and what becomes of its segment."""
+"""When a worker counts as lost, and what its segment comes back as; the pools replace it."""
 
 from __future__ import annotations
 

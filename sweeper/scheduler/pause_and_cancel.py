@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Row, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from sweeper.core.errors import SweeperError
-from sweeper.core.limits import End, Limits
+from sweeper.core.launch_limits import End, Limits
 from sweeper.core.names import Reference, search_name, study_name
 from sweeper.scheduler.lease import holder_of
 from sweeper.store import log, segments

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sweeper.core.errors import ConfigError
-from sweeper.core.limits import NO_LIMITS, Limits, parse_limits
+from sweeper.core.launch_limits import NO_LIMITS, Limits, parse_limits
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

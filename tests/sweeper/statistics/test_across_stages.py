@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from sweeper.statistics.across_stages import Stage, across_stages
 from sweeper.statistics.contrasts import compare
 from sweeper.statistics.errors import StatisticsError
-from sweeper.statistics.stages import Stage, across_stages
 from sweeper.statistics.verdicts import Verdict
 
 
