@@ -136,8 +136,8 @@ def _class_faults(evidence: Evidence) -> list[str]:
 def _misjudged(whole: pd.DataFrame, rungs: pd.DataFrame, plan: BracketPlan) -> pd.DataFrame:
     """Return the trials of whole brackets that a rung let go on, or ended, against its values.
 
-    All brackets at once, with what `BracketPlan.promoted` says of one: the best go on, and of equals the
-    lower number. A row a trial and rung.
+    All brackets at once, with what `BracketPlan.promoted` says of one: the best go on, and of
+    equals the lower number. A row a trial and rung.
     """
     wrong = [whole[:0].assign(rung=0)]  # a plan with one rung judges nobody
     for rung, step in enumerate(plan.rung_steps[:-1]):

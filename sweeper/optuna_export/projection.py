@@ -1,9 +1,9 @@
 """Optuna's tables as a projection of the log: for the dashboard and every Optuna tool.
 
-Nothing writes with Optuna but this and, for whole studies, `study_attributes.py`. It is idempotent: a
-trial is brought to what the log says, however often that is asked for, and its `projected_revision`
-then says so. `ask` and `enqueue_trial` are not used: a plan is the log's, and a trial's number is
-its place in it.
+Nothing writes with Optuna but this and, for whole studies, `study_attributes.py`. It is
+idempotent: a trial is brought to what the log says, however often that is asked for, and its
+`projected_revision` then says so. `ask` and `enqueue_trial` are not used: a plan is the log's, and
+a trial's number is its place in it.
 """
 
 from __future__ import annotations

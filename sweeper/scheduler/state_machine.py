@@ -156,7 +156,8 @@ class Sweep:
     def record(self, assignment: Assignment, outcome: Outcome) -> None:
         """Store what became of a segment; a second call for the same one changes nothing.
 
-        What it found damaged is made again: a checkpoint from step 0, other files as missing prerequisites.
+        What it found damaged is made again: a checkpoint from step 0, other files as missing
+        prerequisites.
         Raises ValueError where the outcome is not this segment's; SweeperError, when all is stored,
         where a trial finds damaged files time and again.
         """
