@@ -42,8 +42,8 @@ def _rows(name: str) -> Iterator[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory(prefix="sweeper-") as folder:
         trainer = Trainer()
         for place, course in enumerate(TRAINING_CHECKS):
-            seat = TinyTraining(name=name, folder=Path(folder) / str(place), trainer=trainer)
-            yield _row(course.__doc__, lambda c=course, s=seat: c(s))  # type: ignore[misc]
+            training = TinyTraining(name=name, folder=Path(folder) / str(place), trainer=trainer)
+            yield _row(course.__doc__, lambda c=course, t=training: c(t))  # type: ignore[misc]
 
 
 def _row(rule: str | None, check: Callable[[], str]) -> tuple[str, str, str]:

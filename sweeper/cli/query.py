@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from sweeper.cli.db import database_option
 from sweeper.cli.store_access import choose_sweep, opened
 from sweeper.cli.tables import decimals, echo_table, short_params
+from sweeper.core.constants import PUBLISHED_LABEL
 from sweeper.core.names import search_name
 from sweeper.postgres.read_only import run_readonly
 from sweeper.scheduler.pause_and_cancel import CANCELLED
@@ -178,7 +179,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[Row], object]]] = {
     "leaderboard": {
         "method": _named_with_state,
         METRIC: _column("score"),
-        "published weights, this recipe": _column("published_score"),
+        PUBLISHED_LABEL: _column("published_score"),
         "best": lambda row: None if row["best_trial"] is None else f"#{row['best_trial']}",
         "trials": lambda row: f"{row['trials']}/{row['budget']}",
         "pruned": _column("pruned"),

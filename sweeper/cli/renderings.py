@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.cli.tables import duration, plain
 from sweeper.comparison.comparison import Comparison
 from sweeper.comparison.confirmed_scores import num_searches
-from sweeper.core.constants import BASELINE
+from sweeper.core.constants import BASELINE, PUBLISHED_LABEL
 from sweeper.core.errors import SweeperError
 from sweeper.store.named_queries import as_csv, as_json
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEADERS = (
-    *("method", "published", "tuned", "sd", "n", "difference", "95 %", "all at once", "p"),
+    *("method", PUBLISHED_LABEL, "tuned", "sd", "n", "difference", "95 %", "all at once", "p"),
     *("verdict", "flags", "search"),
 )
 TUNING = ("method", "a step", "search", "equal trials", "equal cost", "sd", "n", "difference")

@@ -59,9 +59,10 @@ class Comparison:
         low_simultaneous, high_simultaneous (all at once), p, p_holm, verdict; improvement: the
         chance that a run is better than one of the baseline, NaN under 20 seeds a side;
         largest_gain that is not excluded; detectable: what these seeds show with 80 % power.
-        testset_low, testset_high, testset_flips: over resampled test sets and seeds. selected: the
-        value that the search chose by, on the selection split. trials, dimensions, trained_steps,
-        seconds and basis: of the search. flags: list; reason: why there is no verdict.
+        testset_low, testset_high, testset_flips: over resampled test sets and seeds.
+        selection_score: what the search chose by, on the selection split. trials, dimensions,
+        trained_steps, seconds and basis: of the search. flags: list; reason: why there is no
+        verdict.
         """
         facts = {
             "improvements": self.improvements,

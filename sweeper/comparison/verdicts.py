@@ -81,7 +81,7 @@ def _row(
         **dict.fromkeys(CONTRAST, np.nan),
         "verdict": "",
         "reason": "",
-        **_of(facts["searches"], method, ("selected", "trials", "dimensions")),
+        **_of(facts["searches"], method, ("selection_score", "trials", "dimensions")),
         **_of(facts["costs"], method, ("trained_steps", "seconds", "basis")),
         **_of(facts["testset"], method, ("testset_low", "testset_high", "testset_flips")),
     }
@@ -146,13 +146,13 @@ def _failed(runs: pd.DataFrame, method: str) -> int:
 
 
 def _searches(evidence: Evidence) -> pd.DataFrame:
-    """Return what the searches found, a row a method: method, selected, trials, dimensions."""
+    """Return what the searches found, a row a method: method, selection_score, trials, dimensions."""
     trials = evidence.trials[evidence.trials["number"] < evidence.budget]
     complete = trials["score"].where(trials["state"] == "COMPLETE")
     dimensions = evidence.studies.groupby("method")["dimensions"].max()
     counts = trials.groupby("method").size().reindex(dimensions.index, fill_value=0)
     best = complete.groupby(trials["method"]).max()
-    columns = {"selected": best, "trials": counts, "dimensions": dimensions}
+    columns = {"selection_score": best, "trials": counts, "dimensions": dimensions}
     return pd.DataFrame(columns).reset_index()
 
 

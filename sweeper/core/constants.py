@@ -6,6 +6,7 @@ from sweeper.core.errors import PlanError
 
 VERSION = "0.1.0"  # of this package; pyproject.toml says the same
 BASELINE = "baseline"
+PUBLISHED_LABEL = "published weights, this recipe"  # of a column: not the paper's result
 BASELINE_SEARCHES = 3  # per repeat of the others: its searches are shared by all comparisons
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sweeper.comparison.theme import BASELINE_MARK, MARKS, kind_of
-from sweeper.core.constants import BASELINE
+from sweeper.core.constants import BASELINE, PUBLISHED_LABEL
 from sweeper.report.content import PageContent
 from sweeper.report.html import Cell, Html, missing, number, paragraph, table
 from sweeper.report.plots import data_links
@@ -13,7 +13,8 @@ from sweeper.report.plots import data_links
 Row = dict[Any, Any]
 HEADERS = (
     *("Method", "Verdict", "Difference", "95 % interval", "All at once", "p (Holm)"),
-    *("Published", "Tuned", "sd", "Seeds", "P(better run)", "Gain not excluded", "Detectable"),
+    *(PUBLISHED_LABEL.capitalize(), "Tuned", "sd", "Seeds", "P(better run)"),
+    *("Gain not excluded", "Detectable"),
     *("Test set varied", "Flags", "Best in search", "Trials", "Dimensions", "Steps", "Device s"),
 )
 
@@ -80,7 +81,7 @@ def _cells(row: Row) -> list[Cell | str]:
         number(row["detectable"]),
         _interval(row["testset_low"], row["testset_high"]),
         ", ".join(row["flags"]) or "-",
-        number(row["selected"]),
+        number(row["selection_score"]),
         number(row["trials"], 0),
         number(row["dimensions"], 0),
         number(row["trained_steps"], 0),

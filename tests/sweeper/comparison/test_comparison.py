@@ -106,7 +106,7 @@ def test_without_confirmations_there_is_a_table_with_reasons(store: Store) -> No
     assert comparison.contrasts is None
     assert set(comparison.verdicts["verdict"]) == {""}
     assert row(comparison, "kd")["reason"] == "not confirmed: sweeper confirm demo"
-    assert row(comparison, "kd")["selected"] > row(comparison, "baseline")["selected"]
+    assert row(comparison, "kd")["selection_score"] > row(comparison, "baseline")["selection_score"]
 
 
 def test_an_unfinished_confirmation_is_not_judged(store: Store) -> None:

@@ -52,10 +52,10 @@ def test_resumed_training_equals_uninterrupted_training(
     cut: int, trainer: Trainer, undisturbed: Outcome, teacher: Path, tmp_path: Path
 ) -> None:
     first = segment(tmp_path, members(*METHODS), teacher=teacher)
-    halted = trainer.run(first, StopAfter(cut))
-    assert halted.interrupted
-    assert {member.step for member in halted.members} == {cut}
-    second = Trainer().run(resumed(first, halted))
+    stopped = trainer.run(first, StopAfter(cut))
+    assert stopped.interrupted
+    assert {member.step for member in stopped.members} == {cut}
+    second = Trainer().run(resumed(first, stopped))
     assert [digits(m) for m in second.members] == [digits(m) for m in undisturbed.members]
 
 
