@@ -146,7 +146,7 @@ def _failed(runs: pd.DataFrame, method: str) -> int:
 
 
 def _searches(evidence: Evidence) -> pd.DataFrame:
-    """Return what the searches found, a row a method: method, selection_score, trials, dimensions."""
+    """Return, a row a method, what its searches found: selection_score, trials, dimensions."""
     trials = evidence.trials[evidence.trials["number"] < evidence.budget]
     complete = trials["score"].where(trials["state"] == "COMPLETE")
     dimensions = evidence.studies.groupby("method")["dimensions"].max()
