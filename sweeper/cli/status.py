@@ -103,7 +103,7 @@ def _steps(study: StudyOverview) -> tuple[object, ...]:
 
 def _facts(overview: SweepOverview) -> list[str]:
     lines = [
-        f"{study.name} is {study.state}: {cell_text(study.reason).partition(chr(10))[0]}"
+        f"{study.name} {study.state}: {cell_text(study.reason).partition(chr(10))[0]}"
         for study in overview.studies
         if study.state != "active"
     ]

@@ -62,12 +62,11 @@ class Driver:
     def driver_config(self) -> DriverConfig:
         """Where this driver trains."""
         options = self.options
+        here = "cpu" if options.worker_options else choose_device(options.device)
         return DriverConfig(
             checkpoints=options.checkpoints,
             data_root=self.root,
-            device="cpu"
-            if options.worker_options
-            else choose_device(options.device),  # workers have their own
+            device=here,  # workers have their own
             cohort=options.cohort,
             code_of=code_here,
         )
@@ -93,13 +92,12 @@ class Driver:
         with Heartbeat(
             sweep, stop, limits=self.options.limits, print_status=print_status
         ) as heartbeat:
-            retry_on_disconnect(heartbeat.look)
-            if retry_on_disconnect(
+            retry_on_disconnect(heartbeat.read_requests)
+            progress = retry_on_disconnect(
                 lambda: read_progress(sweep.engine, sweep.id, sweep.plan)
-            ).is_done:
-                retry_on_disconnect(
-                    sweep.recover
-                )  # what an earlier driver left is tidied all the same
+            )
+            if progress.is_done:  # what an earlier driver left is removed all the same
+                retry_on_disconnect(sweep.recover)
             elif not stop.is_set():
                 with self._runner(sweep) as runner:
                     _run(sweep, runner, heartbeat, self.dataset)
@@ -137,7 +135,7 @@ class Driver:
                 with engine.connect() as connection:
                     log = last_fault(connection, row.id, study.method, study.repeat)
                 where = f"; log: {log}" if log else ""
-                print_status(f"{study.name} is {study.state}: {study.reason}{where}")
+                print_status(f"{study.name} {study.state}: {study.reason}{where}")
         if not progress.is_done and end is not None:
             print_status(f"{end.why}; everything is saved: {end.then}")
             return ENDED
@@ -157,12 +155,12 @@ class Driver:
 
 
 def print_status(line: str) -> None:
-    """Tell people, beside what a program may read."""
+    """Print a line for people, beside what a program may read."""
     click.echo(line, err=True)
 
 
 def print_warnings(dataset: Dataset) -> None:
-    """Tell what looks wrong about the data, a line each; workers, who read it too, do not."""
+    """Print what looks wrong about the data, a line each; workers, which read it too, do not."""
     for warning in dataset.warnings:
         print_status(f"warning: {warning}")
 
@@ -198,13 +196,13 @@ def _run(sweep: Sweep, runner: Runner, heartbeat: Heartbeat, dataset: Dataset) -
         print_status(f"{lost} unfinished segments of an earlier run are repeated")
     with (
         sweep.open_log(runner.where, heartbeat.stop),
-        live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as tell,
+        live_view(lambda: read_progress(sweep.engine, sweep.id, sweep.plan), title) as print_line,
     ):
 
         def train_prerequisites(trainer: Runs) -> None:
-            _train_prerequisites(sweep, trainer, dataset, heartbeat.stop, tell)
+            _train_prerequisites(sweep, trainer, dataset, heartbeat.stop, print_line)
 
-        runner.run(sweep, heartbeat, train_prerequisites, _reporter(tell))
+        runner.run(sweep, heartbeat, train_prerequisites, _reporter(print_line))
 
 
 def _reporter(print_status: Callable[[str], None]) -> OnOutcome:

@@ -77,7 +77,7 @@ class PrerequisiteTrainer:
 
     def _block(self, study: Study, reason: str) -> None:
         self.sweep.block(study.id, reason)
-        self.context.announce(f"{study.method} is blocked: {reason.partition(chr(10))[0]}")
+        self.context.announce(f"{study.method} blocked: {reason.partition(chr(10))[0]}")
 
     def _teach(self, trainer: Runs) -> None:
         teacher = ensure_teacher(self.context, trainer)

@@ -90,7 +90,7 @@ class Heartbeat:
         if self.lease_lost:
             raise LeaseLost("another driver took this sweep over; run the same command to watch it")
 
-    def look(self) -> None:
+    def read_requests(self) -> None:
         """Read what is asked of the driver, and set `stop` and `end` where it is to end."""
         requests = read_requests(self.sweep.engine, self.sweep.id, self.limits)
         self._unwanted = requests.unwanted
@@ -118,7 +118,7 @@ class Heartbeat:
         for assignment, step in reached.values():
             self.sweep.record_heartbeat(assignment, step)
         before = self.end
-        self.look()
+        self.read_requests()
         if self.end is not before and self.end is not None:
             self.print_status(f"{self.end.why}: finishing the running step and saving")
 

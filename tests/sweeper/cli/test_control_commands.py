@@ -72,7 +72,7 @@ def test_a_method_is_cancelled_and_shown_so_everywhere(run: Run, unfinished: Eng
     assert result.exit_code == 0
     assert "methods: demo/kd\n1 undecided trials fail" in result.stdout
     status, shown = run("status").stdout, run("show", "demo/kd").stdout
-    assert "kd is cancelled: by " in status
+    assert "kd cancelled: by " in status
     assert "\n  done\n" in status
     assert "kd, search 1: cancelled\nreason: by " in shown
     assert "kd (cancelled)" in run("query", "leaderboard").stdout

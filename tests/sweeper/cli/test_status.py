@@ -45,8 +45,8 @@ def test_a_segment_in_flight_says_where_it_is(run: Run, demo: Engine) -> None:
 
 
 def test_a_parked_method_says_why(run: Run, demo: Engine) -> None:
-    change(demo, "UPDATE sweeper.study SET state = 'blocked', reason = 'blocked: x' WHERE id = 2")
-    assert "kd is blocked: blocked: x" in run("status").output
+    change(demo, "UPDATE sweeper.study SET state = 'blocked', reason = 'x' WHERE id = 2")
+    assert "kd blocked: x" in run("status").output
 
 
 def test_a_missing_baseline_comes_with_the_command_that_adds_it(run: Run, engine: Engine) -> None:

@@ -185,12 +185,12 @@ def test_the_segment_that_nobody_wants_is_ended_and_the_driver_goes_on(
     first, second = issue(sweep), issue(sweep)
     controls = {a.segment.members[0].method: heartbeat.control(a) for a in (first, second)}
     cancel_named(store, "s/kd")
-    heartbeat.look()
+    heartbeat.read_requests()
     stopped = {method: control.should_stop() for method, control in controls.items()}
     assert stopped == {"baseline": False, "kd": True}
     assert not heartbeat.stop.is_set()
     cancel_named(store, "s")
-    heartbeat.look()
+    heartbeat.read_requests()
     assert heartbeat.stop.is_set()
     assert heartbeat.end is not None
     assert heartbeat.end.why == "cancelled: baseline, kd"
@@ -213,8 +213,8 @@ def test_a_driver_says_what_another_launch_adds(store: Store, tmp_path: Path) ->
     sweep = open_sweep(store, tmp_path, declaration_of(8))
     said: list[str] = []
     heartbeat = Heartbeat(sweep, threading.Event(), print_status=said.append)
-    heartbeat.look()
+    heartbeat.read_requests()
     declare(store.engine, declaration_of(16, methods=("kd", "rdd")), WHO)
-    heartbeat.look()
-    heartbeat.look()
+    heartbeat.read_requests()
+    heartbeat.read_requests()
     assert said == ["another launch adds trials, up to kd 16, rdd 16"]
