@@ -47,19 +47,18 @@ class PrerequisiteTrainer:
         found damaged time and again; once, it is left to be made again by the next call. A method
         whose preparation cannot be trained, or whose terms cannot be calibrated, is blocked.
         """
-        lack = self.sweep.missing_prerequisites()
+        missing = self.sweep.missing_prerequisites()
         try:
-            if lack.teacher:
+            if missing.teacher:
                 self._teach(trainer)
-            for name, studies in lack.preparations.items():
+            for name, studies in missing.preparations.items():
                 with self._blocking(studies):
                     self._prepare(name, trainer)
-            lack = (
-                self.sweep.missing_prerequisites()
-            )  # some are blocked; another launch may have added methods
-            if lack.calibrations and not (lack.teacher or lack.preparations):
-                with self._blocking(lack.calibrations):
-                    self._calibrate(lack.calibrations, trainer)
+            # Some are blocked now, and another launch may have added methods.
+            missing = self.sweep.missing_prerequisites()
+            if missing.calibrations and not (missing.teacher or missing.preparations):
+                with self._blocking(missing.calibrations):
+                    self._calibrate(missing.calibrations, trainer)
         except Interrupted as interruption:
             self.context.announce(str(interruption))
         except UnusableFile as fault:

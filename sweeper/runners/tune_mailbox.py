@@ -51,9 +51,8 @@ class LostTrial:
 class Updates:
     """What the driver has not read yet."""
 
-    changes: list[ReadyWorker | LostTrial] = field(
-        default_factory=list
-    )  # as they came: a trial may have both
+    # As they came: a trial may have both.
+    changes: list[ReadyWorker | LostTrial] = field(default_factory=list)
     statuses: dict[int, WorkerStatus] = field(default_factory=dict)  # by number of the job
     outcomes: dict[int, Outcome] = field(default_factory=dict)  # by number of the job
 

@@ -137,14 +137,14 @@ class Sweep:
     def next_segment(self, slots: int = 1, *, is_making: bool = False) -> Assignment | Idle:
         """Return the next segment, stored as in flight; `slots` = workers that are free now.
 
-        `is_making`: what is lacking is being made, so only studies that lack nothing are asked for.
+        `is_making`: what is lacking is being made, so only studies that missing nothing are asked for.
         """
         with self._decision() as connection:
             active = self._active(connection)
-            lack = self._missing(active)
-            if lack and not is_making:
+            missing = self._missing(active)
+            if missing and not is_making:
                 return Idle.NEEDS_PREREQUISITES
-            active = [study for study in active if not lack.concerns(study)]
+            active = [study for study in active if not missing.concerns(study)]
             planned = self._plan_due_brackets(connection, active)
             assignment = self._issue(connection, slots, {study.id: study for study in active})
         if planned:
