@@ -137,7 +137,7 @@ class Sweep:
     def next_segment(self, slots: int = 1, *, is_making: bool = False) -> Assignment | Idle:
         """Return the next segment, stored as in flight; `slots` = workers that are free now.
 
-        `is_making`: what is lacking is being made, so only studies that missing nothing are asked for.
+        `is_making`: prerequisites are being trained, so only studies that miss none are asked for.
         """
         with self._decision() as connection:
             active = self._active(connection)
