@@ -35,11 +35,11 @@ class Store:
             return sweep_names(connection)
 
     def leaderboard(self, sweep: str | None = None) -> pd.DataFrame:
-        """Return one row a search: its best trial, and how far above the baseline's that is."""
+        """Return one row a search: its best trial beside its published values."""
         return run_query(self._opened.engine, "leaderboard", sweep)
 
     def trials(self, sweep: str | None = None) -> pd.DataFrame:
-        """Return one row a trial: hyperparameters, state, value, cost."""
+        """Return one row a trial: hyperparameters, state, score, cost."""
         return run_query(self._opened.engine, "trials", sweep)
 
     def curves(self, sweep: str | None = None) -> pd.DataFrame:

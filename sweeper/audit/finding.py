@@ -1,4 +1,4 @@
-"""A rule of a fair comparison, and what a check at the store says of it."""
+"""A rule of a fair comparison, and what the store says of it."""
 
 from __future__ import annotations
 

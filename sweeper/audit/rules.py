@@ -196,7 +196,7 @@ RULES = _rules(
     (
         "deletions",
         check_deletions,
-        "No confirmation was deleted: a check at the reported split cannot be taken back, and "
+        "No confirmation was deleted: a look at the reported split cannot be taken back, and "
         "another try is a chance more.",
         VOIDS,
     ),
@@ -250,7 +250,7 @@ RULES = _rules(
         "other readings",
         check_elsewhere,
         "No other sweep in this database has read the same reported split: a second sweep is a "
-        "second check at it.",
+        "second look at it.",
         SAID,
     ),
     (

@@ -1,4 +1,4 @@
-"""`sweeper confirm`: train what a sweep has chosen run, with fresh seeds, for the verdict."""
+"""`sweeper confirm`: train what a sweep has chosen again, with fresh seeds, for the verdict."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ Exit codes as those of sweeper launch.
 @click.option("--data-root", type=click.Path(path_type=Path), help="As in launch [default: its].")
 @training_options
 def command(**given: Any) -> None:
-    """Train SWEEP's choices run, for as long as a full trial, with seeds that no search saw.
+    """Train SWEEP's choices again, for as long as a full trial, with seeds that no search saw.
 
     Of every method the published values and the best trial found, on the split that selection
     never saw, read at the end of each run alone. All of it is frozen when it begins; the same

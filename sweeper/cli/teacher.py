@@ -51,7 +51,7 @@ def command(**given: Any) -> None:
 
     trainer = Trainer()
     with stop_on_signal(lambda line: click.echo(line, err=True)) as stop:
-        context = _school(given, trainer, stop)
+        context = _context(given, trainer, stop)
         if given["source"] is not None:
             teacher = adopt_teacher(context, trainer, given["source"])
         else:
@@ -59,7 +59,7 @@ def command(**given: Any) -> None:
     _report(teacher)
 
 
-def _school(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> TeacherContext:
+def _context(given: dict[str, Any], trainer: Trainer, stop: threading.Event) -> TeacherContext:
     from sweeper.driver.driver import print_warnings  # loads torch
     from sweeper.prerequisites.teacher import TeacherContext  # loads torch
     from trainers.runtime.devices import choose_device  # loads torch

@@ -1,4 +1,4 @@
-"""Training a sweep's choices run: a confirmation, and beside it comparisons at equal cost."""
+"""Training a sweep's choices again: a confirmation, and beside it comparisons at equal cost."""
 
 from __future__ import annotations
 

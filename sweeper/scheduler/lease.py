@@ -41,8 +41,8 @@ class Lease:
     def fence(self, connection: Connection) -> None:
         """Raise LeaseLost unless this lease is still the latest; holds it until the commit."""
         row = lease.c.sweep_id == self.sweep_id
-        # FOR SHARE: the driver's threads (decisions, heartbeats) do not wait for one another, but
-        # `acquire` and `cancel`, which lock FOR UPDATE, wait until this transaction has ended.
+        # FOR SHARE: transactions of this driver do not wait for one another. Whoever changes the row
+        # waits until they have ended: `acquire` and `cancel`, and a renewal, for milliseconds.
         epoch = connection.scalar(select(lease.c.epoch).where(row).with_for_update(read=True))
         if epoch != self.epoch:
             raise LeaseLost(
@@ -97,8 +97,8 @@ def acquire(engine: Engine, sweep_id: int) -> Lease | Holder:
 
 def holder_of(connection: Connection, sweep_id: int, *, lock: bool = False) -> Holder | None:
     """Return the holder of a sweep's lease, dead or alive; None when nobody holds it."""
-    # clock_timestamp(), not now(): this transaction may have waited for the row since it began, and
-    # now() stands still within a transaction. Renewals write now(): they wait for nobody.
+    # clock_timestamp(), not now(): now() stands still within a transaction, and this one may have
+    # waited for the row since it began. A renewal's now() is early by its own short wait at most.
     age = func.extract("epoch", func.clock_timestamp() - lease.c.renewed_at)
     query = select(lease, age.label("age")).where(lease.c.sweep_id == sweep_id)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()

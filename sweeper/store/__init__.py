@@ -1,1 +1,1 @@
-"""The log of every sweep in PostgreSQL: the embedded server, the connection, the schema."""
+"""The log of every sweep in PostgreSQL: its tables, revisions, views and queries."""

@@ -135,7 +135,7 @@ trial = Table(
     Column("step", BigInteger, nullable=False, server_default="0", comment="Recorded step"),
     Column("checkpoint", Text, comment="Its state at that step; of a COMPLETE trial its weights"),
     Column("score", Double, comment="In the task's metric, at its last rung; null when diverged"),
-    Column("reason", Text, comment="Why it failed or diverged"),
+    Column("reason", Text, comment="Why it failed; null else"),
     count("begun_steps", "Furthest step that any of its segments was to reach"),
     count("trained_steps", "Steps whose result was kept"),
     count("wasted_steps", "Steps lost with a worker or driver"),
@@ -188,7 +188,12 @@ segment = Table(
     Column("seed", BigInteger, nullable=False, comment="Training seed of all its members"),
     Column("start_step", BigInteger, nullable=False, comment="Step of its members' checkpoints"),
     Column("stop_step", BigInteger, nullable=False, comment="Step it is to reach: a rung"),
-    Column("state", Text, nullable=False, comment="in flight, done, interrupted or lost"),
+    Column(
+        "state",
+        Text,
+        nullable=False,
+        comment="in flight, done, interrupted or lost with its driver",
+    ),
     Column("folder", Text, nullable=False, comment="Where its checkpoints are written"),
     Column("progress_step", BigInteger, nullable=False, comment="Step last reported"),
     Column("device_name", Text, comment="Model of the device that ran it"),
@@ -215,7 +220,9 @@ segment_member = Table(
     Column("number", Integer, primary_key=True, comment="The trial's number"),
     Column("ordinal", Integer, nullable=False, comment="Place in the cohort"),
     # Also "damaged": a file that it was to start from could not be used, so nothing was trained.
-    Column("ending", Text, comment="reached, diverged, failed or lost; null while in flight"),
+    Column(
+        "ending", Text, comment="reached, diverged, failed, lost, damaged; null while in flight"
+    ),
     Column("reached_step", BigInteger, comment="Step of its checkpoint at the end"),
     Column("seconds", Double, comment="Its own device time and its share of the common one"),
     Column("weights_hash", Text, comment="sha256 of the student's weights at the end"),

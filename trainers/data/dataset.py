@@ -39,7 +39,7 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """The splits of one data set; `report` is decoded at its first use, once per confirmation."""
+    """The splits of one data set; `report` is decoded at its first use."""
 
     train: Split
     selection: Split
