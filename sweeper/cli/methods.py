@@ -142,8 +142,8 @@ def _explain(space: MethodSpace) -> None:
         echo_table(("hyperparameter", "published", "range", "source"), rows)
     if space.terms:
         click.echo(
-            "\nmultiplier on all weights: 0.01 to 10 times the one at which the gradient of the terms\n"
-            "is as long as that of the task loss; measured once, at the method's first launch"
+            "\nmultiplier on all weights: 0.01 to 10 times the one at which the gradient of the\n"
+            "terms is as long as that of the task loss; measured once, at the method's first launch"
         )
     if space.unverified:
         click.echo(f"unverified: {space.unverified}")

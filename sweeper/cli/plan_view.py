@@ -21,7 +21,7 @@ PACE_HEADERS = ("method", "ms a step alone", "ms a step of {}", "rests on")
 
 
 def echo_plan(sweep_plan: SweepPlan, workers: int) -> None:
-    """Print what a sweep_plan takes on that many workers, and what it can show."""
+    """Print what a plan takes on that many workers, and what it can show."""
     plan, searches = sweep_plan.plan, sweep_plan.searches
     trials = sum(len(s.brackets) * plan.bracket for s in searches) + _open(searches)
     many = "es" if len(searches) > 1 else ""

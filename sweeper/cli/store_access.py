@@ -28,7 +28,7 @@ def opened(database: str | None) -> Iterator[Store]:
 def choose_sweep(connection: Connection, given: str | None) -> str | None:
     """Return the sweep that is meant: the given one, else sweeper.toml's, else the only one.
 
-    None options all of them. What was not given is said on standard error. Raises SweeperError for
+    None means all of them. What was not given is said on standard error. Raises SweeperError for
     a sweep that is not there.
     """
     if given is not None:

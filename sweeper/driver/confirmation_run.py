@@ -31,7 +31,7 @@ from trainers.training.probe import Probe
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmationRun:
-    """One sweep to train from: its data, loaded once, and the options."""
+    """One sweep to train from: its data, loaded once, and how to train."""
 
     store: Store
     sweep: str

@@ -137,7 +137,7 @@ USUAL = "kd"  # of the methods with a teacher the plainest: the others are measu
 
 
 def fit(spent: Iterable[Spent], source: str) -> dict[str, StepTime]:
-    """Return the step_times that fit best: a student's step = own part + common part / cohort.
+    """Return the times that fit best: a student's step = own part + common part / cohort.
 
     Where a method was seen in cohorts of one size alone, the parts cannot be told apart, and all of
     it counts as the student's own.
@@ -167,7 +167,7 @@ def _fitted(rows: Sequence[Spent], source: str) -> StepTime:
 
 
 def complete(known: Mapping[str, StepTime], methods: Iterable[str]) -> dict[str, StepTime]:
-    """Return a step_time for each of the methods; SweeperError where none at all is known.
+    """Return the time of a step of each of the methods; SweeperError where none at all is known.
 
     A method that was not measured is like one that was, but for what its losses cost: the
     difference of the figures in search_spaces/measured.toml, in steps of the baseline.

@@ -41,7 +41,7 @@ class Lease:
     def fence(self, connection: Connection) -> None:
         """Raise LeaseLost unless this lease is still the latest; holds it until the commit."""
         row = lease.c.sweep_id == self.sweep_id
-        # FOR SHARE: transactions of this driver do not wait for one another. Whoever changes the row
+        # FOR SHARE: transactions of this driver do not wait for one another. Who changes the row
         # waits until they have ended: `acquire` and `cancel`, and a renewal, for milliseconds.
         epoch = connection.scalar(select(lease.c.epoch).where(row).with_for_update(read=True))
         if epoch != self.epoch:

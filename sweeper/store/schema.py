@@ -192,7 +192,7 @@ segment = Table(
         "state",
         Text,
         nullable=False,
-        comment="in flight, done, interrupted or lost with its driver",
+        comment="in flight, done, interrupted, lost (driver gone)",
     ),
     Column("folder", Text, nullable=False, comment="Where its checkpoints are written"),
     Column("progress_step", BigInteger, nullable=False, comment="Step last reported"),
@@ -220,9 +220,7 @@ segment_member = Table(
     Column("number", Integer, primary_key=True, comment="The trial's number"),
     Column("ordinal", Integer, nullable=False, comment="Place in the cohort"),
     # Also "damaged": a file that it was to start from could not be used, so nothing was trained.
-    Column(
-        "ending", Text, comment="reached, diverged, failed, lost, damaged; null while in flight"
-    ),
+    Column("ending", Text, comment="reached, diverged, failed, lost, damaged; null: in flight"),
     Column("reached_step", BigInteger, comment="Step of its checkpoint at the end"),
     Column("seconds", Double, comment="Its own device time and its share of the common one"),
     Column("weights_hash", Text, comment="sha256 of the student's weights at the end"),

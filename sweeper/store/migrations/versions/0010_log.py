@@ -175,7 +175,7 @@ def _create_segment() -> None:
         _filled("seed", sa.BigInteger(), "Training seed of all its members"),
         _filled("start_step", sa.BigInteger(), "Step of its members' checkpoints"),
         _filled("stop_step", sa.BigInteger(), "Step it is to reach: a rung"),
-        _filled("state", sa.Text(), "in flight, done, interrupted or lost with its driver"),
+        _filled("state", sa.Text(), "in flight, done, interrupted, lost (driver gone)"),
         _filled("folder", sa.Text(), "Where its checkpoints are written"),
         _filled("progress_step", sa.BigInteger(), "Step last reported"),
         _optional("device_name", sa.Text(), "Model of the device that ran it"),
@@ -325,9 +325,7 @@ def _create_segment_member() -> None:
         _filled("study_id", sa.Integer(), "The trial's study"),
         _filled("number", sa.Integer(), "The trial's number"),
         _filled("ordinal", sa.Integer(), "Place in the cohort"),
-        _optional(
-            "ending", sa.Text(), "reached, diverged, failed, lost, damaged; null while in flight"
-        ),
+        _optional("ending", sa.Text(), "reached, diverged, failed, lost, damaged; null: in flight"),
         _optional("reached_step", sa.BigInteger(), "Step of its checkpoint at the end"),
         _optional("seconds", sa.Double(), "Its own device time and its share of the common one"),
         _optional("weights_hash", sa.Text(), "sha256 of the student's weights at the end"),
