@@ -143,21 +143,6 @@ def test_other_data_are_refused(searched: Store) -> None:
         declare_stage(searched.engine, Confirmation(sweep="demo"), other, WHO)
 
 
-def test_the_evidence_has_what_was_declared_and_what_came_of_it(searched: Store) -> None:
-    confirm(searched.engine, VALUES)
-    evidence = read_evidence(searched.engine, "demo")
-    [stage] = evidence.stages
-    assert (stage.seeds, stage.baseline_seeds, stage.delta, stage.is_done) == (2, 3, 0.5, True)
-    assert (evidence.budget, evidence.methods) == (16, ("baseline", "kd", "rdd"))
-    tuned = evidence.confirmations.query("configuration == 'tuned'")
-    found = tuned.groupby("method")["score"].apply(list).to_dict()
-    assert found == {method: pytest.approx(each) for method, each in VALUES.items()}
-    keys = list(zip(tuned["study_id"].tolist(), tuned["number"].tolist(), strict=True))
-    matrices = dict(evidence.confusions(keys))
-    assert set(matrices) == set(keys)
-    assert {matrix.shape for matrix in matrices.values()} == {(6, 3, 3)}
-
-
 def test_stages_are_no_sweeps_to_choose_from_and_show_nothing_to_optuna(searched: Store) -> None:
     confirm(searched.engine, VALUES)
     for name in ("trials", "curves", "leaderboard"):
