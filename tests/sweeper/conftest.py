@@ -11,8 +11,9 @@ import pytest
 
 from sweeper.postgres.embedded import Embedded
 from sweeper.postgres.owner import chosen_owner
-from sweeper.store.database import Store, open_store
+from sweeper.store.database import Store, connect_engine, open_store
 from tests.servers import PASSWORD, QUOTED, execute, free_port, new_database
+from tests.sweeper.synthetic import fill
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 
@@ -23,6 +24,23 @@ def store(store_url: str) -> Iterator[Store]:
     opened = open_store(store_url, "test")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def demo_url(embedded: Embedded, template: str) -> Iterator[str]:
+    """URL of a store with the sweep `demo`, one for all tests that only look."""
+    with new_database(embedded, f"TEMPLATE {template}") as url:
+        engine = connect_engine(url)
+        fill(engine)
+        engine.dispose()
+        yield url
+
+
+@pytest.fixture
+def searched(store: Store) -> Store:
+    """A store with the sweep `demo`, whose searches are finished."""
+    fill(store.engine)
+    return store
 
 
 @pytest.fixture
