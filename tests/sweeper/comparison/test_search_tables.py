@@ -1,4 +1,4 @@
-"""What searches cost, by the ledger and by reference seconds; every trial along each hyperparameter."""
+"""What searches cost, by ledger and by reference seconds, and their trials' hyperparameters."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from tests.sweeper.runners.tiny import (
     open_tiny,
     run_tiny,
 )
-from tests.sweeper.scheduler.test_control import cancel_named
+from tests.sweeper.scheduler.controlling import cancel_named
 from trainers.training.segment import Outcome
 
 STATES = "SELECT DISTINCT state FROM sweeper.study"

@@ -11,12 +11,8 @@ from sqlalchemy import text
 
 from sweeper.core.errors import SweeperError
 from sweeper.core.limits import NO_LIMITS, Limits
-from sweeper.core.names import parse_reference
-from sweeper.runners.heartbeat import Heartbeat
-from sweeper.scheduler.checkpoint_gc import remove
-from sweeper.scheduler.control import cancel, pause, plan_cancellation, read_requests
+from sweeper.scheduler.control import pause, read_requests
 from sweeper.scheduler.declaration import declare
-from sweeper.scheduler.state_machine import Assignment, Sweep
 from sweeper.store.database import Store
 from tests.sweeper.driving import (
     TRIALS,
@@ -29,27 +25,12 @@ from tests.sweeper.driving import (
     run_sweep,
 )
 from tests.sweeper.fakes import FakeTrainer
-from trainers.training.segment import Control, Ending
+from tests.sweeper.scheduler.controlling import cancel_named, issue, record
+from trainers.training.segment import Ending
 
 STUDIES = "SELECT method, state, complete, undecided FROM sweeper.progress ORDER BY method"
 IN_FLIGHT = "SELECT count(*) FROM sweeper.segment WHERE state = 'in flight'"
 KD = "SELECT trained_steps, wasted_steps FROM sweeper.ledger WHERE method = 'kd'"
-
-
-def issue(sweep: Sweep) -> Assignment:
-    assignment = sweep.next_segment()
-    assert isinstance(assignment, Assignment)
-    return assignment
-
-
-def record(sweep: Sweep, assignment: Assignment, trainer: FakeTrainer | None = None) -> None:
-    sweep.record(assignment, (trainer or FakeTrainer()).run(assignment.segment, Control()))
-
-
-def cancel_named(store: Store, name: str, *, one_search: bool = False) -> None:
-    with store.engine.connect() as connection:
-        plan = plan_cancellation(connection, parse_reference(name), one_search=one_search)
-    remove(cancel(store.engine, plan, "me@here"), plan.folder)
 
 
 def test_a_cancelled_method_is_left_and_the_other_ends_as_it_would_alone(
@@ -177,25 +158,6 @@ def test_a_driver_hears_of_a_pause_and_a_launch_ends_it(store: Store, tmp_path: 
     assert rows(store.engine, kinds) == [("paused",), ("resumed",)]
 
 
-def test_the_segment_that_nobody_wants_is_ended_and_the_driver_goes_on(
-    store: Store, tmp_path: Path
-) -> None:
-    sweep = open_sweep(store, tmp_path, cohort=1)
-    heartbeat = Heartbeat(sweep, threading.Event())
-    first, second = issue(sweep), issue(sweep)
-    controls = {a.segment.members[0].method: heartbeat.control(a) for a in (first, second)}
-    cancel_named(store, "s/kd")
-    heartbeat.look()
-    stopped = {method: control.should_stop() for method, control in controls.items()}
-    assert stopped == {"baseline": False, "kd": True}
-    assert not heartbeat.stop.is_set()
-    cancel_named(store, "s")
-    heartbeat.look()
-    assert heartbeat.stop.is_set()
-    assert heartbeat.end is not None
-    assert heartbeat.end.why == "cancelled: baseline, kd"
-
-
 def test_device_hours_are_kept_wasted_and_in_flight(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path, cohort=8)
     record(sweep, issue(sweep), FakeTrainer(fault=failing(Ending.LOST, "s/kd#0")))
@@ -207,14 +169,3 @@ def test_device_hours_are_kept_wasted_and_in_flight(store: Store, tmp_path: Path
     for hours, is_reached in ((spent / 3600, True), ((spent + 1) / 3600, False)):
         requests = read_requests(store.engine, sweep.id, Limits(device_hours=hours))
         assert (requests.end is not None) is is_reached
-
-
-def test_a_driver_says_what_another_launch_adds(store: Store, tmp_path: Path) -> None:
-    sweep = open_sweep(store, tmp_path, declaration_of(8))
-    said: list[str] = []
-    heartbeat = Heartbeat(sweep, threading.Event(), print_status=said.append)
-    heartbeat.look()
-    declare(store.engine, declaration_of(16, methods=("kd", "rdd")), WHO)
-    heartbeat.look()
-    heartbeat.look()
-    assert said == ["another launch adds trials, up to kd 16, rdd 16"]
