@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import Connection, Engine
 
 from sweeper.postgres.embedded import Embedded
 from sweeper.postgres.owner import chosen_owner
@@ -34,6 +35,21 @@ def demo_url(embedded: Embedded, template: str) -> Iterator[str]:
         fill(engine)
         engine.dispose()
         yield url
+
+
+@pytest.fixture(scope="session")
+def demo_engine(demo_url: str) -> Iterator[Engine]:
+    """An engine on the store with the sweep `demo`."""
+    engine = connect_engine(demo_url, "test")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(demo_engine: Engine) -> Iterator[Connection]:
+    """A transaction on it, which is taken back."""
+    with demo_engine.connect() as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from sweeper.core.errors import ClusterError
 from sweeper.runners.ray_cluster import Cluster
 from sweeper.runners.tune_pool import TuneWorkerPool
+from sweeper.runners.tune_trials import OneSegment
 from sweeper.runners.worker_options import WorkerRequirements
 
 
@@ -23,3 +24,8 @@ def test_where_tune_itself_fails_a_launch_ends_with_the_reason(
     ):
         while True:
             pool.poll(0.1)
+
+
+def test_a_trial_asks_for_what_one_worker_needs() -> None:
+    asked = OneSegment.default_resource_request({"cpus": 2, "gpus": 0.5})
+    assert asked.bundles == [{"CPU": 2.0, "GPU": 0.5}]

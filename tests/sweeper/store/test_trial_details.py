@@ -24,7 +24,7 @@ def details_of(connection: Connection, name: str) -> TrialDetails:
     return read_trial_details(connection, parse_reference(name))
 
 
-def test_a_trial_has_its_values_its_rungs_and_what_they_were_made_of(
+def test_a_trial_has_its_values_and_what_they_were_made_of(
     connection: Connection,
 ) -> None:
     found = details_of(connection, "demo/kd#3")
