@@ -72,7 +72,7 @@ def test_exported_weights_come_with_what_they_are(
     assert content["weights_hash"] == weights_hash(content["weights"])
 
 
-def test_an_export_replaces_a_file_only_when_told_to(
+def test_an_export_replaces_a_file_only_with_force(
     run: Run, with_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     with_checkpoint(WEIGHTS)

@@ -52,7 +52,7 @@ def test_a_second_confirmation_tells_more_and_says_that_it_was_not_planned(store
 
 
 @pytest.mark.parametrize("published", [1.0, -1.0])
-def test_a_baseline_that_tuning_did_no_good_is_told(store: Store, published: float) -> None:
+def test_a_baseline_that_tuning_did_no_good_is_a_warning(store: Store, published: float) -> None:
     fill(store.engine)
     values = {"baseline": draws(42, 4, 1), "kd": draws(43, 4, 2), "rdd": draws(42, 4, 3)}
     confirm(store.engine, values, published=published)

@@ -23,7 +23,7 @@ def test_a_method_that_contains_the_baseline_is_worse_for_want_of_tuning(store: 
     assert row(comparison, "rdd")["verdict"] == "worse"  # its weighting is never off
 
 
-def test_runs_that_diverged_are_left_out_and_told(store: Store) -> None:
+def test_runs_that_diverged_are_left_out_and_flagged(store: Store) -> None:
     fill(store.engine)
     confirm(store.engine, {name: draws(42, 10, seed) for seed, name in enumerate(NAMES)})
     diverge = """UPDATE sweeper.trial t SET state = 'PRUNED', diverged = true, score = NULL

@@ -24,7 +24,7 @@ def test_a_note_says_what_a_study_is_and_what_it_can_be_compared_with(
     baseline = store.storage.get_study_id_from_name("demo/baseline")
     for line in (
         "Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network. "
-        "NIPS Deep Learning ArtifactCache (arXiv 1503.02531), 2015.",
+        "NIPS 2014 deep learning workshop (arXiv 1503.02531), 2015.",
         "| temperature | 0.25 to 4 | yes | 1 |",
         "Budget: 16 trials.",
         f"- [demo/baseline](/dashboard/studies/{baseline}): 16 trials",

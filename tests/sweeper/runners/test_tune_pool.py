@@ -75,7 +75,7 @@ def test_a_worker_that_finds_other_data_is_not_used(
 
 
 @pytest.mark.ray
-def test_a_trial_that_is_lost_before_its_offer_was_heard_of_is_not_counted_on(
+def test_a_trial_that_is_lost_before_its_offer_was_read_is_not_counted_on(
     cluster: Cluster, requirements: WorkerRequirements
 ) -> None:
     with TuneWorkerPool(replace(cluster, workers=1), requirements, worker=IdleWorker) as pool:

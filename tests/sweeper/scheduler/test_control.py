@@ -90,7 +90,7 @@ def test_one_search_of_a_method_may_be_cancelled_alone(store: Store, tmp_path: P
     assert rows(store.engine, states) == [("kd", 1), ("kd", 2)]
 
 
-def test_a_cancelled_method_is_not_parked_by_what_its_driver_finds_out_later(
+def test_a_cancelled_method_is_not_blocked_by_what_its_driver_finds_out_later(
     store: Store, tmp_path: Path
 ) -> None:
     sweep = open_sweep(store, tmp_path)
@@ -118,7 +118,7 @@ def test_where_nobody_drives_what_was_in_flight_is_given_up(store: Store, tmp_pa
     assert rows(store.engine, IN_FLIGHT) == [(0,)]
 
 
-def test_a_cancelled_method_does_not_become_a_halted_one(store: Store, tmp_path: Path) -> None:
+def test_a_cancelled_method_does_not_become_a_failed_one(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path, declaration_of(methods=("kd",)), cohort=8)
     assignment = issue(sweep)
     cancel_named(store, "s")
@@ -144,7 +144,7 @@ def test_a_cancellation_waits_for_the_driver_s_transaction(store: Store, tmp_pat
     assert {row[1] for row in rows(store.engine, STUDIES)} == {"cancelled"}
 
 
-def test_a_driver_hears_of_a_pause_and_a_launch_ends_it(store: Store, tmp_path: Path) -> None:
+def test_a_driver_reads_of_a_pause_and_a_launch_ends_it(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path)
     assert read_requests(store.engine, sweep.id, NO_LIMITS).end is None
     pause(store.engine, sweep.id, "me@here")

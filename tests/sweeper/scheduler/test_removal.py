@@ -46,7 +46,7 @@ def test_a_sweep_takes_its_stages_with_it(searched: Store) -> None:
         assert connection.scalar(text("SELECT count(*) FROM sweeper.sweep")) == 0
 
 
-def test_an_axis_goes_with_its_stage_whose_readings_stay_on_record(store: Store) -> None:
+def test_equal_cost_goes_with_its_stage_whose_readings_stay_on_record(store: Store) -> None:
     fill(store.engine)
     confirm(store.engine, VALUES)
     train_axes(store.engine, {m: VALUES[m][:2] for m in VALUES}, SECONDS)

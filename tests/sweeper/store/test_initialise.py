@@ -34,7 +34,7 @@ def test_two_that_initialise_at_once_do_not_disturb_each_other(empty_url: str) -
         assert list(pool.map(initialise, [empty_url, empty_url])) == [[], []]
 
 
-def test_a_user_without_rights_is_told_what_the_owner_must_run(
+def test_a_user_without_rights_reads_what_the_owner_must_run(
     admin_url: str, plain_user: str
 ) -> None:
     url = admin_url.replace(admin_url.split("//")[1].split("@")[0], f"{plain_user}:plain")
