@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from sweeper.core.errors import DatabaseError
 from sweeper.postgres.embedded import Embedded
 from sweeper.postgres.file_locks import is_held, locked
+from tests.waiting import eventually
 
 CLIENT = "import psycopg2, sys; c = psycopg2.connect(sys.argv[1]); c.cursor().execute(sys.argv[2])"
 STARTER = """
@@ -26,13 +26,6 @@ from pathlib import Path
 from sweeper.postgres.embedded import Embedded
 print(Embedded(Path(sys.argv[1])).ensure_running())
 """
-
-
-def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
 
 
 def start_client(server: Embedded, sql: str) -> subprocess.Popen[bytes]:
@@ -77,9 +70,12 @@ def test_it_stops_by_itself_when_nobody_is_connected(home: Path, server: Embedde
 
 
 def test_it_stays_while_somebody_is_connected(home: Path, server: Embedded) -> None:
-    Embedded(home, idle_s=1.0).ensure_running()
+    idle_s = 0.5
+    Embedded(home, idle_s=idle_s).ensure_running()
     with closing(server.connect("sweeper", "somebody")):
-        time.sleep(2.5)
+        long_idle = time.time() + 2 * idle_s
+        state = server.layout.state  # touched whenever it is looked whether anybody is connected
+        assert eventually(lambda: state.stat().st_mtime > long_idle)
         assert server.is_running
     assert eventually(lambda: not server.is_running)
 

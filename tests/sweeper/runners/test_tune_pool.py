@@ -83,3 +83,4 @@ def test_a_trial_that_is_lost_before_its_offer_was_read_is_not_counted_on(
         pool._note(Updates(changes=[offer, LostTrial(trial="gone", reason="its node died")]))
         while not pool.free:  # ClusterError where the only worker were one that cannot be used
             pool.poll(0.1)
+        assert pool.free
