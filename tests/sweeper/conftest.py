@@ -13,10 +13,13 @@ from sqlalchemy import Connection, Engine
 from sweeper.postgres.embedded import Embedded
 from sweeper.postgres.owner import chosen_owner
 from sweeper.store.database import Store, connect_engine, open_store
-from tests.servers import PASSWORD, QUOTED, execute, free_port, new_database
+from tests.servers import PASSWORD, QUOTED, execute, execute_on, free_port, new_database, url_of
+from tests.sweeper.confirmed import confirm
 from tests.sweeper.synthetic import fill
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+CONFIRMED = "template_confirmed"
+VALUES = {"baseline": [41.0, 41.5, 42.0], "kd": [43.0, 42.5], "rdd": [42.0, 41.0]}
 
 
 @pytest.fixture
@@ -50,6 +53,25 @@ def connection(demo_engine: Engine) -> Iterator[Connection]:
     """A transaction on it, which is taken back."""
     with demo_engine.connect() as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def confirmed(embedded: Embedded, template: str) -> str:
+    """Name of a database with the sweep `demo`, ready to be copied."""
+    execute_on(embedded, f"CREATE DATABASE {CONFIRMED} TEMPLATE {template}")
+    engine = connect_engine(url_of(embedded, CONFIRMED), "test")
+    fill(engine)
+    confirm(engine, VALUES, stages=2)
+    confirm(engine, VALUES, more=True)
+    engine.dispose()
+    return CONFIRMED
+
+
+@pytest.fixture
+def sound_url(embedded: Embedded, confirmed: str) -> Iterator[str]:
+    """URL of a store with a sound sweep, the test's own."""
+    with new_database(embedded, f"TEMPLATE {confirmed}") as url:
+        yield url
 
 
 @pytest.fixture
