@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import psycopg2
 from sweeper.postgres.embedded import Embedded
 from sweeper.postgres.file_locks import is_held
 from sweeper.postgres.url import parse_url, rendered
+from tests.waiting import eventually
 
 PASSWORD = "p@ss/w:rd%7B{x}"
 QUOTED = "p%40ss%2Fw%3Ard%257B%7Bx%7D"  # the same in a URL
@@ -32,9 +32,7 @@ def home_in(folder: Path, name: str) -> Path:
 def end(server: Embedded) -> None:
     """Stop a server and wait until its watcher has seen it."""
     server.stop(force=True)
-    deadline = time.monotonic() + 30
-    while is_held(server.layout.watcher) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    eventually(lambda: not is_held(server.layout.watcher), 30)
 
 
 def url_of(embedded: Embedded, name: str) -> str:

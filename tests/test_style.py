@@ -15,6 +15,7 @@ PACKAGES = ("search_spaces", "trainers", "sweeper")
 SOURCES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MOST_FILE_LINES = 350
+MOST_UNTESTED_LINES = 120  # of a module without tests of its own name
 MOST_FUNCTION_LINES = 50  # of code: no blank line, comment or docstring
 MOST_BROAD_EXCEPTS = 2  # around a member's training, and where torch reads anybody's file
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -103,6 +104,15 @@ def test_no_file_is_longer_than_seven_pages(files: list[Path]) -> None:
     edited = [file for file in files if file.parent.name != "versions"]
     lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in edited}
     assert not {str(file): lines for file, lines in lengths.items() if lines > MOST_FILE_LINES}
+
+
+@pytest.mark.parametrize("package", ["trainers", "sweeper"])
+def test_a_longer_module_has_tests_of_its_name(package: str) -> None:
+    # What a revision does is tested by the schema that all of them together make.
+    files = [f for f in SOURCES if f.is_relative_to(ROOT / package) and f.parent.name != "versions"]
+    long = [f for f in files if len(f.read_text("utf-8").splitlines()) > MOST_UNTESTED_LINES]
+    tests = {f: ROOT / "tests" / f.parent.relative_to(ROOT) / f"test_{f.name}" for f in long}
+    assert not [str(file.relative_to(ROOT)) for file, test in tests.items() if not test.is_file()]
 
 
 def test_source_raises_errors_instead_of_asserting() -> None:

@@ -19,7 +19,8 @@ from sweeper.core.provenance import Launch
 from sweeper.store.schema import confusion, rung, segment, segment_member, study
 from sweeper.store.schema import trial as trials
 from tests.sweeper.digested import add_all_digests
-from tests.sweeper.recorded import CODE, DEVICE, PROVENANCE
+from tests.sweeper.recorded import PROVENANCE
+from tests.sweeper.rows import member_row, rung_row, segment_row
 from tests.sweeper.synthetic import inserted
 from trainers.training.confusions import packed
 
@@ -99,31 +100,24 @@ def _finish_confirmations(
     segments: dict[int, int] = {}  # seed -> its segment, in the order of the seeds
     for row in connection.execute(planned).all():
         if row.seed not in segments:
-            segments[row.seed] = _confirming_segment(connection, owner.sweep_id, row.seed)
+            values = segment_row(owner.sweep_id, row.seed, 0, 80, folder="/x/confirmed")
+            segments[row.seed] = inserted(connection, segment, values)
         identifier, place = segments[row.seed], list(segments).index(row.seed)
         wanted = tuned[place] + (published if row.origin == "published" else 0.0)
         matrices = confusions_of(wanted, images, row.seed)
         class_iou = class_iou_of(matrices)
         score = sum(class_iou) / len(class_iou)
-        key = {"study_id": row.study_id, "number": row.number}
+        key = (row.study_id, row.number)
         done = {"state": "COMPLETE", "score": score, "step": 80, "trained_steps": 80}
         done |= {"device_seconds": 8.0, "finished_at": func.now()}
         where = (trials.c.study_id == row.study_id, trials.c.number == row.number)
         connection.execute(update(trials).where(*where).values(done))
-        reached = {"index": 0, "step": 80, "score": score, "class_iou": class_iou}
-        reached |= {"weights_hash": f"{key}", "segment_id": identifier}
-        connection.execute(insert(rung).values(**key, **reached))
-        part = {"segment_id": identifier, "ordinal": 0, "ending": "reached", "reached_step": 80}
-        part |= {"seconds": 8.0, "weights_hash": f"{key}"}
-        connection.execute(insert(segment_member).values(**key, **part))
-        connection.execute(insert(confusion).values(**key, content=packed(matrices)))
-
-
-def _confirming_segment(connection: Connection, sweep_id: int, seed: int) -> int:
-    values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "done", "start_step": 0}
-    values |= {"stop_step": 80, "progress_step": 80, "folder": "/x/confirmed"}
-    values |= {"device_name": DEVICE, "code_hash": CODE, "ended_at": func.now()}
-    return inserted(connection, segment, values)
+        held = {"weights_hash": f"{key}"}
+        evaluated = rung_row(key, identifier, class_iou, index=0, step=80, **held)
+        part = member_row(key, identifier, 0, 80, **held)
+        read = {"study_id": row.study_id, "number": row.number, "content": packed(matrices)}
+        for table, values in ((rung, evaluated), (segment_member, part), (confusion, read)):
+            connection.execute(insert(table).values(values))
 
 
 def confusions_of(score: float, images: int, seed: int) -> NDArray[np.int32]:

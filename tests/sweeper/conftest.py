@@ -8,13 +8,18 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import Connection, Engine
 
 from sweeper.postgres.embedded import Embedded
 from sweeper.postgres.owner import chosen_owner
-from sweeper.store.database import Store, open_store
-from tests.servers import PASSWORD, QUOTED, execute, free_port, new_database
+from sweeper.store.database import Store, connect_engine, open_store
+from tests.servers import PASSWORD, QUOTED, execute, execute_on, free_port, new_database, url_of
+from tests.sweeper.confirmed import confirm
+from tests.sweeper.synthetic import fill
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+CONFIRMED = "template_confirmed"
+VALUES = {"baseline": [41.0, 41.5, 42.0], "kd": [43.0, 42.5], "rdd": [42.0, 41.0]}
 
 
 @pytest.fixture
@@ -23,6 +28,57 @@ def store(store_url: str) -> Iterator[Store]:
     opened = open_store(store_url, "test")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def demo_url(embedded: Embedded, template: str) -> Iterator[str]:
+    """URL of a store with the sweep `demo`, one for all tests that only look."""
+    with new_database(embedded, f"TEMPLATE {template}") as url:
+        engine = connect_engine(url)
+        fill(engine)
+        engine.dispose()
+        yield url
+
+
+@pytest.fixture(scope="session")
+def demo_engine(demo_url: str) -> Iterator[Engine]:
+    """An engine on the store with the sweep `demo`."""
+    engine = connect_engine(demo_url, "test")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(demo_engine: Engine) -> Iterator[Connection]:
+    """A transaction on it, which is taken back."""
+    with demo_engine.connect() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def confirmed(embedded: Embedded, template: str) -> str:
+    """Name of a database with the sweep `demo`, ready to be copied."""
+    execute_on(embedded, f"CREATE DATABASE {CONFIRMED} TEMPLATE {template}")
+    engine = connect_engine(url_of(embedded, CONFIRMED), "test")
+    fill(engine)
+    confirm(engine, VALUES, stages=2)
+    confirm(engine, VALUES, more=True)
+    engine.dispose()
+    return CONFIRMED
+
+
+@pytest.fixture
+def sound_url(embedded: Embedded, confirmed: str) -> Iterator[str]:
+    """URL of a store with a sound sweep, the test's own."""
+    with new_database(embedded, f"TEMPLATE {confirmed}") as url:
+        yield url
+
+
+@pytest.fixture
+def searched(store: Store) -> Store:
+    """A store with the sweep `demo`, whose searches are finished."""
+    fill(store.engine)
+    return store
 
 
 @pytest.fixture

@@ -13,19 +13,26 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, func, insert
+from sqlalchemy import Engine, insert
 
 from sweeper.core.constants import BASELINE
 from sweeper.search.brackets import BracketPlan
-from sweeper.search.protocol import build_protocol
 from sweeper.search.space import Space, build_space
 from sweeper.store.schema import bracket, launch, segment, study
 from sweeper.store.schema import sweep as sweeps
+from tests.sweeper.rows import (
+    Row,
+    member_row,
+    rung_row,
+    segment_row,
+    study_row,
+    sweep_row,
+    trial_row,
+)
+from tests.sweeper.synthetic import inserted
 from trainers.tasks import load_task
-from trainers.tasks.identity import digest
 
 PLAN = BracketPlan.of(load_task("shapes"))
 FIRST, LAST = PLAN.rung_steps
@@ -61,30 +68,23 @@ class Search:
     segments: tuple[int, int]  # up to the first rung, and from there to the last
 
 
-Rows = tuple[list[Any], list[list[Any]], list[list[Any]]]
+Rows = tuple[Row, list[Row], list[Row]]
 
 
 def fill_large(engine: Engine, methods: Sequence[str], trials: int, name: str = "large") -> None:
     """Write a finished sweep of these methods, so many trials each."""
     with engine.begin() as connection:
-        sweep_id = connection.scalar(insert(sweeps).values(_sweep(name)).returning(sweeps.c.id))
+        sweep_id = inserted(connection, sweeps, sweep_row(name, teacher_recipe=None))
         who = {"who": "somebody@somewhere", "command": f"sweeper launch --sweep {name}"}
         connection.execute(insert(launch).values(sweep_id=sweep_id, provenance=PROVENANCE, **who))
-        part = {"sweep_id": sweep_id, "epoch": 1, "seed": 1, "state": "done", "folder": "/x"}
-        part |= {"ended_at": func.now(), "progress_step": LAST, "code_hash": "code"}
         first, last = (
-            connection.scalar(
-                insert(segment)
-                .values(start_step=start, stop_step=stop, **part)
-                .returning(segment.c.id)
-            )
-            for start, stop in ((0, FIRST), (FIRST, LAST))
+            inserted(connection, segment, segment_row(sweep_id, 1, *steps, code_hash="code"))
+            for steps in ((0, FIRST), (FIRST, LAST))
         )
         searches = []
         for method in methods:
             space = space_of(method)
-            values = _study(space, trials) | {"sweep_id": sweep_id, "method": method}
-            study_id = connection.scalar(insert(study).values(values).returning(study.c.id))
+            study_id = inserted(connection, study, study_row(sweep_id, space, trials))
             brackets = range(trials // PLAN.bracket)
             allowed = [{"index": i, "planned_steps": PLAN.planned_steps(i)} for i in brackets]
             connection.execute(insert(bracket), [{"study_id": study_id, **row} for row in allowed])
@@ -108,10 +108,10 @@ def level_of(method: str) -> float:
     return 40.0 if method == BASELINE else 40.0 + zlib.crc32(method.encode()) % 400 / 100 - 2.0
 
 
-def copy(engine: Engine, table: str, columns: Sequence[str], rows: Iterator[Any]) -> None:
-    """Write rows by COPY."""
+def copy(engine: Engine, table: str, columns: Sequence[str], rows: Iterator[Row]) -> None:
+    """Write these columns of rows by COPY."""
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows([row[column] for column in columns] for row in rows)
     text.seek(0)
     names = ", ".join(f'"{column}"' for column in columns)
     session = engine.raw_connection()
@@ -119,25 +119,6 @@ def copy(engine: Engine, table: str, columns: Sequence[str], rows: Iterator[Any]
         cursor.copy_expert(f"COPY {table} ({names}) FROM STDIN (FORMAT csv)", text)  # type: ignore[attr-defined]
     session.commit()
     session.close()
-
-
-def _sweep(name: str) -> dict[str, Any]:
-    task = load_task("shapes")
-    protocol = build_protocol(
-        task,
-        PLAN,
-        space="primary",
-        deterministic=False,
-        data_fingerprint="data",
-        teacher_recipe=None,
-    )
-    identity = {"name": name, "seed": 7, "folder": name}
-    return identity | {"protocol": protocol, "protocol_hash": digest(protocol)}
-
-
-def _study(space: Space, trials: int) -> dict[str, Any]:
-    stored = {"space": space.model_dump(mode="json"), "space_hash": space.hash}
-    return stored | {"repeat": 1, "budget": trials, "code_hash": "code", "needs_teacher": False}
 
 
 def _trials(search: Search, count: int) -> Iterator[Rows]:
@@ -164,19 +145,23 @@ def _rows(
 ) -> Rows:
     diverged = is_last and number % 40 == 29
     reached = 2 if is_last and not diverged else 1
-    origin = "published" if number == 0 else "sobol" if number < PLAN.bracket else "tpe"
     step = DIVERGED_AT if diverged else PLAN.rung_steps[reached - 1]
-    value = None if diverged else values[reached - 1]
-    state = "COMPLETE" if reached == 2 else "PRUNED"
-    ended = [state, diverged, int(is_last), step, value]
-    key = [search.study_id, number]
-    row = [*key, number // PLAN.bracket, origin, json.dumps(params), *ended, step, step, step / 10]
+    key = (search.study_id, number)
+    ended = {"state": "COMPLETE" if reached == 2 else "PRUNED", "diverged": diverged, "step": step}
+    ended |= {"rung": int(is_last), "score": None if diverged else values[reached - 1]}
+    row = trial_row(key, PLAN.bracket, params, finished_at="now", **ended)
     rungs, parts = [], []
     for i, segment_id in enumerate(search.segments[:reached]):
-        to, iou, seconds = PLAN.rung_steps[i], values[i], (FIRST, LAST - FIRST)[i] / 10
-        rungs.append([*key, i, to, iou, f"[{iou}, null, {iou}]", "w", segment_id])
-        parts.append([*key, segment_id, 0, "reached", to, seconds, "w"])
+        evaluated = {"index": i, "step": PLAN.rung_steps[i], "weights_hash": "w"}
+        rungs.append(rung_row(key, segment_id, [values[i], None, values[i]], **evaluated))
+        start, stop = (0, *PLAN.rung_steps)[i : i + 2]
+        parts.append(member_row(key, segment_id, start, stop, weights_hash="w"))
     if diverged:
-        seconds = (step - FIRST) / 10
-        parts.append([*key, search.segments[1], 0, "diverged", step, seconds, None])
-    return [*row, "now"], rungs, parts
+        lost = {"ending": "diverged", "weights_hash": None}
+        parts.append(member_row(key, search.segments[1], FIRST, step, **lost))
+    return _as_text(row, "params"), [_as_text(each, "class_iou") for each in rungs], parts
+
+
+def _as_text(row: Row, column: str) -> Row:
+    """Return a row for COPY, one column in JSON."""
+    return {**row, column: json.dumps(row[column])}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sweeper.store.database import Store
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 TASK = Path(__file__).parent / "tasks" / "tiny.toml"
@@ -52,8 +52,11 @@ def finish(process: Process, code: int = 0) -> str:
 
 def wait_until(condition: Callable[[], bool], process: Process) -> None:
     """Wait for something that a running process is to bring about."""
-    deadline = time.monotonic() + RETRY_S
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+
+    def holds() -> bool:
+        if condition():
+            return True
+        assert process.poll() is None, process.communicate()
+        return False
+
+    assert eventually(holds, RETRY_S)

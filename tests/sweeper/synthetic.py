@@ -18,7 +18,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sweeper.core.names import trial_name
 from sweeper.core.provenance import Launch
 from sweeper.search.brackets import BracketPlan
-from sweeper.search.protocol import build_protocol
 from sweeper.search.sampler import plan_bracket
 from sweeper.search.seeds import training_seed
 from sweeper.search.space import Space, build_space
@@ -36,7 +35,17 @@ from sweeper.store.schema import (
 from sweeper.store.schema import sweep as sweeps
 from sweeper.store.schema import trial as trials
 from tests.sweeper.digested import add_all_digests
-from tests.sweeper.recorded import CALIBRATION, CODE, DEVICE, PROVENANCE, TEACHER
+from tests.sweeper.recorded import CALIBRATION, PROVENANCE, TEACHER
+from tests.sweeper.rows import (
+    SEED,
+    Row,
+    member_row,
+    rung_row,
+    segment_row,
+    study_row,
+    sweep_row,
+    trial_row,
+)
 from trainers.tasks import load_task
 from trainers.tasks.identity import digest
 
@@ -47,7 +56,6 @@ FAILED = {9}
 PRUNED = {8, 11, 13, 15}
 GAIN = {"baseline": 0.0, "kd": 1.5, "rdd": 0.75}
 LOSS_OF_PRUNED = 12.0
-SEED = 7
 RUNGS = (26, 80)
 GOLDEN = 0.6180339887
 BEST = 1  # the best trial of every method; no value of it lies at the edge of its range
@@ -97,9 +105,9 @@ def leave_in_flight(engine: Engine, study_id: int, number: int = 15) -> None:
             update(trials).where(*key).values(state="RUNNING", rung=1, step=26, finished_at=None)
         )
         seed = training_seed(SEED, 1)
-        values = {"sweep_id": sweep_id, "epoch": 1, "seed": seed, "state": "in flight"}
-        values |= {"start_step": 26, "stop_step": 80, "progress_step": 33, "folder": "/x/segment-0"}
-        identifier = inserted(connection, segment, values)
+        unknown = dict.fromkeys(("device_name", "code_hash", "ended_at"))
+        values = segment_row(sweep_id, seed, 26, 80, state="in flight", progress_step=33)
+        identifier = inserted(connection, segment, values | unknown | {"folder": "/x/segment-0"})
         member = {"segment_id": identifier, "study_id": row.study_id, "number": number}
         connection.execute(insert(segment_member).values(ordinal=0, **member))
         add_all_digests(connection)
@@ -120,10 +128,7 @@ def params_of(method: str, number: int, repeat: int = 1) -> dict[str, float]:
 
 @cache
 def _planned(method: str, repeat: int) -> list[PlannedTrial]:
-    space, plan = (
-        space_of(method).calibrated(CALIBRATION["equal"]),
-        BracketPlan.of(load_task("shapes")),
-    )
+    space, plan = space_of(method).calibrated(CALIBRATION["equal"]), BracketPlan.of(load_task("shapes"))
     first = plan_bracket(space, plan, [], seed=SEED, repeat=repeat)
     history = [_past(method, trial) for trial in first]
     return first + plan_bracket(space, plan, history, seed=SEED, repeat=repeat)
@@ -156,24 +161,8 @@ def space_of(method: str) -> Space:
 
 
 def _add_sweep(connection: Connection, name: str) -> int:
-    task = load_task("shapes")
-    protocol = build_protocol(
-        task,
-        BracketPlan.of(task),
-        space="primary",
-        deterministic=False,
-        data_fingerprint="data",
-        teacher_recipe=TEACHER["hash"],
-    )
     connection.execute(upsert(artifact).values(**TEACHER).on_conflict_do_nothing())
-    values = {
-        "name": name,
-        "seed": SEED,
-        "teacher_hash": TEACHER["weights_hash"],
-        "protocol": protocol,
-        "protocol_hash": digest(protocol),
-        "folder": name,
-    }
+    values = sweep_row(name, TEACHER["hash"], teacher_hash=TEACHER["weights_hash"])
     row = connection.execute(insert(sweeps).values(**values).returning(sweeps)).one()
     who = Launch(who="somebody@somewhere", command=COMMAND, provenance=PROVENANCE)
     add_launch(connection, row, who)
@@ -182,18 +171,9 @@ def _add_sweep(connection: Connection, name: str) -> int:
 
 def _add_study(place: Place, method: str, repeat: int = 1, **more: int) -> None:
     space = space_of(method)
-    values = {
-        **more,
-        "sweep_id": place.sweep_id,
-        "method": method,
-        "repeat": repeat,
-        "budget": BUDGET,
-        "space": space.model_dump(mode="json"),
-        "space_hash": space.hash,
-        "code_hash": "code",
-        "needs_teacher": method != "baseline",
-        "calibration": CALIBRATION if space.awaits_calibration else None,
-    }
+    own = {"repeat": repeat, "needs_teacher": method != "baseline"}
+    calibration = CALIBRATION if space.awaits_calibration else None
+    values = study_row(place.sweep_id, space, BUDGET, calibration=calibration, **own, **more)
     study_id = inserted(place.connection, study, values)
     for index in (0, 1):
         _add_bracket(place, (method, study_id, repeat), index)
@@ -209,10 +189,7 @@ def _add_bracket(place: Place, owner: Owner, index: int) -> None:
         insert(bracket).values(study_id=study_id, index=index, planned_steps=planned)
     )
     _note(place, study_id, "planned", bracket=index)
-    rows = [_trial(place, owner, number) for number in numbers]
-    place.connection.execute(
-        insert(trials), [{"study_id": study_id, "bracket": index, **row} for row in rows]
-    )
+    place.connection.execute(insert(trials), [_trial(place, owner, number) for number in numbers])
     going_on = list(numbers)
     for level, step in enumerate(RUNGS):
         _add_segment(place, owner, (level, step), going_on)
@@ -221,76 +198,54 @@ def _add_bracket(place: Place, owner: Owner, index: int) -> None:
             _note(place, study_id, "judged", bracket=1, rung=0, promoted=going_on)
 
 
-def _trial(place: Place, owner: Owner, number: int) -> dict[str, Any]:
-    method, _, repeat = owner
-    row: dict[str, Any] = {
-        "number": number,
-        "origin": "published" if number == 0 else "sobol" if number < 8 else "tpe",
-        "params": params_of(method, number, repeat),
-        "rung": 1,
-        "diverged": False,
-        "reason": None,
-        "checkpoint": None,
-        "score": None,
-        "state": "COMPLETE",
-        "step": 80,
-    }
+def _trial(place: Place, owner: Owner, number: int) -> Row:
+    method, study_id, repeat = owner
+    ended: dict[str, Any] = dict.fromkeys(("reason", "checkpoint", "score"))
     if number in DIVERGED:
-        row |= {"state": "PRUNED", "diverged": True, "step": 35}
+        ended |= {"state": "PRUNED", "diverged": True, "step": 35, "rung": 1}
     elif number in FAILED:
-        row |= {"state": "FAIL", "reason": FAILURE, "step": 11, "rung": 0}
+        ended |= {"state": "FAIL", "reason": FAILURE, "step": 11, "rung": 0}
     elif number in PRUNED:
-        row |= {"state": "PRUNED", "score": score_of(method, number, 26), "step": 26, "rung": 0}
+        ended |= {"state": "PRUNED", "score": score_of(method, number, 26), "step": 26, "rung": 0}
     else:
         file = place.folder / "segment" / f"{method}-{number}.pt"
-        row |= {"score": score_of(method, number, 80), "checkpoint": str(file)}
-    spent = {"trained_steps": row["step"], "device_seconds": row["step"] / 10}
-    return row | spent | {"wasted_steps": 3 if number == 3 else 0, "begun_steps": row["step"]}
+        ended |= {"score": score_of(method, number, 80), "checkpoint": str(file)}
+        ended |= {"state": "COMPLETE", "step": 80, "rung": 1}
+    ended |= {"wasted_steps": 3 if number == 3 else 0}
+    return trial_row((study_id, number), 8, params_of(method, number, repeat), **ended)
 
 
 def _add_segment(place: Place, owner: Owner, goal: tuple[int, int], numbers: list[int]) -> None:
     level, step = goal
     start = RUNGS[level - 1] if level else 0
     seed = training_seed(SEED, owner[2])
-    values = {"sweep_id": place.sweep_id, "epoch": 1, "seed": seed, "state": "done"}
-    values |= {"start_step": start, "stop_step": step, "progress_step": step}
-    values |= {"device_name": DEVICE, "code_hash": CODE, "ended_at": func.now()}
-    values |= {"folder": str(place.folder / "segment")}
+    folder = str(place.folder / "segment")
+    values = segment_row(place.sweep_id, seed, start, step, folder=folder)
     identifier = inserted(place.connection, segment, values)
-    parts = [_member(owner, number, (level, start, step)) for number in numbers]
+    parts = [_member(owner, number, (level, start, step), identifier) for number in numbers]
     members = [{**part, "ordinal": ordinal} for ordinal, (part, _) in enumerate(parts)]
     rungs = [reached for _, reached in parts if reached]
     for table, rows in ((segment_member, members), (rung, rungs)):
-        place.connection.execute(insert(table), [{"segment_id": identifier, **row} for row in rows])
+        place.connection.execute(insert(table), rows)
 
 
 def _member(
-    owner: Owner, number: int, goal: tuple[int, int, int]
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    owner: Owner, number: int, goal: tuple[int, int, int], segment_id: int
+) -> tuple[Row, Row | None]:
     """Return a trial's part in a segment, and the rung it reached there."""
     (method, study_id, _), (level, start, step) = owner, goal
     ended = "failed" if number in FAILED else "diverged" if number in DIVERGED and level else ""
     reached = {"failed": 11, "diverged": 35}.get(ended, step)
-    key = {"study_id": study_id, "number": number}
-    part = {
-        **key,
-        "ending": ended or "reached",
-        "reached_step": reached,
-        "seconds": (reached - start) / 10,
-        "losses": [[at, 2.0 * math.exp(-at / 30)] for at in range(start + 5, reached + 1, 5)],
-    }
+    key = (study_id, number)
+    losses = [[at, 2.0 * math.exp(-at / 30)] for at in range(start + 5, reached + 1, 5)]
+    weights = None if ended else digest([trial_name("demo", method, 1, number), step])
+    part = member_row(key, segment_id, start, reached, losses=losses, weights_hash=weights)
     if ended:
-        return part | {"weights_hash": None}, None
+        return part | {"ending": ended}, None
     score = score_of(method, number, step)
-    weights = digest([trial_name("demo", method, 1, number), step])
-    return part | {"weights_hash": weights}, {
-        **key,
-        "index": level,
-        "step": step,
-        "score": score,
-        "class_iou": [score + 9.75, None, score - 9.75],
-        "weights_hash": weights,
-    }
+    ious = [score + 9.75, None, score - 9.75]
+    evaluated = {"index": level, "step": step, "score": score, "weights_hash": weights}
+    return part, rung_row(key, segment_id, ious, **evaluated)
 
 
 def _note(place: Place, study_id: int, kind: str, **detail: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,6 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from sweeper.cli.main import main
-from sweeper.postgres.embedded import Embedded
-from sweeper.store.database import connect_engine
-from tests.conftest import new_database
 from tests.sweeper.synthetic import fill
 
 Run = Callable[..., Result]
@@ -24,16 +21,6 @@ def runner_on(url: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Run:
     monkeypatch.setenv("SWEEPER_DATABASE_URL", url)
     runner = CliRunner()
     return lambda *arguments: runner.invoke(main, list(arguments))
-
-
-@pytest.fixture(scope="session")
-def demo_url(embedded: Embedded, template: str) -> Iterator[str]:
-    """URL of a store with the sweep `demo`, one for all tests that only look."""
-    with new_database(embedded, f"TEMPLATE {template}") as url:
-        engine = connect_engine(url)
-        fill(engine)
-        engine.dispose()
-        yield url
 
 
 @pytest.fixture

@@ -6,23 +6,25 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 import sweeper
 from sweeper.cli.main import COMMANDS, SweeperGroup, main
 from tests.sweeper.cli.conftest import Run
-from tests.sweeper.processes import loaded
+from tests.sweeper.processes import loaded, wait_until
 from trainers.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 HEAVY = {"torch", "ray", "optuna", "pandas", "scipy"}
+ASLEEP = """SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event = 'PgSleep'"""
 LOOKING = [
     ("status",),
     ("watch", "demo"),
@@ -113,9 +115,14 @@ def test_a_closed_pipe_is_no_fault_to_speak_of(demo_url: str) -> None:
     assert (process.returncode, errors) == (1, "")
 
 
-def test_an_interrupt_ends_a_long_query_at_once(demo_url: str) -> None:
+def is_asleep(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return bool(connection.scalar(text(ASLEEP)))
+
+
+def test_an_interrupt_ends_a_long_query_at_once(demo_url: str, demo_engine: Engine) -> None:
     process = start("query", "--sql", "SELECT pg_sleep(300)", url=demo_url)
-    time.sleep(3)
+    wait_until(lambda: is_asleep(demo_engine), process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=10)
     assert process.returncode in (-signal.SIGINT, 130)

@@ -82,7 +82,7 @@ def test_of_a_declared_confirmation_its_own_runs_are_left(run: Run, demo: Engine
     assert "2 seeds a configuration, the baseline's 3" in output
 
 
-def test_axes_that_are_declared_are_left_too(run: Run, demo: Engine) -> None:
+def test_equal_cost_that_is_declared_is_left_too(run: Run, demo: Engine) -> None:
     values = {"baseline": [40.0, 42.0], "kd": [41.0, 43.0]}
     confirm(demo, values)
     declare_axes_of(demo, {"baseline": 1.0, "kd": 1.0})
@@ -139,5 +139,5 @@ def test_what_cannot_be_planned_is_one_line(
     assert hint in result.stderr
 
 
-def test_what_is_left_of_a_sweep_is_told_without_torch(demo_url: str) -> None:
+def test_what_is_left_of_a_sweep_is_said_without_torch(demo_url: str) -> None:
     assert loaded(NEEDLESS, demo_url, "plan", "demo") == ""

@@ -76,7 +76,7 @@ def test_the_suffix_of_a_file_gives_its_format(compare: Run, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("part", ["tuning", "training"])
-def test_an_axis_has_a_table_of_its_own_without_verdicts(
+def test_equal_cost_has_a_table_of_its_own_without_verdicts(
     engine: Engine, compare: Run, run: Run, part: str
 ) -> None:
     refused = compare("--equal-cost", part)

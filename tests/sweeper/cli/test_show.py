@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +9,8 @@ import pytest
 import torch
 from sqlalchemy import Engine, text
 
-from sweeper.search.seeds import training_seed
 from tests.sweeper.cli.conftest import Run
-from tests.sweeper.synthetic import score_of, space_of
-from trainers.__main__ import parse_settings
+from tests.sweeper.synthetic import score_of
 from trainers.runtime.torch_files import write
 from trainers.training.checkpoints import read_ours, weights_hash
 
@@ -34,35 +31,6 @@ def with_checkpoint(demo: Engine, tmp_path: Path) -> Callable[[dict[str, torch.T
         return file
 
     return write
-
-
-def test_a_trial_shows_values_curve_cost_and_events(look: Run) -> None:
-    output = look("show", "demo/kd#10").output
-    for part in (
-        f"COMPLETE, mIoU {score_of('kd', 10, 80):.2f}",
-        "pixel_kl=",
-        "processor A",
-        "promoted=[10, 12, 14]",
-    ):
-        assert part in output
-    assert "█" in output
-
-
-def test_a_trial_names_the_logs_of_the_segments_that_trained_it(look: Run) -> None:
-    output = look("show", "demo/baseline#0").output
-    logs = [f"log of segment {n}: /checkpoints/demo/logs/segment-{n}.jsonl" for n in (1, 2)]
-    assert [line for line in output.splitlines() if line.startswith("log of")] == logs
-
-
-def test_the_printed_command_repeats_the_trial_to_the_digit(look: Run) -> None:
-    words = shlex.split(look("show", "demo/kd#0").stdout.splitlines()[-1])
-    settings = [word for before, word in zip(words, words[1:], strict=False) if before == "--set"]
-    assert parse_settings(tuple(settings)) == space_of("kd").published
-    assert words[words.index("--seed") + 1] == str(training_seed(7, 1))
-
-
-def test_a_failed_trial_shows_its_reason(look: Run) -> None:
-    assert "reason: ValueError: no teacher\nTraceback" in look("show", "demo/kd#9").output
 
 
 def test_a_sweep_and_a_method_are_summarised(look: Run) -> None:
@@ -104,7 +72,7 @@ def test_exported_weights_come_with_what_they_are(
     assert content["weights_hash"] == weights_hash(content["weights"])
 
 
-def test_an_export_replaces_a_file_only_when_told_to(
+def test_an_export_replaces_a_file_only_with_force(
     run: Run, with_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     with_checkpoint(WEIGHTS)

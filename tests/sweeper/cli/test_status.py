@@ -44,7 +44,7 @@ def test_a_segment_in_flight_says_where_it_is(run: Run, demo: Engine) -> None:
     assert "demo/kd#15" in output
 
 
-def test_a_parked_method_says_why(run: Run, demo: Engine) -> None:
+def test_a_blocked_method_says_why(run: Run, demo: Engine) -> None:
     change(demo, "UPDATE sweeper.study SET state = 'blocked', reason = 'x' WHERE id = 2")
     assert "kd blocked: x" in run("status").output
 

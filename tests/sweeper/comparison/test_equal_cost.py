@@ -15,11 +15,9 @@ from sweeper.comparison.equal_cost import cut_searches
 from sweeper.comparison.evidence import read_evidence
 from sweeper.confirmation.equal_cost import check_code, find_equal_cost
 from sweeper.confirmation.stage import Confirmation, find_stage
-from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
+from sweeper.core.errors import PlanError, ProtocolMismatch
 from sweeper.core.names import parse_reference
 from sweeper.scheduler.progress import read_overviews
-from sweeper.scheduler.removal import plan_removal, remove
-from sweeper.store.database import Store
 from sweeper.store.named_queries import run_query
 from sweeper.store.trial_details import read_trial_details
 from tests.sweeper.confirmed import confirm, declare_axes_of, train_axes
@@ -211,25 +209,6 @@ def test_other_code_than_the_searches_had_is_refused(confirmed: Engine) -> None:
         pytest.raises(ProtocolMismatch, match="kd: the code here is not"),
     ):
         check_code(connection, "demo", lambda method: "other" if method == "kd" else "code")
-
-
-def test_an_axis_goes_with_its_stage_whose_readings_stay_on_record(store: Store) -> None:
-    fill(store.engine)
-    confirm(store.engine, SEEDS)
-    train_axes(store.engine, {m: SEEDS[m][:3] for m in SEEDS}, SECONDS)
-    with store.engine.connect() as connection:
-        with pytest.raises(SweeperError, match="goes with its confirmation: sweeper delete demo:"):
-            plan_removal(connection, "demo:training-2x")
-        with pytest.raises(SweeperError, match="delete demo:confirm-1 before one of its methods"):
-            plan_removal(connection, "demo", "kd")
-        removal = plan_removal(connection, "demo:confirm-1")
-    read = len(run_query(store.engine, "confirmations")) + len(
-        run_query(store.engine, "equal_cost")
-    )
-    remove(store, removal)
-    [event] = read_evidence(store.engine, "demo").events["detail"].tail(1)
-    assert event["readings"] == read
-    assert run_query(store.engine, "equal_cost").empty
 
 
 @pytest.mark.parametrize("part", ["tuning", "training-1.5x"])

@@ -1,55 +1,47 @@
-"""What is copied out of the store is what stands in it, to the last digit."""
+"""A sweep's evidence has what was declared, what came of it, and what of it is compared."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-import numpy as np
-import pandas as pd
 import pytest
-from sqlalchemy import Engine, text, update
+from sqlalchemy import Engine, text
 
-from sweeper.comparison.evidence import Evidence, read_evidence
-from sweeper.store.schema import trial
+from sweeper.comparison.evidence import read_evidence
+from tests.sweeper.confirmed import confirm
 from tests.sweeper.synthetic import fill
 
-ENDED = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+VALUES = {"baseline": [41.0, 41.5, 42.0], "kd": [43.0, 42.5], "rdd": [42.0, 41.0]}
 
 
-@pytest.fixture
-def evidence(engine: Engine) -> Evidence:
-    """A sweep with a value of many digits in trial 3 of its first search, and when it ended."""
+def test_the_evidence_has_what_was_declared_and_what_came_of_it(engine: Engine) -> None:
     fill(engine)
-    changed = update(trial).where(trial.c.study_id == 1, trial.c.number == 3)
+    confirm(engine, VALUES)
+    evidence = read_evidence(engine, "demo")
+    [stage] = evidence.stages
+    assert (stage.seeds, stage.baseline_seeds, stage.delta, stage.is_done) == (2, 3, 0.5, True)
+    assert (evidence.budget, evidence.methods) == (16, ("baseline", "kd", "rdd"))
+    tuned = evidence.confirmations.query("configuration == 'tuned'")
+    found = tuned.groupby("method")["score"].apply(list).to_dict()
+    assert found == {method: pytest.approx(each) for method, each in VALUES.items()}
+    keys = list(zip(tuned["study_id"].tolist(), tuned["number"].tolist(), strict=True))
+    matrices = dict(evidence.confusions(keys))
+    assert set(matrices) == set(keys)
+    assert {matrix.shape for matrix in matrices.values()} == {(6, 3, 3)}
+
+
+def test_before_a_confirmation_the_whole_brackets_that_all_have_are_compared(
+    engine: Engine,
+) -> None:
+    fill(engine)
     with engine.begin() as connection:
-        connection.execute(changed.values(score=100 / 7, finished_at=ENDED))
-    return read_evidence(engine, "demo")
+        connection.execute(text("UPDATE sweeper.trial SET state = 'RUNNING' WHERE number = 12"))
+    evidence = read_evidence(engine, "demo")
+    assert (evidence.budget, evidence.methods) == (8, ("baseline", "kd", "rdd"))
 
 
-def test_trials_keep_every_digit_and_microsecond(evidence: Evidence) -> None:
-    trials = evidence.trials
-    assert trials.loc[3, ["number", "score", "finished_at"]].tolist() == [3, 100 / 7, ENDED]
-    assert (trials["finished_at"] == ENDED).sum() == 1
-    assert trials.loc[~trials["diverged"] & (trials["state"] != "FAIL"), "score"].notna().all()
-
-
-def test_parameters_belong_to_their_trials(engine: Engine, evidence: Evidence) -> None:
-    order = "SELECT params FROM sweeper.trial ORDER BY study_id, number"
-    with engine.connect() as connection:
-        assert evidence.trials["params"].tolist() == connection.scalars(text(order)).all()
-
-
-def test_rungs_are_in_order_and_whole(engine: Engine, evidence: Evidence) -> None:
-    order = "SELECT score FROM sweeper.rung ORDER BY study_id, number, index"
-    with engine.connect() as connection:
-        assert evidence.rungs["score"].tolist() == connection.scalars(text(order)).all()
-
-
-def test_a_sweep_without_trials_has_the_same_columns(engine: Engine, evidence: Evidence) -> None:
-    with engine.begin() as connection:
-        connection.execute(text("DELETE FROM sweeper.trial"))
-    empty = read_evidence(engine, "demo")
-    for before, after in ((evidence.trials, empty.trials), (evidence.rungs, empty.rungs)):
-        assert after.empty
-        pd.testing.assert_series_equal(before.dtypes, after.dtypes)
-    assert empty.trials["score"].dtype == np.float64
+def test_after_a_confirmation_the_methods_that_were_confirmed_are_compared(engine: Engine) -> None:
+    fill(engine)
+    confirm(engine, {method: VALUES[method] for method in ("baseline", "kd")})
+    evidence = read_evidence(engine, "demo")
+    assert evidence.methods == ("baseline", "kd")
+    assert set(evidence.compared_trials["method"]) == {"baseline", "kd"}
+    assert set(evidence.trials["method"]) == {"baseline", "kd", "rdd"}

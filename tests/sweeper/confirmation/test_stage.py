@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -11,37 +10,22 @@ from sqlalchemy import text
 from sweeper.comparison.evidence import read_evidence
 from sweeper.confirmation.stage import Confirmation, Reported, declare_stage
 from sweeper.core.errors import PlanError, ProtocolMismatch, SweeperError
-from sweeper.core.names import parse_reference
-from sweeper.core.provenance import Launch
 from sweeper.optuna_export.projection import Projection
 from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.scheduler.lease import Lease, acquire
 from sweeper.scheduler.progress import read_progress
-from sweeper.scheduler.removal import plan_removal, remove
 from sweeper.scheduler.state_machine import Sweep
 from sweeper.search.protocol import plan_of
 from sweeper.store.database import Store
 from sweeper.store.named_queries import run_query
-from sweeper.store.trial_details import read_trial_details
+from tests.sweeper.confirmation.declaring import WHO, declare, sql
 from tests.sweeper.confirmed import confirm
 from tests.sweeper.driving import run_sweep
 from tests.sweeper.fakes import FakeTrainer
-from tests.sweeper.synthetic import BEST, fill, leave_in_flight, params_of
+from tests.sweeper.synthetic import BEST, params_of
 from trainers.training.segment import Ending, Member
 
-WHO = Launch(who="somebody@somewhere", command="sweeper confirm demo", provenance={})
-DATA = Reported(fingerprint="data", blocks=("a", "b"), classes=("road", "car", "sky"))
 VALUES = {"baseline": [41.0, 41.5, 42.0], "kd": [43.0, 42.5], "rdd": [42.0, 41.0]}
-
-
-@pytest.fixture
-def searched(store: Store) -> Store:
-    fill(store.engine)
-    return store
-
-
-def declare(store: Store, **wanted: object) -> Any:
-    return declare_stage(store.engine, Confirmation(sweep="demo", **wanted), DATA, WHO)  # type: ignore[arg-type]
 
 
 def test_published_values_and_the_best_trial_are_trained_with_seeds_that_all_methods_share(
@@ -69,13 +53,6 @@ def test_a_search_won_by_the_published_values_is_trained_once_for_both(searched:
     assert set(read_evidence(searched.engine, "demo").stages[0].incumbents.values()) == {0}
 
 
-def test_a_smaller_budget_takes_the_best_of_the_first_brackets(searched: Store) -> None:
-    with searched.engine.begin() as connection:
-        connection.execute(text("UPDATE sweeper.trial SET score = 99 WHERE number = 10"))
-    declare(searched, budget=8)
-    assert set(read_evidence(searched.engine, "demo").stages[0].incumbents.values()) == {BEST}
-
-
 def test_a_second_declaration_goes_on_with_the_first(searched: Store) -> None:
     first = declare(searched, seeds=4, methods=("kd",))
     for same in ({}, {"seeds": 4}, {"methods": ("kd",)}, {"methods": ("kd", "baseline")}):
@@ -100,62 +77,10 @@ def confirmations(store: Store):  # type: ignore[no-untyped-def]
     return read_evidence(store.engine, "demo").confirmations
 
 
-@pytest.mark.parametrize(
-    ("wanted", "said"),
-    [
-        ({"more": True}, "has no confirmation yet"),
-        ({"methods": ("kdd",)}, "no method 'kdd' in sweep demo; did you mean 'kd'"),
-        ({"budget": 12}, "must be a positive multiple"),
-        ({"budget": 24}, "is not finished: baseline 16 of 24, kd 16 of 24"),
-        ({"methods": ("baseline",)}, "no method beside the baseline"),
-    ],
-)
-def test_what_cannot_be_confirmed_is_refused(
-    searched: Store, wanted: dict[str, object], said: str
-) -> None:
-    with pytest.raises(PlanError, match=said):
-        declare(searched, **wanted)
-    assert run_query(searched.engine, "confirmations", "demo").empty
-
-
-def test_an_unfinished_search_is_refused_with_how_far_it_is(searched: Store) -> None:
-    leave_in_flight(searched.engine, 2)
-    with pytest.raises(PlanError, match="kd 15 of 16 trials are decided"):
-        declare(searched)
-
-
-def test_a_sweep_without_a_baseline_is_refused(store: Store) -> None:
-    fill(store.engine, methods=("kd",))
-    with pytest.raises(PlanError, match="no baseline that was searched to its end, so no gain"):
-        declare(store)
-
-
-def test_a_method_none_of_whose_trials_came_to_the_end_is_named(searched: Store) -> None:
-    with searched.engine.begin() as connection:
-        connection.execute(text("UPDATE sweeper.trial SET state = 'PRUNED' WHERE study_id = 2"))
-    with pytest.raises(SweeperError, match="kd has no trial that came to its end within 16"):
-        declare(searched)
-
-
 def test_other_data_are_refused(searched: Store) -> None:
     other = Reported(fingerprint="other", blocks=("a",), classes=("road",))
     with pytest.raises(ProtocolMismatch, match="searched with"):
         declare_stage(searched.engine, Confirmation(sweep="demo"), other, WHO)
-
-
-def test_the_evidence_has_what_was_declared_and_what_came_of_it(searched: Store) -> None:
-    confirm(searched.engine, VALUES)
-    evidence = read_evidence(searched.engine, "demo")
-    [stage] = evidence.stages
-    assert (stage.seeds, stage.baseline_seeds, stage.delta, stage.is_done) == (2, 3, 0.5, True)
-    assert (evidence.budget, evidence.methods) == (16, ("baseline", "kd", "rdd"))
-    tuned = evidence.confirmations.query("configuration == 'tuned'")
-    found = tuned.groupby("method")["score"].apply(list).to_dict()
-    assert found == {method: pytest.approx(each) for method, each in VALUES.items()}
-    keys = list(zip(tuned["study_id"].tolist(), tuned["number"].tolist(), strict=True))
-    matrices = dict(evidence.confusions(keys))
-    assert set(matrices) == set(keys)
-    assert {matrix.shape for matrix in matrices.values()} == {(6, 3, 3)}
 
 
 def test_stages_are_no_sweeps_to_choose_from_and_show_nothing_to_optuna(searched: Store) -> None:
@@ -166,47 +91,7 @@ def test_stages_are_no_sweeps_to_choose_from_and_show_nothing_to_optuna(searched
         run_query(searched.engine, "trials", "demo:confirm-2")
 
 
-def sql(store: Store, statement: str) -> None:
-    with store.engine.begin() as connection:
-        connection.execute(text(statement))
-
-
-@pytest.mark.parametrize(
-    ("before", "wanted", "said"),
-    [
-        ("UPDATE sweeper.study SET budget = 8 WHERE method = 'kd'", {}, "unequal budgets .*kd 8"),
-        ("UPDATE sweeper.study SET state = 'cancelled' WHERE id = 1", {}, "no baseline that was"),
-        (
-            "UPDATE sweeper.study SET state = 'failed' WHERE id = 2",
-            {"methods": ("kd",)},
-            "kd: failed or cancelled",
-        ),
-        ("UPDATE sweeper.study SET repeat = 2 WHERE method = 'kd'", {}, "equal treatment needs"),
-        ("SELECT 1", {"delta": float("nan")}, "--delta nan: give the gain"),
-        ("SELECT 1", {"delta": -1.0}, "--delta -1: give the gain"),
-    ],
-)
-def test_what_would_be_no_fair_comparison_is_refused_before_it_is_declared(
-    searched: Store, before: str, wanted: dict[str, object], said: str
-) -> None:
-    sql(searched, before)
-    with pytest.raises(PlanError, match=said):
-        declare(searched, **wanted)
-    assert not read_evidence(searched.engine, "demo").stages
-
-
-def test_a_method_that_was_halted_is_left_out_where_all_are_meant(searched: Store) -> None:
-    sql(searched, "UPDATE sweeper.study SET state = 'failed' WHERE method = 'rdd'")
-    declare(searched)
-    assert read_evidence(searched.engine, "demo").stages[0].methods == ("baseline", "kd")
-
-
-def test_other_code_than_searched_with_is_refused(searched: Store) -> None:
-    with pytest.raises(ProtocolMismatch, match="baseline, kd, rdd: the code here"):
-        declare_stage(searched.engine, Confirmation(sweep="demo"), DATA, WHO, lambda _: "other")
-
-
-def test_what_was_parked_goes_on_with_the_same_command(searched: Store) -> None:
+def test_what_was_blocked_goes_on_with_the_same_command(searched: Store) -> None:
     stage = declare(searched)
     blocked = f"UPDATE sweeper.study SET state = 'blocked' WHERE sweep_id = {stage.id}"  # type: ignore[attr-defined]
     sql(searched, blocked)
@@ -222,43 +107,6 @@ def test_a_second_stage_changes_nothing_but_seeds(
     confirm(searched.engine, VALUES)
     with pytest.raises(PlanError, match="are the first confirmation's and stay"):
         declare(searched, more=True, **terms)
-
-
-def test_a_stage_goes_as_a_whole_and_is_remembered_where_it_had_read(searched: Store) -> None:
-    stage = declare(searched)
-    with searched.engine.connect() as connection:
-        with pytest.raises(SweeperError, match="goes as a whole or stays"):
-            plan_removal(connection, stage.name, "kd")  # type: ignore[attr-defined]
-        with pytest.raises(SweeperError, match="delete demo:confirm-1 before"):
-            plan_removal(connection, "demo", "kd")
-        removal = plan_removal(connection, stage.name)  # type: ignore[attr-defined]
-    remove(searched, removal)
-    confirm(searched.engine, VALUES)
-    with searched.engine.connect() as connection:
-        removal = plan_removal(connection, "demo:confirm-1")
-    remove(searched, removal)
-    events = read_evidence(searched.engine, "demo").events
-    gone = events[events["kind"] == "confirmation deleted"]["detail"]
-    assert [detail["readings"] for detail in gone] == [0, 14]
-
-
-def test_a_sweep_takes_its_stages_with_it(searched: Store) -> None:
-    confirm(searched.engine, VALUES)
-    with searched.engine.connect() as connection:
-        removal = plan_removal(connection, "demo")
-    assert removal.trials == 3 * 16 + 14
-    remove(searched, removal)
-    with searched.engine.connect() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM sweeper.sweep")) == 0
-
-
-def test_a_confirmation_is_shown_with_its_own_seed(searched: Store) -> None:
-    confirm(searched.engine, VALUES)
-    with searched.engine.connect() as connection:
-        details = read_trial_details(connection, parse_reference("demo:confirm-1/kd#1"))
-    runs = confirmations(searched)
-    [seed] = runs[(runs["method"] == "kd") & (runs["number"] == 1)]["seed"]
-    assert details.seed == seed
 
 
 def test_a_confirmation_whose_checkpoint_is_damaged_begins_again(
@@ -287,3 +135,19 @@ def test_a_confirmation_whose_checkpoint_is_damaged_begins_again(
     assert (set(rows["state"]), set(rows["trained_steps"])) == ({"COMPLETE"}, {80})
     assert set(rows["wasted_steps"]) == {40}
     assert len(found) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"more": True}, "has no confirmation yet"),
+        ({"delta": float("nan")}, "--delta nan: give the gain"),
+        ({"delta": -1.0}, "--delta -1: give the gain"),
+    ],
+)
+def test_terms_that_cannot_be_are_refused_before_anything_is_declared(
+    searched: Store, wanted: dict[str, object], said: str
+) -> None:
+    with pytest.raises(PlanError, match=said):
+        declare(searched, **wanted)
+    assert not read_evidence(searched.engine, "demo").stages

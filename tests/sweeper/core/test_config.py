@@ -30,7 +30,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert load_config(tmp_path, {}).database == "postgresql://file/x"
 
 
-def test_all_faults_of_the_file_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_of_the_file_are_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "sweeper.toml").write_text("databse = 'x'\nsweep = 3\n")
     with pytest.raises(ConfigError, match=r"'databse'; did you mean 'database'\?.*sweep must be"):
         load_config(tmp_path, {})

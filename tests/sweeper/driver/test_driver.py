@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 from sweeper.store.database import Store
@@ -19,6 +18,8 @@ RUNGS = "SELECT count(*) FROM sweeper.rung"
 IN_FLIGHT = "SELECT count(*) FROM sweeper.segment WHERE state = 'in flight'"
 HELD = "SELECT count(*) FROM sweeper.lease WHERE holder IS NOT NULL"
 TRAINED = "SELECT sum(trained_steps) FROM sweeper.ledger"
+READ_AT = """SELECT max(query_start) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name LIKE 'sweeper watch%'"""
 WASTED = "SELECT sum(wasted_steps) FROM sweeper.ledger"
 
 
@@ -128,6 +129,11 @@ def started_watcher(store: Store) -> Process:
     return watcher
 
 
+def wait_until_it_reads(store: Store, watcher: Process) -> None:
+    before = rows(store.engine, READ_AT)
+    wait_until(lambda: rows(store.engine, READ_AT) != before, watcher)
+
+
 def test_a_watcher_ends_with_the_sweep(store: Store, tmp_path: Path) -> None:
     driver, watcher = watch_driver(store, tmp_path)
     finish(driver)
@@ -144,9 +150,10 @@ def test_a_watcher_ends_when_the_driver_dies(store: Store, tmp_path: Path) -> No
 def test_an_interrupt_ends_the_watching_and_not_the_driver(store: Store, tmp_path: Path) -> None:
     driver = launch(store, tmp_path, "--cohort", "4", budget=400)
     wait_for(store, driver, RUNGS, 1)
-    for delay_s in (0.0, 1.0):  # while it sleeps, and about when it reads
+    for moment in ("while it waits", "about when it reads"):
         watcher = started_watcher(store)
-        time.sleep(delay_s)
+        if moment == "about when it reads":
+            wait_until_it_reads(store, watcher)
         watcher.send_signal(signal.SIGINT)
         assert "Traceback" not in finish(watcher, 130)
     driver.send_signal(signal.SIGINT)

@@ -1,101 +1,82 @@
-"""What is confirmed and what it can show, and how long methods take that were not measured."""
+"""What a plan is made of: a launch from its start, or what is left of a stored sweep."""
 
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Engine, text
 
-from sweeper.core.errors import SweeperError
-from sweeper.estimate.forecast import Repetition, StepTime, finished
+from sweeper.core.errors import PlanError
+from sweeper.estimate.forecast import Repetition, finished
+from sweeper.estimate.plan import SweepPlan, of_request, of_sweep
 from sweeper.estimate.simulation import forecast
-from sweeper.estimate.step_times import complete, fit
-from sweeper.search.seeds import Seeds
-from sweeper.store.past_costs import Spent
+from sweeper.estimate.step_times import TrainingSite
+from sweeper.scheduler.launch_request import Request
+from sweeper.store.database import Store
+from sweeper.store.lookup import find_sweep
+from tests.sweeper.confirmed import confirm, declare_axes_of
+from tests.sweeper.recorded import DEVICE
+from tests.sweeper.synthetic import leave_in_flight
+from trainers.tasks import load_task
 
-PACES = {"baseline": StepTime(own=1.0), "kd": StepTime(own=1.0)}
-
-
-def spent(cohort: int, a_step: float, method: str = "kd", steps: int = 100) -> Spent:
-    return Spent(method=method, cohort=cohort, steps=steps, seconds=a_step * steps)
-
-
-def test_equal_seeds_share_a_cohort_and_the_baseline_has_more_of_them() -> None:
-    repetition = Repetition(seeds=Seeds(method=2, baseline=3))
-    trainings = repetition.searches(PACES, steps=10)
-    found = forecast(trainings, workers=1, cohort=8)
-    assert (found.trials, finished(trainings)) == (2 * 3 + 2 * 2, 10)
-    assert found.segments == 3  # one a seed: 4, 4 and 2 members
+VALUES = {"baseline": [40.0, 42.0], "kd": [41.0, 43.0]}
 
 
-def test_published_is_confirmed_once_however_many_searches_there_are() -> None:
-    repetition = Repetition.of(3, None, None)
-    assert repetition.configurations("kd") == 1 + 3
-    assert repetition.configurations("baseline") == 1 + 9
+def left_of(engine: Engine, name: str = "demo", **seeds: int) -> SweepPlan:
+    with engine.connect() as connection:
+        row = find_sweep(connection, name)
+    return of_sweep(row, TrainingSite(engine=engine), **seeds)
 
 
-@pytest.mark.parametrize(
-    ("repeats", "given", "seeds"),
-    [(1, (None, None), (10, 30)), (3, (None, None), (3, 3)), (1, (5, None), (5, 30))],
-)
-def test_seeds_are_as_usual_unless_given(
-    repeats: int, given: tuple[int | None, int | None], seeds: tuple[int, int]
+def test_a_launch_is_planned_from_its_start_with_the_times_of_the_log(
+    demo_engine: Engine,
 ) -> None:
-    found = Repetition.of(repeats, *given).seeds
-    assert (found.method, found.baseline) == seeds
+    request = Request(
+        task=load_task("shapes"), sweep="other", methods=("baseline", "kd"), budget=16, repeats=2
+    )
+    found = of_request(request, TrainingSite(engine=demo_engine), Repetition.of(2, None, None))
+    assert (found.device, found.cohort, found.rivals) == (DEVICE, 8, 1)
+    assert [search.group for search in found.searches] == [1, 2, 3, 4, 5, 6, 1, 2]
+    assert {search.brackets for search in found.searches} == {range(2)}
+    assert found.step_times["kd"].alone == pytest.approx(0.1)
+    assert forecast(found.searches, workers=1, cohort=8).steps == 8 * 1010
 
 
-def test_more_seeds_show_smaller_gains_and_more_methods_larger_ones() -> None:
-    few, many = Repetition.of(1, 5, 5), Repetition.of(1, 20, 60)
-    assert many.detectable(1, 0.4) < few.detectable(1, 0.4) < few.detectable(20, 0.4)
+def test_of_a_finished_sweep_its_confirmations_are_left(demo_engine: Engine) -> None:
+    found = left_of(demo_engine)
+    assert finished(found.searches) == 0
+    assert (found.rivals, found.setup.steps) == (2, 0)
+    assert forecast(found.confirmations, workers=1, cohort=8).trials == 2 * 30 + 2 * 2 * 10
+    fewer = left_of(demo_engine, seeds=2, baseline_seeds=3)
+    assert forecast(fewer.confirmations, workers=1, cohort=8).trials == 2 * 3 + 2 * 2 * 2
 
 
-def test_a_gain_of_half_a_point_needs_about_the_usual_seeds() -> None:
-    """Simulated with 27 methods, sd 0.4, 10 and 30 seeds: power 0.63 at 0.5 mIoU."""
-    assert 0.5 < Repetition.of(1, None, None).detectable(27, 0.4) < 0.65
+def test_of_a_trial_under_way_the_rest_is_left(searched: Store) -> None:
+    leave_in_flight(searched.engine, 2)
+    found = forecast(left_of(searched.engine).searches, workers=1, cohort=8)
+    assert (found.trials, found.steps) == (1, 80 - 26)
 
 
-def test_with_several_searches_they_are_the_units() -> None:
-    several = Repetition(seeds=Seeds(method=4, baseline=4), repeats=3)
-    alike = Repetition(seeds=Seeds(method=3, baseline=9))
-    assert several.detectable(5, 0.4) == pytest.approx(alike.detectable(5, 0.2))
+def test_of_a_confirmation_and_of_equal_cost_what_was_declared_is_left(searched: Store) -> None:
+    confirm(searched.engine, VALUES)
+    assert left_of(searched.engine).confirmations == []
+    declare_axes_of(searched.engine, {"baseline": 1.0, "kd": 1.0})
+    found = left_of(searched.engine)
+    assert forecast(found.confirmations, workers=1, cohort=8).steps == 2 * 2 * (120 + 160)
+    assert (found.repetition.seeds.method, found.repetition.seeds.baseline) == (2, 2)
+    assert found.noise is not None
 
 
-def test_two_sizes_of_cohorts_tell_the_own_part_from_the_common() -> None:
-    step_time = fit([spent(1, 5.0), spent(4, 2.0)], "log")["kd"]
-    assert (step_time.own, step_time.common) == (pytest.approx(1.0), pytest.approx(4.0))
-    assert step_time.basis == "log: 200 steps in cohorts of 1, 4"
+def test_what_does_not_go_on_is_not_planned(searched: Store) -> None:
+    with searched.engine.begin() as changing:
+        changing.execute(text("UPDATE sweeper.study SET state = 'blocked' WHERE method = 'rdd'"))
+    assert set(left_of(searched.engine).step_times) == {"baseline", "kd"}
+    with searched.engine.begin() as changing:
+        changing.execute(text("UPDATE sweeper.study SET state = 'cancelled'"))
+    with pytest.raises(PlanError, match="none of its methods goes on"):
+        left_of(searched.engine)
 
 
-def test_one_size_of_cohorts_leaves_all_of_it_the_students_own() -> None:
-    step_time = fit([spent(8, 2.0), spent(8, 4.0)], "log")["kd"]
-    assert (step_time.own, step_time.common, step_time.is_split) == (3.0, 0.0, False)
-
-
-@pytest.mark.parametrize("slower", [(2.0, 3.0), (9.0, 1.0)])
-def test_no_part_is_below_nothing(slower: tuple[float, float]) -> None:
-    alone, together = slower
-    step_time = fit([spent(1, alone), spent(8, together)], "log")["kd"]
-    assert step_time.own >= 0
-    assert step_time.common >= 0
-
-
-def test_an_unmeasured_method_is_like_kd_but_for_its_losses() -> None:
-    known = {"baseline": StepTime(own=1.0), "kd": StepTime(own=1.2, common=0.5)}
-    found = complete(known, ["baseline", "cirkd", "term:channel_kl"])
-    assert found["baseline"] == known["baseline"]
-    assert found["cirkd"].own == pytest.approx(1.2 + (4.29 - 1.85))
-    assert found["cirkd"].common == 0.5
-    assert "measured.toml" in found["cirkd"].basis
-    assert found["term:channel_kl"].own == 1.2
-    assert "never measured" in found["term:channel_kl"].basis
-
-
-def test_a_method_with_a_teacher_can_be_taken_from_the_baseline_and_the_other_way_round() -> None:
-    only_baseline = complete({"baseline": StepTime(own=2.0)}, ["kd"])["kd"]
-    assert only_baseline.own == pytest.approx(2.0 + (1.85 - 0.996) * 2.0)
-    only_kd = complete({"kd": StepTime(own=1.85)}, ["baseline"])["baseline"]
-    assert only_kd.own == pytest.approx(0.996)
-
-
-def test_nothing_measured_is_nothing_to_estimate_from() -> None:
-    with pytest.raises(SweeperError, match="no step was measured"):
-        complete({}, ["kd"])
+def test_a_confirmation_is_not_planned_by_itself(searched: Store) -> None:
+    confirm(searched.engine, VALUES)
+    with pytest.raises(PlanError, match="name the sweep it belongs to: demo"):
+        left_of(searched.engine, "demo:confirm-1")

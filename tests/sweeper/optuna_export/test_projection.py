@@ -1,4 +1,4 @@
-"""What Optuna's tools see beside the numbers: notes of studies, pictures of trials."""
+"""What Optuna's tools see beside the numbers: pictures of trials, and notes after a repair."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from optuna.artifacts import download_artifact, get_all_artifact_meta
 from optuna.artifacts.exceptions import ArtifactNotFound
@@ -16,42 +15,16 @@ from sqlalchemy import text
 from sweeper.core.errors import DatabaseError
 from sweeper.optuna_export.artifacts import LogArtifacts
 from sweeper.optuna_export.dashboard import dashboard_app
-from sweeper.optuna_export.notes import PIECE, write_study_note
 from sweeper.optuna_export.projection import Projection
 from sweeper.optuna_export.read_only_storage import connect_reader_artifacts
-from sweeper.scheduler.removal import plan_removal, remove
 from sweeper.store.database import Store
 from sweeper.store.dump import dump, restore
-from sweeper.store.segments import add_results
 from tests.sweeper.driving import declaration_of, open_sweep, run_sweep
 from tests.sweeper.fakes import PICTURE
-from tests.sweeper.synthetic import BEST, DIVERGED, FAILED, PRUNED, fill
-from trainers.training.segment import Ending, MemberOutcome
+from tests.sweeper.optuna_export.projected import study_of, version_of
+from tests.sweeper.synthetic import BEST, DIVERGED, FAILED, PRUNED
 
 COUNT = text("SELECT count(*) FROM sweeper.picture")
-
-
-@pytest.fixture
-def sweep_id(store: Store) -> int:
-    """The id of a projected sweep of baseline and kd; the best trial of kd has a picture."""
-    identifier = fill(store.engine, methods=("baseline", "kd"))
-    with store.engine.begin() as connection:
-        outcome = MemberOutcome(
-            key="kd", ending=Ending.REACHED, step=80, seconds=1.0, picture=PICTURE
-        )
-        add_results(connection, (2, BEST), outcome)
-    Projection(store.engine, store.storage).update(identifier)
-    return identifier
-
-
-def study_of(store: Store, name: str = "demo/kd") -> optuna.Study:
-    return optuna.load_study(study_name=name, storage=store.storage)
-
-
-def version_of(store: Store, name: str) -> int:
-    study_id = store.storage.get_study_id_from_name(name)
-    version: int = store.storage.get_study_system_attrs(study_id)["dashboard:note_ver"]
-    return version
 
 
 def files_of(store: Store, number: int) -> dict[str, str]:
@@ -67,56 +40,6 @@ def fetched(app: Any, path: str) -> tuple[str, str, bytes]:
     body = app(environ, lambda *answer: said.extend(answer))
     content = b"".join(body)
     return said[0], dict(said[1]).get("Content-Type", ""), content
-
-
-def test_a_note_says_what_a_study_is_and_what_it_can_be_compared_with(
-    store: Store, sweep_id: int
-) -> None:
-    note = get_note(study_of(store)).replace("&emsp;", "")
-    baseline = store.storage.get_study_id_from_name("demo/baseline")
-    for line in (
-        "Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network. "
-        "NIPS Deep Learning ArtifactCache (arXiv 1503.02531), 2015.",
-        "| temperature | 0.25 to 4 | yes | 1 |",
-        "Budget: 16 trials.",
-        f"- [demo/baseline](/dashboard/studies/{baseline}): 16 trials",
-        "- training: 80 steps of 8 images, adamw",
-    ):
-        assert line in note
-    assert "| pixel_kl | 1 | Yang et al." in note
-    assert "no evidence between methods: confirmations are" in note
-
-
-def test_a_method_that_comes_later_enters_the_notes_of_the_others(
-    store: Store, tmp_path: Path
-) -> None:
-    run_sweep(open_sweep(store, tmp_path, declaration_of(8, methods=("baseline",))))
-    assert "none yet" in get_note(study_of(store, "s/baseline"))
-    open_sweep(store, tmp_path, declaration_of(16, methods=("kd",)))
-    assert "[s/kd](" in get_note(study_of(store, "s/baseline"))
-    assert "[s/baseline](" in get_note(study_of(store, "s/kd"))
-
-
-def test_a_method_that_is_removed_leaves_the_notes_and_takes_its_pictures(
-    store: Store, sweep_id: int
-) -> None:
-    with store.engine.connect() as connection:
-        removal = plan_removal(connection, "demo", "kd")
-    remove(store, removal)
-    assert "demo/kd" not in get_note(study_of(store, "demo/baseline"))
-    with store.engine.connect() as connection:
-        assert connection.scalar(COUNT) == 0
-
-
-def test_a_note_is_written_only_when_it_differs(store: Store, sweep_id: int) -> None:
-    Projection(store.engine, store.storage).update(sweep_id)
-    assert version_of(store, "demo/kd") == 1
-    study_id = store.storage.get_study_id_from_name("demo/kd")
-    for body in ("long " * PIECE, "short"):
-        write_study_note(store.storage, study_id, body)
-        assert get_note(study_of(store)) == body
-    Projection(store.engine, store.storage).update(sweep_id)
-    assert (version_of(store, "demo/kd"), version_of(store, "demo/baseline")) == (4, 1)
 
 
 @pytest.mark.parametrize("number", sorted({BEST} | DIVERGED | FAILED | PRUNED))

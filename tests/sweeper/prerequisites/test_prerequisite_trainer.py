@@ -130,7 +130,7 @@ def test_a_scale_that_moves_from_term_to_weight_changes_nothing(
     assert seen[0] == seen[1]
 
 
-def test_a_term_without_effect_parks_its_method_alone(
+def test_a_term_without_effect_blocks_its_method_alone(
     store: Store, tmp_path: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, _ = write_pair("inert", tmp_path)
@@ -145,7 +145,7 @@ def test_a_term_without_effect_parks_its_method_alone(
     assert isinstance(sweep.next_segment(), Assignment)
 
 
-def test_a_term_whose_gradient_is_not_finite_on_one_batch_parks_its_method(
+def test_a_term_whose_gradient_is_not_finite_on_one_batch_blocks_its_method(
     store: Store, tmp_path: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, _ = write_pair("frail", tmp_path)
@@ -177,7 +177,7 @@ class Diverging:
 @pytest.mark.parametrize(
     ("key", "blocked"), [("preparation", {"ka"}), ("student", {"ka", "kd"})], ids=["ka", "all"]
 )
-def test_what_cannot_be_trained_parks_those_who_need_it_and_others_go_on(
+def test_what_cannot_be_trained_blocks_those_who_need_it_and_others_go_on(
     store: Store, tmp_path: Path, trainer: Trainer, key: str, blocked: set[str]
 ) -> None:
     request = replace(REQUEST, methods=("baseline", "ka", "kd"))

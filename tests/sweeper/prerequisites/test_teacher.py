@@ -27,7 +27,7 @@ from trainers.training.cohort import Trainer
 TASK = load_task(Path(__file__).parents[1] / "tasks" / "tiny.toml")
 
 
-def _school(store: Store, folder: Path, trainer: Trainer) -> TeacherContext:
+def _context(store: Store, folder: Path, trainer: Trainer) -> TeacherContext:
     return TeacherContext(
         engine=store.engine,
         task=TASK,
@@ -40,7 +40,7 @@ def _school(store: Store, folder: Path, trainer: Trainer) -> TeacherContext:
 
 def test_a_teacher_is_trained_once_and_found_again(store: Store, tmp_path: Path) -> None:
     trainer = Trainer()
-    context = _school(store, tmp_path, trainer)
+    context = _context(store, tmp_path, trainer)
     teacher = ensure_teacher(context, trainer)
     written = teacher.path.stat().st_mtime_ns
     assert ensure_teacher(context, trainer) == teacher
@@ -52,12 +52,12 @@ def test_an_interrupted_teacher_goes_on_to_the_same_weights(
     store: Store, other_store: Store, tmp_path: Path
 ) -> None:
     trainer = Trainer()
-    context = _school(store, tmp_path / "a", trainer)
+    context = _context(store, tmp_path / "a", trainer)
     context.stop.set()
     with pytest.raises(Interrupted, match="step 1 of the teacher's 6"):
         ensure_teacher(context, trainer)
     resumed = ensure_teacher(replace(context, stop=threading.Event()), trainer)
-    undisturbed = ensure_teacher(_school(other_store, tmp_path / "b", trainer), trainer)
+    undisturbed = ensure_teacher(_context(other_store, tmp_path / "b", trainer), trainer)
     assert resumed.weights_hash == undisturbed.weights_hash
     assert resumed.score == undisturbed.score
 
@@ -66,8 +66,8 @@ def test_a_teacher_can_be_taken_from_a_file(
     store: Store, other_store: Store, tmp_path: Path
 ) -> None:
     trainer = Trainer()
-    trained = ensure_teacher(_school(store, tmp_path / "a", trainer), trainer)
-    context = _school(other_store, tmp_path / "b", trainer)
+    trained = ensure_teacher(_context(store, tmp_path / "a", trainer), trainer)
+    context = _context(other_store, tmp_path / "b", trainer)
     adopted = adopt_teacher(context, trainer, trained.path)
     assert (adopted.weights_hash, adopted.score) == (trained.weights_hash, trained.score)
     assert adopted.origin == str(trained.path)
@@ -83,12 +83,12 @@ def test_a_file_that_is_no_teacher_of_the_task_is_refused(store: Store, tmp_path
     file = tmp_path / "other.pt"
     file.write_bytes(b"no weights")
     with pytest.raises(CheckpointError, match="other.pt"):
-        adopt_teacher(_school(store, tmp_path, trainer), trainer, file)
+        adopt_teacher(_context(store, tmp_path, trainer), trainer, file)
 
 
 def test_a_second_teacher_of_a_task_is_refused(store: Store, tmp_path: Path) -> None:
     trainer = Trainer()
-    context = _school(store, tmp_path / "a", trainer)
+    context = _context(store, tmp_path / "a", trainer)
     teacher = ensure_teacher(context, trainer)
     longer = TASK.model_copy(
         update={
@@ -107,7 +107,7 @@ def test_a_second_teacher_of_a_task_is_refused(store: Store, tmp_path: Path) -> 
 
 def test_a_sweep_keeps_the_teacher_it_began_with(store: Store, tmp_path: Path) -> None:
     trainer = Trainer()
-    teacher = ensure_teacher(_school(store, tmp_path / "a", trainer), trainer)
+    teacher = ensure_teacher(_context(store, tmp_path / "a", trainer), trainer)
     sweep = open_sweep(store, tmp_path / "b")
     freeze_teacher(store.engine, sweep.id, teacher)
     freeze_teacher(store.engine, sweep.id, teacher)
@@ -119,7 +119,7 @@ def test_a_teacher_whose_file_is_damaged_is_trained_again_to_the_same_weights(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trainer = Trainer()
-    context = _school(store, tmp_path, trainer)
+    context = _context(store, tmp_path, trainer)
     teacher = ensure_teacher(context, trainer)
     whole = teacher.path.read_bytes()
     for content in (whole[:-1000] + b"x" + whole[-999:], b"", b"text"):
@@ -133,8 +133,8 @@ def test_the_copy_of_a_teacher_under_another_folder_is_made_again_where_it_is_da
     store: Store, tmp_path: Path
 ) -> None:
     trainer = Trainer()
-    made = ensure_teacher(_school(store, tmp_path / "a", trainer), trainer)
-    elsewhere = _school(store, tmp_path / "b", trainer)
+    made = ensure_teacher(_context(store, tmp_path / "a", trainer), trainer)
+    elsewhere = _context(store, tmp_path / "b", trainer)
     copy = ensure_teacher(elsewhere, trainer).path
     copy.write_bytes(b"damaged")
     assert ensure_teacher(elsewhere, trainer).path == copy
@@ -145,8 +145,8 @@ def test_a_teacher_from_a_file_is_not_replaced_by_a_trained_one_where_it_is_dama
     store: Store, other_store: Store, tmp_path: Path
 ) -> None:
     trainer = Trainer()
-    trained = ensure_teacher(_school(store, tmp_path / "a", trainer), trainer)
-    context = _school(other_store, tmp_path / "b", trainer)
+    trained = ensure_teacher(_context(store, tmp_path / "a", trainer), trainer)
+    context = _context(other_store, tmp_path / "b", trainer)
     adopted = adopt_teacher(context, trainer, trained.path)
     adopted.path.write_bytes(adopted.path.read_bytes()[:-1])
     with pytest.raises(SweeperError, match="gone or damaged: sweeper teacher --task"):

@@ -19,7 +19,7 @@ def clone_in(folder: Path) -> Path:
     for package in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)
-    changed = folder / "trainers" / "optimisation.py"
+    changed = folder / "trainers" / "training" / "optimizer.py"
     text = changed.read_text()
     assert RATE in text
     changed.write_text(text.replace(RATE, RATE.replace(" *", " / 4 *")))

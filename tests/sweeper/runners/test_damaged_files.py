@@ -31,7 +31,8 @@ OPEN = """
     WHERE state = 'RUNNING' AND checkpoint IS NOT NULL ORDER BY study_id, number"""
 STATES = "SELECT DISTINCT state FROM sweeper.study"
 EVENTS = "SELECT detail ->> 'why' FROM sweeper.event WHERE kind = '{}' ORDER BY id"
-BLOCKED = "SELECT count(*) FROM sweeper.event WHERE kind IN ('blocked', 'failed', 'lost')"
+BLOCKED = """SELECT count(*) FROM sweeper.event
+             WHERE kind IN ('method_blocked', 'method_failed', 'lost')"""
 TEACHER = "SELECT path FROM sweeper.artifact WHERE kind = 'teacher'"
 ONE_OF_EACH = ["inline", pytest.param("ray with 2 workers", marks=pytest.mark.ray)]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from sweeper.scheduler.pause_and_cancel import pause
 from sweeper.scheduler.declaration import MethodPlan
 from sweeper.scheduler.launch_request import check
-from sweeper.scheduler.pause_and_cancel import pause
 from sweeper.store.database import Store
 from tests.sweeper.driving import LEDGER, rows
 from tests.sweeper.runners.conftest import ALL, ONE_WORKER, RunnerOf
@@ -22,7 +22,7 @@ from tests.sweeper.runners.tiny import (
     open_tiny,
     run_tiny,
 )
-from tests.sweeper.scheduler.test_pause_and_cancel import cancel_named
+from tests.sweeper.scheduler.controlling import cancel_named
 from trainers.training.segment import Outcome
 
 STATES = "SELECT DISTINCT state FROM sweeper.study"
@@ -51,7 +51,7 @@ def test_parameters_values_and_weights_are_the_same(
     assert {row[3] for row in rows(store.engine, LEDGER)} == {0}
 
 
-def test_a_method_that_fails_is_halted_and_the_other_goes_on(
+def test_a_method_that_fails_ends_alone_and_the_other_goes_on(
     store: Store, tmp_path: Path, runner_of: RunnerOf
 ) -> None:
     assert run_tiny(open_tiny(store, tmp_path, broken_kd()), runner_of(False))
@@ -73,7 +73,7 @@ def test_a_stop_records_what_runs_and_a_relaunch_goes_on(
     assert {row[3] for row in rows(store.engine, LEDGER)} == {0}
 
 
-def test_a_pause_is_heard_and_a_relaunch_goes_on(
+def test_a_pause_ends_a_run_and_a_relaunch_goes_on(
     store: Store, tmp_path: Path, runner_of: RunnerOf, expected: list[list[tuple[Any, ...]]]
 ) -> None:
     sweep = open_tiny(store, tmp_path)
@@ -120,10 +120,10 @@ def test_with_everything_cancelled_a_runner_ends_what_it_has(
     assert not list(sweep.root.rglob("*.pt"))
 
 
-def test_progress_is_heard_while_a_segment_runs(
+def test_progress_is_stored_while_a_segment_runs(
     store: Store, tmp_path: Path, runner_of: RunnerOf
 ) -> None:
     run_tiny(open_tiny(store, tmp_path), runner_of(True), stop_at_once)
-    heard = "SELECT count(*) FROM sweeper.segment WHERE progress_step > start_step"
-    [(count,)] = rows(store.engine, heard)
+    reported = "SELECT count(*) FROM sweeper.segment WHERE progress_step > start_step"
+    [(count,)] = rows(store.engine, reported)
     assert count > 0

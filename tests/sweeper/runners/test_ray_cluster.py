@@ -24,6 +24,7 @@ from sweeper.runners.worker_options import WorkerOptions, WorkerRequirements
 from sweeper.store.database import Store
 from tests.servers import free_port
 from tests.sweeper.driving import LEDGER, rows
+from tests.sweeper.processes import wait_until
 from tests.sweeper.runners.clones import INSTALLED, clone_in, clutter_in
 from tests.sweeper.runners.tiny import REQUEST, assert_complete, log_of
 from trainers.training.environment import environment
@@ -122,9 +123,7 @@ def launch(
 
 
 def wait_for_a_rung(store: Store, process: subprocess.Popen[str]) -> None:
-    while not rows(store.engine, "SELECT number FROM sweeper.rung"):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    wait_until(lambda: bool(rows(store.engine, "SELECT number FROM sweeper.rung")), process)
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:

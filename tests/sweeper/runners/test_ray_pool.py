@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from sweeper.store.database import Store
 from tests.sweeper.driving import rows
 from tests.sweeper.runners.conftest import ON_RAY, SECRETS, RunnerOf
 from tests.sweeper.runners.tiny import assert_complete, open_tiny, run_tiny
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.ray
 AT_WORK = ("ray::SlowWorker", "ray::OneSegment")
@@ -29,14 +29,10 @@ LOST = "SELECT DISTINCT reason FROM sweeper.segment_member WHERE ending = 'lost'
 
 def disturb(store: Store, number: signal.Signals, seen: list[int]) -> None:
     """Send a signal to a worker when both of them are in the middle of a segment."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if rows(store.engine, BUSY) == [(2,)]:
-            mine = psutil.Process().children(recursive=True)
-            seen += [process.pid for process in mine if process.name().startswith(AT_WORK)]
-            os.kill(seen[0], number)
-            return
-        time.sleep(0.02)
+    if eventually(lambda: rows(store.engine, BUSY) == [(2,)], 60):
+        mine = psutil.Process().children(recursive=True)
+        seen += [process.pid for process in mine if process.name().startswith(AT_WORK)]
+        os.kill(seen[0], number)
 
 
 @pytest.mark.parametrize("runner_of", ON_RAY, indirect=True)

@@ -58,19 +58,6 @@ def test_a_run_of_tune_that_is_used_up_is_followed_by_another_and_leaves_nothing
 
 
 @pytest.mark.ray
-def test_where_tune_itself_fails_a_launch_ends_with_the_reason(
-    cluster: Cluster, requirements: WorkerRequirements, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TUNE_RESULT_DIR", "/anywhere")  # which Tune refuses
-    with (
-        TuneWorkerPool(replace(cluster, workers=1), requirements) as pool,
-        pytest.raises(ClusterError, match="Tune failed: .*TUNE_RESULT_DIR"),
-    ):
-        while True:
-            pool.poll(0.1)
-
-
-@pytest.mark.ray
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_worker_that_finds_other_data_is_not_used(
     cluster: Cluster, requirements: WorkerRequirements, pool: str
@@ -88,7 +75,7 @@ def test_a_worker_that_finds_other_data_is_not_used(
 
 
 @pytest.mark.ray
-def test_a_trial_that_is_lost_before_its_offer_was_heard_of_is_not_counted_on(
+def test_a_trial_that_is_lost_before_its_offer_was_read_is_not_counted_on(
     cluster: Cluster, requirements: WorkerRequirements
 ) -> None:
     with TuneWorkerPool(replace(cluster, workers=1), requirements, worker=IdleWorker) as pool:
@@ -96,3 +83,4 @@ def test_a_trial_that_is_lost_before_its_offer_was_heard_of_is_not_counted_on(
         pool._note(Updates(changes=[offer, LostTrial(trial="gone", reason="its node died")]))
         while not pool.free:  # ClusterError where the only worker were one that cannot be used
             pool.poll(0.1)
+        assert pool.free

@@ -66,11 +66,11 @@ def test_every_line_has_its_time_in_utc(store: Store, tmp_path: Path) -> None:
     assert all(time.endswith("+00:00") for time in times)
 
 
-def test_a_method_that_is_halted_is_told_with_its_name(store: Store, tmp_path: Path) -> None:
+def test_a_method_that_fails_is_in_the_log_with_its_name(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path)
     with logged(sweep):
         run_sweep(sweep, FakeTrainer(fault=failing(Ending.FAILED, "s/kd#1", "s/kd#2", "s/kd#3")))
-    [failed] = named(lines_of(sweep.log_file), "failed")
+    [failed] = named(lines_of(sweep.log_file), "method_failed")
     assert failed["method"] == "kd"
     assert "on order" in failed["why"]
 

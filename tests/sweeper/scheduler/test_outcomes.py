@@ -45,7 +45,7 @@ def test_a_diverged_trial_is_pruned_without_a_value_and_never_promoted(
     assert planned == {UNDISTURBED_STEPS}
 
 
-def test_two_failures_cost_two_trials_and_the_third_halts_the_method(
+def test_two_failures_cost_two_trials_and_with_the_third_the_method_fails(
     store: Store, tmp_path: Path
 ) -> None:
     broken = failing(Ending.FAILED, "s/kd#1", "s/kd#2", "s/kd#9", "s/kd#10", "s/kd#11")
@@ -62,7 +62,7 @@ def test_two_failures_cost_two_trials_and_the_third_halts_the_method(
     assert complete == 14
 
 
-def test_a_method_that_is_lost_three_times_is_parked_and_goes_on_after_a_relaunch(
+def test_a_method_that_is_lost_three_times_is_blocked_and_goes_on_after_a_relaunch(
     store: Store, other_store: Store, tmp_path: Path
 ) -> None:
     run_sweep(open_sweep(store, tmp_path / "a"), FakeTrainer(fault=failing(Ending.LOST, "s/kd#5")))
@@ -155,7 +155,7 @@ def test_a_trial_that_is_damaged_beyond_its_first_rung_has_each_rung_once(
     assert wasted > 0
 
 
-def test_a_disk_that_damages_one_trial_for_ever_ends_the_launch_and_parks_nobody(
+def test_a_disk_that_damages_one_trial_for_ever_ends_the_launch_and_blocks_nobody(
     store: Store, tmp_path: Path
 ) -> None:
     def fault(member: Member) -> Ending | None:
@@ -193,14 +193,14 @@ def test_another_checkpoint_folder_than_the_sweeps_is_refused(store: Store, tmp_
         open_sweep(store, tmp_path / "b")
 
 
-def test_a_method_whose_code_here_is_another_is_parked(store: Store, tmp_path: Path) -> None:
+def test_a_method_whose_code_here_is_another_is_blocked(store: Store, tmp_path: Path) -> None:
     code = {"baseline": "code of baseline", "kd": "something else"}
     run_sweep(open_sweep(store, tmp_path, code_of=code.__getitem__))
     states = rows(store.engine, "SELECT method, state, complete FROM sweeper.progress ORDER BY 1")
     assert states == [("baseline", "active", 14), ("kd", "blocked", 0)]
 
 
-def test_an_outcome_that_comes_after_its_method_was_halted_changes_nothing(
+def test_an_outcome_that_comes_after_its_method_had_failed_changes_nothing(
     store: Store, tmp_path: Path
 ) -> None:
     sweep = open_sweep(store, tmp_path, declaration_of(methods=("kd",)), cohort=4)

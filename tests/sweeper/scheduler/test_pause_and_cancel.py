@@ -11,12 +11,8 @@ from sqlalchemy import text
 
 from sweeper.core.errors import SweeperError
 from sweeper.core.launch_limits import NO_LIMITS, Limits
-from sweeper.core.names import parse_reference
-from sweeper.runners.heartbeat import Heartbeat
-from sweeper.scheduler.checkpoint_gc import remove
+from sweeper.scheduler.pause_and_cancel import pause, read_requests
 from sweeper.scheduler.declaration import declare
-from sweeper.scheduler.pause_and_cancel import cancel, pause, plan_cancellation, read_requests
-from sweeper.scheduler.state_machine import Assignment, Sweep
 from sweeper.store.database import Store
 from tests.sweeper.driving import (
     TRIALS,
@@ -29,27 +25,12 @@ from tests.sweeper.driving import (
     run_sweep,
 )
 from tests.sweeper.fakes import FakeTrainer
-from trainers.training.segment import Control, Ending
+from tests.sweeper.scheduler.controlling import cancel_named, issue, record
+from trainers.training.segment import Ending
 
 STUDIES = "SELECT method, state, complete, undecided FROM sweeper.progress ORDER BY method"
 IN_FLIGHT = "SELECT count(*) FROM sweeper.segment WHERE state = 'in flight'"
 KD = "SELECT trained_steps, wasted_steps FROM sweeper.ledger WHERE method = 'kd'"
-
-
-def issue(sweep: Sweep) -> Assignment:
-    assignment = sweep.next_segment()
-    assert isinstance(assignment, Assignment)
-    return assignment
-
-
-def record(sweep: Sweep, assignment: Assignment, trainer: FakeTrainer | None = None) -> None:
-    sweep.record(assignment, (trainer or FakeTrainer()).run(assignment.segment, Control()))
-
-
-def cancel_named(store: Store, name: str, *, one_search: bool = False) -> None:
-    with store.engine.connect() as connection:
-        plan = plan_cancellation(connection, parse_reference(name), one_search=one_search)
-    remove(cancel(store.engine, plan, "me@here"), plan.folder)
 
 
 def test_a_cancelled_method_is_left_and_the_other_ends_as_it_would_alone(
@@ -109,13 +90,13 @@ def test_one_search_of_a_method_may_be_cancelled_alone(store: Store, tmp_path: P
     assert rows(store.engine, states) == [("kd", 1), ("kd", 2)]
 
 
-def test_a_cancelled_method_is_not_parked_by_what_its_driver_finds_out_later(
+def test_a_cancelled_method_is_not_blocked_by_what_its_driver_finds_out_later(
     store: Store, tmp_path: Path
 ) -> None:
     sweep = open_sweep(store, tmp_path)
     kd = rows(store.engine, "SELECT id FROM sweeper.study WHERE method = 'kd'")[0][0]
     cancel_named(store, "s/kd")
-    sweep.block(kd, "blocked: its terms cannot be calibrated")
+    sweep.block(kd, "its terms cannot be calibrated")
     assert rows(store.engine, STUDIES)[1][1] == "cancelled"
 
 
@@ -137,7 +118,7 @@ def test_where_nobody_drives_what_was_in_flight_is_given_up(store: Store, tmp_pa
     assert rows(store.engine, IN_FLIGHT) == [(0,)]
 
 
-def test_a_cancelled_method_does_not_become_a_halted_one(store: Store, tmp_path: Path) -> None:
+def test_a_cancelled_method_does_not_become_a_failed_one(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path, declaration_of(methods=("kd",)), cohort=8)
     assignment = issue(sweep)
     cancel_named(store, "s")
@@ -163,7 +144,7 @@ def test_a_cancellation_waits_for_the_driver_s_transaction(store: Store, tmp_pat
     assert {row[1] for row in rows(store.engine, STUDIES)} == {"cancelled"}
 
 
-def test_a_driver_hears_of_a_pause_and_a_launch_ends_it(store: Store, tmp_path: Path) -> None:
+def test_a_driver_reads_of_a_pause_and_a_launch_ends_it(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path)
     assert read_requests(store.engine, sweep.id, NO_LIMITS).end is None
     pause(store.engine, sweep.id, "me@here")
@@ -177,25 +158,6 @@ def test_a_driver_hears_of_a_pause_and_a_launch_ends_it(store: Store, tmp_path: 
     assert rows(store.engine, kinds) == [("paused",), ("resumed",)]
 
 
-def test_the_segment_that_nobody_wants_is_ended_and_the_driver_goes_on(
-    store: Store, tmp_path: Path
-) -> None:
-    sweep = open_sweep(store, tmp_path, cohort=1)
-    heartbeat = Heartbeat(sweep, threading.Event())
-    first, second = issue(sweep), issue(sweep)
-    controls = {a.segment.members[0].method: heartbeat.control(a) for a in (first, second)}
-    cancel_named(store, "s/kd")
-    heartbeat.read_requests()
-    stopped = {method: control.should_stop() for method, control in controls.items()}
-    assert stopped == {"baseline": False, "kd": True}
-    assert not heartbeat.stop.is_set()
-    cancel_named(store, "s")
-    heartbeat.read_requests()
-    assert heartbeat.stop.is_set()
-    assert heartbeat.end is not None
-    assert heartbeat.end.why == "cancelled: baseline, kd"
-
-
 def test_device_hours_are_kept_wasted_and_in_flight(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path, cohort=8)
     record(sweep, issue(sweep), FakeTrainer(fault=failing(Ending.LOST, "s/kd#0")))
@@ -207,14 +169,3 @@ def test_device_hours_are_kept_wasted_and_in_flight(store: Store, tmp_path: Path
     for hours, is_reached in ((spent / 3600, True), ((spent + 1) / 3600, False)):
         requests = read_requests(store.engine, sweep.id, Limits(device_hours=hours))
         assert (requests.end is not None) is is_reached
-
-
-def test_a_driver_says_what_another_launch_adds(store: Store, tmp_path: Path) -> None:
-    sweep = open_sweep(store, tmp_path, declaration_of(8))
-    said: list[str] = []
-    heartbeat = Heartbeat(sweep, threading.Event(), print_status=said.append)
-    heartbeat.read_requests()
-    declare(store.engine, declaration_of(16, methods=("kd", "rdd")), WHO)
-    heartbeat.read_requests()
-    heartbeat.read_requests()
-    assert said == ["another launch adds trials, up to kd 16, rdd 16"]

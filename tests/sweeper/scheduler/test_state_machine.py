@@ -11,10 +11,8 @@ import optuna
 import pytest
 from sqlalchemy import text
 
-from sweeper.core.errors import LeaseLost
 from sweeper.optuna_export.projection import Projection
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.scheduler.lease import Holder, Lease, acquire
 from sweeper.scheduler.state_machine import Assignment, Idle
 from sweeper.store.database import Store
 from tests.sweeper.driving import (
@@ -206,20 +204,3 @@ def test_what_lacks_nothing_goes_on_while_the_rest_is_made_ready(
 def test_a_baseline_needs_no_teacher(store: Store, tmp_path: Path) -> None:
     sweep = open_sweep(store, tmp_path, declaration_of(methods=("baseline",)), teacher=None)
     assert run_sweep(sweep)
-
-
-def test_one_driver_at_a_time(store: Store, tmp_path: Path) -> None:
-    sweep = open_sweep(store, tmp_path)
-    second = acquire(store.engine, sweep.id)
-    assert isinstance(second, Holder)
-    assert second.alive
-
-
-def test_a_driver_that_was_taken_over_can_write_nothing(store: Store, tmp_path: Path) -> None:
-    sweep = open_sweep(store, tmp_path)
-    with store.engine.begin() as connection:
-        connection.execute(text("UPDATE sweeper.lease SET renewed_at = now() - interval '1 hour'"))
-    assert isinstance(acquire(store.engine, sweep.id), Lease)
-    with pytest.raises(LeaseLost):
-        sweep.next_segment()
-    assert rows(store.engine, "SELECT count(*) FROM sweeper.trial") == [(0,)]

@@ -27,6 +27,8 @@ def test_planned_steps_are_rung_by_rung() -> None:
 @pytest.mark.parametrize("budget", [16, 64, 128])
 def test_a_multiple_of_the_bracket_is_a_budget(budget: int) -> None:
     DEFAULT.check_budget(budget)
+    brackets = range(budget // DEFAULT.bracket)
+    assert DEFAULT.allowed_steps(budget) == sum(map(DEFAULT.planned_steps, brackets))
 
 
 @pytest.mark.parametrize(

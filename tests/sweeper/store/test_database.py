@@ -80,11 +80,19 @@ def test_a_missing_password_is_one_clear_line(password_port: int) -> None:
         connect_engine(f"postgresql://admin@127.0.0.1:{password_port}/postgres")
 
 
+def user_of(url: str) -> str:
+    engine = connect_engine(url)
+    with engine.connect() as connection:
+        user = str(connection.scalar(text("SELECT current_user")))
+    engine.dispose()
+    return user
+
+
 def test_the_password_may_come_from_the_environment(
     password_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    connect_engine(f"postgresql://admin@127.0.0.1:{password_port}/postgres").dispose()
+    assert user_of(f"postgresql://admin@127.0.0.1:{password_port}/postgres") == "admin"
 
 
 def test_the_password_may_come_from_the_password_file(
@@ -94,7 +102,7 @@ def test_the_password_may_come_from_the_password_file(
     (tmp_path / "pgpass").write_text(f"127.0.0.1:*:*:admin:{escaped}\n")
     (tmp_path / "pgpass").chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
-    connect_engine(f"postgresql://admin@127.0.0.1:{password_port}/postgres").dispose()
+    assert user_of(f"postgresql://admin@127.0.0.1:{password_port}/postgres") == "admin"
 
 
 def test_a_password_with_odd_characters_reaches_optuna_too(admin_url: str) -> None:

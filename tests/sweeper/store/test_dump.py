@@ -78,7 +78,7 @@ def test_a_dump_comes_back_on_an_older_server_with_a_password(
     dump(admin_url, tmp_path / "again.dump")
 
 
-def test_a_database_with_tables_is_overwritten_only_when_told(
+def test_a_database_with_tables_is_overwritten_only_on_request(
     store_url: str, tmp_path: Path
 ) -> None:
     dump(store_url, tmp_path / "empty.dump")

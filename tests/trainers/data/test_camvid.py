@@ -62,7 +62,7 @@ def test_nothing_looks_wrong_about_the_real_labels(real: Dataset) -> None:
     assert real.full_note == real.note
 
 
-def test_labels_shifted_by_one_are_told_at_once(write_camvid: Write) -> None:
+def test_labels_shifted_by_one_are_reported_at_once(write_camvid: Write) -> None:
     root = write_camvid()
     assert camvid(root).warnings == ()
     leave_out_class_0(root)

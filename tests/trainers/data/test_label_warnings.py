@@ -132,7 +132,7 @@ def test_a_class_0_as_rare_as_another_is_not_told(tmp_path: Path) -> None:
     assert all("numbered from 1" not in line for line in warnings(tmp_path, change))
 
 
-def test_the_pattern_of_a_few_labels_is_not_told(tmp_path: Path) -> None:
+def test_the_pattern_of_a_few_labels_is_not_reported(tmp_path: Path) -> None:
     assert warnings(tmp_path, renumbered(1, 2, 3, 4, 0), count=2) == ()
 
 
@@ -169,18 +169,18 @@ def test_nothing_is_said_of_palettes_that_agree(
     assert warnings(tmp_path, SAME, [palette]) == ()
 
 
-def test_an_index_of_two_colours_is_told(tmp_path: Path) -> None:
+def test_an_index_of_two_colours_is_reported(tmp_path: Path) -> None:
     lines = warnings(tmp_path, SAME, [GREYS, GREYS, (*GREYS[:3], (1, 2, 3))])
     assert [line for line in lines if "index 3 is colour (3, 3, 3) in label0.png and" in line]
 
 
-def test_a_colour_of_two_indices_is_told(tmp_path: Path) -> None:
+def test_a_colour_of_two_indices_is_reported(tmp_path: Path) -> None:
     swapped = (GREYS[0], GREYS[2], GREYS[1], *GREYS[3:])
     lines = warnings(tmp_path, SAME, [GREYS, swapped])
     assert [line for line in lines if "palettes disagree: colour (2, 2, 2) is index" in line]
 
 
-def test_the_data_sets_own_colours_at_other_indices_are_told(tmp_path: Path) -> None:
+def test_the_data_sets_own_colours_at_other_indices_are_reported(tmp_path: Path) -> None:
     lines = warnings(tmp_path, renumbered(0, 1, 2, 3, 0), [PERMUTED])
     assert lines == (
         "palette labels give index 1 the colour of car, class 2; the index alone is taken for the "

@@ -7,11 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-import pytest
-
 from search_spaces import space_names
-from trainers.errors import MethodError
-from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method
 from trainers.method_api.registry import method_names
 
@@ -30,17 +26,6 @@ def test_every_search_space_has_its_method_and_every_method_its_search_space() -
     assert set(method_names()) == set(space_names())
 
 
-@pytest.mark.parametrize("name", method_names())
-def test_a_method_file_defines_exactly_one_method(name: str) -> None:
-    assert load_method(name).__module__ == f"trainers.methods.{name}"
-
-
-@pytest.mark.parametrize("name", ["rdddd", "base", "../methods/kd", ""])
-def test_an_unknown_method_is_refused_with_the_near_miss_or_the_list(name: str) -> None:
-    with pytest.raises(MethodError, match=f"no method '{name}'; (did you mean|known: )"):
-        load_method(name)
-
-
 def test_the_registry_imports_no_torch() -> None:
     code = (
         "import sys; from trainers.method_api.registry import *; "
@@ -49,8 +34,3 @@ def test_the_registry_imports_no_torch() -> None:
     )
     root = FOLDER.parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
-
-
-def test_a_terms_name_alone_is_refused_with_the_way_to_study_it() -> None:
-    with pytest.raises(MethodError, match="no method 'pixel_kl'; did you mean 'term:pixel_kl'"):
-        load_method("pixel_kl")

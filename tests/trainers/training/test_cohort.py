@@ -52,10 +52,10 @@ def test_resumed_training_equals_uninterrupted_training(
     cut: int, trainer: Trainer, undisturbed: Outcome, teacher: Path, tmp_path: Path
 ) -> None:
     first = segment(tmp_path, members(*METHODS), teacher=teacher)
-    stopped = trainer.run(first, StopAfter(cut))
-    assert stopped.interrupted
-    assert {member.step for member in stopped.members} == {cut}
-    second = Trainer().run(resumed(first, stopped))
+    cut_short = trainer.run(first, StopAfter(cut))
+    assert cut_short.interrupted
+    assert {member.step for member in cut_short.members} == {cut}
+    second = Trainer().run(resumed(first, cut_short))
     assert [digits(m) for m in second.members] == [digits(m) for m in undisturbed.members]
 
 
@@ -99,7 +99,7 @@ def test_a_wish_to_stop_at_the_last_step_interrupts_nothing(
     assert outcome.members[0].score is not None
 
 
-def test_progress_is_told_after_every_step(trainer: Trainer, tmp_path: Path) -> None:
+def test_progress_is_reported_after_every_step(trainer: Trainer, tmp_path: Path) -> None:
     steps: list[int] = []
     trainer.run(segment(tmp_path, members("baseline"), stop=3), Control(on_progress=steps.append))
     assert steps == [1, 2, 3]
