@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,12 @@ def test_modules_import_each_other_in_no_circle_and_no_long_chain() -> None:
     assert len(chain) <= MOST_DEPTH, " -> ".join(chain)
 
 
+def test_a_chain_that_is_too_long_is_found() -> None:
+    names = [f"sweeper.cli.planted_{place}" for place in range(MOST_DEPTH + 1)]
+    planted = {name: ast.parse(f"import {other}") for name, other in pairwise(names)}
+    assert len(longest_chain({**planted, names[-1]: ast.parse("")})) > MOST_DEPTH
+
+
 FORMS = (
     "{}",
     "def late() -> None:\n    {}",
@@ -258,20 +265,39 @@ def loaded_by(dotted: str) -> frozenset[str]:
     return frozenset().union(*(loaded_by(name) for name in names if name != dotted))
 
 
-def test_an_import_within_a_function_keeps_a_slow_library_out_and_names_it() -> None:
-    for module, tree in MODULES.items():
-        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-        late = [
-            node
-            for function in functions
-            for node in ast.walk(function)
-            if isinstance(node, ast.Import | ast.ImportFrom)
-        ]
-        lines = source_of(module).splitlines() if late else []
-        for node in late:
-            line = lines[node.lineno - 1].strip()
-            library = line.partition("# loads ")[2]
-            assert library in DEFERRED, f"{module}: {line}: say which library it loads"
-            loaded = frozenset().union(*(loaded_by(name) for name in imported(iter([node]))))
-            assert library in loaded, f"{module}: {line}: it loads no {library}"
-            assert library not in loaded_by(module), f"{module} loads {library} anyway: {line}"
+def faults_of_late_imports(module: str, source: str) -> list[str]:
+    """Return the imports within functions that name no slow library, or one they do not keep out."""
+    tree, lines, faults = ast.parse(source), source.splitlines(), []
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    for node in (node for function in functions for node in ast.walk(function)):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        line = lines[node.lineno - 1].strip()
+        library = line.partition("# loads ")[2]
+        loaded = frozenset().union(*(loaded_by(name) for name in imported(iter([node]))))
+        early = frozenset().union(*(loaded_by(name) for name in imported(at_import(tree))))
+        if library not in DEFERRED:
+            faults.append(f"{module}: {line}: say which library it loads")
+        elif library not in loaded:
+            faults.append(f"{module}: {line}: it loads no {library}")
+        elif library in early:
+            faults.append(f"{module} loads {library} anyway: {line}")
+    return faults
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_an_import_within_a_function_keeps_a_slow_library_out_and_names_it(module: str) -> None:
+    assert not faults_of_late_imports(module, source_of(module))
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("def f():\n    import json\n", "say which library"),
+        ("def f():\n    import json  # loads torch\n", "it loads no torch"),
+        ("import torch\n\ndef f():\n    import torch.nn  # loads torch\n", "loads torch anyway"),
+    ],
+)
+def test_a_late_import_without_its_reason_is_found(source: str, fault: str) -> None:
+    [found] = faults_of_late_imports("sweeper.cli.planted", source)
+    assert fault in found

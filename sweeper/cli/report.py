@@ -34,7 +34,7 @@ def command(sweep: str, output: Path, allow_unequal: bool, database: str | None)
     """
     from sweeper.audit.run import require_sound, run_audit  # loads pandas
     from sweeper.comparison.comparison import compare_sweep  # loads pandas
-    from sweeper.report.writer import write_report  # loads torch
+    from sweeper.report.writer import write_report  # loads plotly
 
     with opened(database) as store:
         comparison = compare_sweep(store.engine, sweep)

@@ -43,7 +43,7 @@ def dashboard_app(url: str) -> Application:
 
     Raises DatabaseError where the reader's role is missing.
     """
-    from optuna_dashboard import wsgi  # loads optuna
+    from optuna_dashboard import wsgi  # loads optuna_dashboard
 
     storage = connect_reader_storage(url, "sweeper dashboard")
     return read_only(wsgi(storage, connect_reader_artifacts(url, "sweeper dashboard")))

@@ -128,7 +128,10 @@ def params_of(method: str, number: int, repeat: int = 1) -> dict[str, float]:
 
 @cache
 def _planned(method: str, repeat: int) -> list[PlannedTrial]:
-    space, plan = space_of(method).calibrated(CALIBRATION["equal"]), BracketPlan.of(load_task("shapes"))
+    space, plan = (
+        space_of(method).calibrated(CALIBRATION["equal"]),
+        BracketPlan.of(load_task("shapes")),
+    )
     first = plan_bracket(space, plan, [], seed=SEED, repeat=repeat)
     history = [_past(method, trial) for trial in first]
     return first + plan_bracket(space, plan, history, seed=SEED, repeat=repeat)

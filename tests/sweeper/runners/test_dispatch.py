@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sweeper.scheduler.pause_and_cancel import pause
 from sweeper.scheduler.declaration import MethodPlan
 from sweeper.scheduler.launch_request import check
+from sweeper.scheduler.pause_and_cancel import pause
 from sweeper.store.database import Store
 from tests.sweeper.driving import LEDGER, rows
 from tests.sweeper.runners.conftest import ALL, ONE_WORKER, RunnerOf

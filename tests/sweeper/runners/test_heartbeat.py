@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from sweeper.core.errors import LeaseLost
 from sweeper.runners.heartbeat import Heartbeat
-from sweeper.scheduler.pause_and_cancel import pause
 from sweeper.scheduler.declaration import declare
+from sweeper.scheduler.pause_and_cancel import pause
 from sweeper.store.database import Store
 from tests.sweeper.driving import (
     WHO,

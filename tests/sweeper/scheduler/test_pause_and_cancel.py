@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from sweeper.core.errors import SweeperError
 from sweeper.core.launch_limits import NO_LIMITS, Limits
-from sweeper.scheduler.pause_and_cancel import pause, read_requests
 from sweeper.scheduler.declaration import declare
+from sweeper.scheduler.pause_and_cancel import pause, read_requests
 from sweeper.store.database import Store
 from tests.sweeper.driving import (
     TRIALS,
