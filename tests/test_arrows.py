@@ -266,7 +266,7 @@ def loaded_by(dotted: str) -> frozenset[str]:
 
 
 def faults_of_late_imports(module: str, source: str) -> list[str]:
-    """Return the imports within functions that name no slow library, or one they do not keep out."""
+    """Return the late imports that name no slow library, or one that they do not keep out."""
     tree, lines, faults = ast.parse(source), source.splitlines(), []
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     for node in (node for function in functions for node in ast.walk(function)):
