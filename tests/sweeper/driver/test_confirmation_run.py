@@ -22,7 +22,7 @@ CONFIRMED = """SELECT c.method, c.configuration, c.seed, c.state, c.score, r.ste
                JOIN sweeper.rung r ON r.study_id = c.study_id AND r.number = c.number
                JOIN sweeper.confusion f ON f.study_id = c.study_id AND f.number = c.number
                ORDER BY 1, 2, 3"""
-EQUAL_COST = """SELECT x.equal_cost, x.method, count(x.score), max(r.step) FROM sweeper.equal_cost x
+EQUAL_COST = """SELECT x.part, x.method, count(x.score), max(r.step) FROM sweeper.equal_cost x
           JOIN sweeper.rung r ON r.study_id = x.study_id AND r.number = x.number
           GROUP BY 1, 2 ORDER BY 1, 2"""
 TUNED = """UPDATE sweeper.trial t SET score = 99 WHERE number = (
