@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table
 

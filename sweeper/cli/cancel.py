@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.delete import confirm
 from sweeper.cli.store_access import opened
 from sweeper.core.names import parse_reference, this_user

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import echo_table
 from sweeper.core.errors import SweeperError

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import click
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.store_access import opened
 from sweeper.optuna_export.dashboard import dashboard_app, make_dashboard_server
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from sweeper.cli.database_option import database_option
 from sweeper.core.errors import DatabaseError
 from sweeper.postgres.embedded import Embedded
 from sweeper.postgres.url import masked
@@ -18,19 +17,6 @@ from sweeper.store.dump import psql_command
 from sweeper.store.dump import restore as read_dump
 from sweeper.store.initialise import initialise
 from sweeper.store.server_status import server_facts
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def database_option(command: Command) -> Command:
-    """Add `--database URL` to a command, as its parameter `database` (None where not given)."""
-    option = click.option(
-        "--database",
-        metavar="URL",
-        help="postgresql://USER:PASSWORD@HOST:PORT/NAME  [default: SWEEPER_DATABASE_URL, then"
-        " sweeper.toml, then the embedded server]",
-    )
-    return option(command)
 
 
 def _example(*lines: str) -> str:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import byte_size
 from sweeper.core.errors import SweeperError

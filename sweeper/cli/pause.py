@@ -6,7 +6,7 @@ import time
 
 import click
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.store_access import opened
 from sweeper.core.names import this_user
 from sweeper.scheduler.pause_and_cancel import pause

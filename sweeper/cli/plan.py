@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.launch_choices import DEFAULT_TASK, choose_methods, choose_task, require_budget
 from sweeper.cli.method_path import method_path_option
 from sweeper.cli.plan_view import echo_plan

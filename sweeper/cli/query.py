@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from sqlalchemy import Engine
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.store_access import choose_sweep, opened
 from sweeper.cli.tables import decimals, echo_table, short_params
 from sweeper.core.constants import PUBLISHED_LABEL

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from sqlalchemy import Connection
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.query import echo_named
 from sweeper.cli.show_trial import echo_trial
 from sweeper.cli.store_access import opened

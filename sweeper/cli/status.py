@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.store_access import opened
 from sweeper.cli.tables import cell_text, duration, echo_table
 from sweeper.scheduler.progress import SegmentInFlight, StudyOverview, SweepOverview, read_overviews

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.core.config import load_config
 from sweeper.core.errors import ConfigError
 from sweeper.scheduler.driver_config import DriverConfig

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.method_path import method_path_option
 from sweeper.core.config import Config
 from sweeper.core.launch_limits import parse_limits

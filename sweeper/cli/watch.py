@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 from sqlalchemy import Engine
 
-from sweeper.cli.db import database_option
+from sweeper.cli.database_option import database_option
 from sweeper.cli.status import driver_line, flight_line
 from sweeper.cli.store_access import opened
 from sweeper.driver.live_view import live_view
