@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from sweeper.core.errors import SweeperError
-from sweeper.scheduler.driver_config import DriverConfig
-from trainers.training.segment import MAX_DAMAGES, Outcome
+from trainers.training.segment import MAX_DAMAGES
 
 
 class Damages:
@@ -30,17 +28,3 @@ def disk_fault(file: Path, what: str, times: int) -> str:
         f"{what}: damaged files were found there {times} times under this launch; see to the disk "
         f"of {file.parent}, then run the same command again"
     )
-
-
-def damaged_files(config: DriverConfig, outcome: Outcome) -> set[Path]:
-    """Return the files of teacher and preparations that an outcome's members could not use."""
-    shared = {config.teacher, *config.preparations.values()}
-    return {m.damaged for m in outcome.members if m.damaged is not None and m.damaged in shared}
-
-
-def without(config: DriverConfig, file: Path) -> dict[str, Any]:
-    """Return the changes to a configuration that drop a teacher's or a preparation's file."""
-    return {
-        "teacher": None if config.teacher == file else config.teacher,
-        "preparations": {n: path for n, path in config.preparations.items() if path != file},
-    }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from trainers.training.segment import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,3 +22,16 @@ class DriverConfig:
     cohort: int = 8  # most members of a segment
     max_seconds: float = 300.0  # of a segment: checkpoints are this far apart at most
     code_of: Callable[[str], str] | None = None  # hash of a method's code here; None: not checked
+
+    def damaged_files(self, outcome: Outcome) -> set[Path]:
+        """Return the files of teacher and preparations that an outcome's members could not use."""
+        shared = {self.teacher, *self.preparations.values()}
+        return {m.damaged for m in outcome.members if m.damaged is not None and m.damaged in shared}
+
+    def without(self, file: Path) -> DriverConfig:
+        """Return the configuration that lacks that file of a teacher or a preparation."""
+        return replace(
+            self,
+            teacher=None if self.teacher == file else self.teacher,
+            preparations={n: path for n, path in self.preparations.items() if path != file},
+        )

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from sweeper.optuna_export.projection import Projection
 from sweeper.scheduler.checkpoint_gc import remove, tidy
 from sweeper.scheduler.code_check import block_changed, restart_without_checkpoint
 from sweeper.scheduler.cohort_choice import choose_cohort
-from sweeper.scheduler.damaged_files import Damages, damaged_files, without
+from sweeper.scheduler.damaged_files import Damages
 from sweeper.scheduler.driver_config import DriverConfig
 from sweeper.scheduler.event_log import EventLog, SweepLog
 from sweeper.scheduler.lease import Lease
@@ -175,7 +175,7 @@ class Sweep:
         self.projection.update(self.id)
         remove(recorder.needless, self.folder)
         recorder.check_disk()
-        for file in damaged_files(self.driver_config, outcome):
+        for file in self.driver_config.damaged_files(outcome):
             self.make_again(file)
 
     def make_again(self, file: Path) -> None:
@@ -184,7 +184,7 @@ class Sweep:
         Raises SweeperError where that is so time and again.
         """
         self._damages.note(file)
-        self.driver_config = replace(self.driver_config, **without(self.driver_config, file))
+        self.driver_config = self.driver_config.without(file)
 
     def record_heartbeat(self, assignment: Assignment, step: int) -> None:
         """Note that a segment's worker is alive and has reached `step`."""
