@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import Engine
-
 from sweeper.audit import evidence_rules
-from tests.sweeper.audit.breaches import (
-    Breach,
-    assert_caught_and_named,
-    assert_caught_by_the_log,
-    rules_checked_in,
-)
+from tests.sweeper.audit.breaches import Breach, BreachTests
 
 BROKEN = [
     Breach(
@@ -61,17 +53,8 @@ BROKEN = [
 ]
 
 
-def test_every_rule_of_the_module_is_broken_here() -> None:
-    assert [breach.rule for breach in BROKEN] == rules_checked_in(evidence_rules)
+class TestEvidenceRules(BreachTests):
+    """Each rule of the module, broken in the sound store."""
 
-
-@pytest.mark.parametrize("breach", BROKEN, ids=str)
-def test_a_broken_rule_is_caught_and_named(breach: Breach, sound: Engine) -> None:
-    assert_caught_and_named(breach, sound)
-
-
-@pytest.mark.parametrize("breach", [b for b in BROKEN if b.is_digested], ids=str)
-def test_whoever_does_not_rewrite_the_log_as_well_is_caught_by_it(
-    breach: Breach, sound: Engine
-) -> None:
-    assert_caught_by_the_log(breach, sound)
+    module = evidence_rules
+    broken = BROKEN

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import Engine
-
 from sweeper.audit import record_rules
-from tests.sweeper.audit.breaches import (
-    Breach,
-    assert_caught_and_named,
-    assert_caught_by_the_log,
-    assert_said,
-    rules_checked_in,
-)
+from tests.sweeper.audit.breaches import Breach, FurtherBreachTests
 
 BROKEN = [
     Breach(
@@ -125,24 +116,9 @@ FURTHER = [  # ways to break a rule as well; some break others too
 ]
 
 
-def test_every_rule_of_the_module_is_broken_here() -> None:
-    assert [breach.rule for breach in BROKEN] == rules_checked_in(record_rules)
+class TestRecordRules(FurtherBreachTests):
+    """Each rule of the module, broken in the sound store."""
 
-
-@pytest.mark.parametrize("breach", BROKEN, ids=str)
-def test_a_broken_rule_is_caught_and_named(breach: Breach, sound: Engine) -> None:
-    assert_caught_and_named(breach, sound)
-
-
-@pytest.mark.parametrize("breach", [b for b in BROKEN if b.is_digested], ids=str)
-def test_whoever_does_not_rewrite_the_log_as_well_is_caught_by_it(
-    breach: Breach, sound: Engine
-) -> None:
-    assert_caught_by_the_log(breach, sound)
-
-
-@pytest.mark.parametrize("breach", FURTHER, ids=str)
-def test_other_breaches_are_caught_and_what_voids_nothing_is_a_stamp(
-    breach: Breach, sound: Engine
-) -> None:
-    assert_said(breach, sound)
+    module = record_rules
+    broken = BROKEN
+    further = FURTHER

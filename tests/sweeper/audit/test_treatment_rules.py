@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
-from sqlalchemy import Engine
-
 from sweeper.audit import treatment_rules
 from sweeper.search.space import Space
-from tests.sweeper.audit.breaches import (
-    Breach,
-    assert_caught_and_named,
-    assert_caught_by_the_log,
-    assert_said,
-    rules_checked_in,
-)
+from tests.sweeper.audit.breaches import Breach, FurtherBreachTests
 from tests.sweeper.synthetic import space_of
 
 
@@ -121,24 +112,9 @@ FURTHER = [  # ways to break a rule as well; some break others too
 ]
 
 
-def test_every_rule_of_the_module_is_broken_here() -> None:
-    assert [breach.rule for breach in BROKEN] == rules_checked_in(treatment_rules)
+class TestTreatmentRules(FurtherBreachTests):
+    """Each rule of the module, broken in the sound store."""
 
-
-@pytest.mark.parametrize("breach", BROKEN, ids=str)
-def test_a_broken_rule_is_caught_and_named(breach: Breach, sound: Engine) -> None:
-    assert_caught_and_named(breach, sound)
-
-
-@pytest.mark.parametrize("breach", [b for b in BROKEN if b.is_digested], ids=str)
-def test_whoever_does_not_rewrite_the_log_as_well_is_caught_by_it(
-    breach: Breach, sound: Engine
-) -> None:
-    assert_caught_by_the_log(breach, sound)
-
-
-@pytest.mark.parametrize("breach", FURTHER, ids=str)
-def test_other_breaches_are_caught_and_what_voids_nothing_is_a_stamp(
-    breach: Breach, sound: Engine
-) -> None:
-    assert_said(breach, sound)
+    module = treatment_rules
+    broken = BROKEN
+    further = FURTHER

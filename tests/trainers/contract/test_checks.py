@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from trainers.contract import checks
 from trainers.contract.checks import CHECKS
 from trainers.contract.sample_steps import Fault, MethodUnderTest
-from trainers.contract.template import write_pair
 from trainers.method_api.registry import all_names
-from trainers.method_api.sources import VARIABLE
 
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", all_names())
 def test_a_method_keeps_the_contract(name: str, check: Callable[[MethodUnderTest], str]) -> None:
     assert check(MethodUnderTest(name))
-
-
-ORIGINAL = "return (student_BKhw - teacher_BKhw).square().mean() / temperature**2"
-
-
-@pytest.fixture
-def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MethodUnderTest]:
-    """Return a maker of a new method from the template, one line of its term perhaps another."""
-
-    def make(name: str, line: str = ORIGINAL) -> MethodUnderTest:
-        code, _ = write_pair(name, tmp_path)
-        assert ORIGINAL in code.read_text()
-        code.write_text(code.read_text().replace(ORIGINAL, line))
-        monkeypatch.setenv(VARIABLE, str(tmp_path))
-        return MethodUnderTest(name)
-
-    return make
 
 
 @pytest.mark.parametrize(
