@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from sqlalchemy import Engine, text
 
 from sweeper.core.errors import DatabaseError
 from sweeper.store import migrations
-from sweeper.store.initialise import ensure_schema
+from sweeper.store.initialise import ensure_schema, initialise
 from sweeper.store.views import VIEWS
 from tests.sweeper.store.engines import engine_of
+from tests.sweeper.synthetic import fill
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -50,3 +52,49 @@ def test_a_newer_store_is_refused(store_url: str) -> None:
             migrations.upgrade(engine)
     with pytest.raises(DatabaseError, match="'9999'"):
         ensure_schema(store_url)
+
+
+@pytest.mark.parametrize("found", ["0001", "0006"])
+def test_a_store_from_before_the_first_release_is_refused(store_url: str, found: str) -> None:
+    with engine_of(store_url) as engine, engine.begin() as connection:
+        changed = text("UPDATE sweeper.alembic_version SET version_num = :found")
+        connection.execute(changed, {"found": found})
+    for refusing in (ensure_schema, initialise):
+        with pytest.raises(DatabaseError, match=f"'{found}'.*first release.*an empty database"):
+            refusing(store_url)
+
+
+LATER = '''"""A column more."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("sweep", sa.Column("more", sa.Text(), server_default="x"), schema="sweeper")
+'''
+
+
+def test_an_older_store_is_upgraded_where_that_is_asked_for_and_keeps_its_rows(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine_of(store_url) as engine:
+        fill(engine)
+    folder = tmp_path / "migrations"
+    shutil.copytree(Path(migrations.__file__).parent, folder)
+    (folder / "versions" / "0011_more.py").write_text(LATER)
+    monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
+    with pytest.raises(DatabaseError, match=r"at revision '0010'.*needs '0011'; run `sweeper db"):
+        ensure_schema(store_url)
+    assert initialise(store_url) == []
+    with engine_of(store_url) as engine:
+        assert migrations.current(engine) == "0011"
+        with engine.connect() as connection:
+            swept = connection.execute(text("SELECT name, more FROM sweeper.sweep")).all()
+            assert swept == [("demo", "x")]
+            assert connection.scalar(text("SELECT count(*) FROM sweeper.trials")) == 48
