@@ -87,14 +87,12 @@ def command(**given: Any) -> None:
         more=given["more"],
     )
     options, root = _prepare(store, wanted, given)
-    from sweeper.driver.confirmation_run import ConfirmationRun  # loads torch
+    from sweeper.driver.confirmation_run import ConfirmationRun, train_equal_cost  # loads torch
 
     run = ConfirmationRun.of(store, wanted.sweep, options, root)
     stage = run.declare(wanted)
     code = run.drive(stage)
     if given["equal_cost"] and run.is_done(stage):
-        from sweeper.driver.confirmation_run import train_equal_cost  # loads torch
-
         code = train_equal_cost(run) or code
     sys.exit(code)
 

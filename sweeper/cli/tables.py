@@ -110,13 +110,13 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
         return ""
     count = min(width, len(values))
     edges = [len(values) * place // count for place in range(count + 1)]
-    options = [
+    means = [
         sum(values[start:stop]) / (stop - start)
         for start, stop in zip(edges, edges[1:], strict=False)
     ]
-    low, high = min(options), max(options)
+    low, high = min(means), max(means)
     scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(BLOCKS[round((mean - low) * scale)] for mean in options)
+    return "".join(BLOCKS[round((mean - low) * scale)] for mean in means)
 
 
 def duration(seconds: float) -> str:

@@ -26,6 +26,8 @@ TRAINING_COLUMNS = (
     *("kd_length", "kd", "kd_difference"),
 )
 
+EQUAL = 1 + 1e-9  # costs summed in another order differ in the last digit
+
 
 def tuning_matched(evidence: Evidence, confirmed: pd.DataFrame) -> pd.DataFrame:
     """Return what each method's search had found at the common cost, confirmed; one row a method.
@@ -236,9 +238,6 @@ def _described(searches: list[Floats]) -> dict[str, Any]:
 def _beside_baseline(frame: pd.DataFrame) -> pd.DataFrame:
     control = frame.loc[frame["method"] == BASELINE, "mean"]
     return frame.assign(difference=frame["mean"] - float(control.iloc[0]))
-
-
-EQUAL = 1 + 1e-9  # costs summed in another order differ in the last digit
 
 
 def cut_searches(evidence: Evidence, seconds: Mapping[str, float]) -> Cuts:

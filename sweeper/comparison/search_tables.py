@@ -11,6 +11,18 @@ from sweeper.comparison.searches import SEARCH, spaces_of
 from sweeper.core.constants import BASELINE
 
 CLASS_COLUMNS = ["method", "class", "baseline", "score", "difference"]
+TRIAL = [*SEARCH, "number", "origin", "state", "diverged", "score"]
+SLICE_COLUMNS = [
+    *TRIAL,
+    "hyperparameter",
+    "value",
+    "is_published",
+    "published",
+    "low",
+    "high",
+    "log",
+]
+LEDGER = ["trained_steps", "wasted_steps", "device_seconds", "wasted_seconds"]
 
 
 def class_differences(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
@@ -33,19 +45,6 @@ def class_differences(evidence: Evidence, runs: pd.DataFrame) -> pd.DataFrame:
         for name in means.columns
     ]
     return pd.DataFrame(rows, columns=CLASS_COLUMNS)
-
-
-TRIAL = [*SEARCH, "number", "origin", "state", "diverged", "score"]
-SLICE_COLUMNS = [
-    *TRIAL,
-    "hyperparameter",
-    "value",
-    "is_published",
-    "published",
-    "low",
-    "high",
-    "log",
-]
 
 
 def slices(trials: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
@@ -74,9 +73,6 @@ def slices(trials: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
         value=points["value"].astype(float), is_published=points["origin"] == "published"
     )
     return points.merge(ranges, on=[*SEARCH, "hyperparameter"], how="left")[SLICE_COLUMNS]
-
-
-LEDGER = ["trained_steps", "wasted_steps", "device_seconds", "wasted_seconds"]
 
 
 def search_costs(

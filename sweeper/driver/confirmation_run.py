@@ -28,6 +28,8 @@ from trainers.runtime.devices import choose_device, model_of
 from trainers.training.cohort import Trainer
 from trainers.training.probe import Probe
 
+REFERENCE_STEPS = 50  # of a method alone, whose median its cost is reckoned with
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmationRun:
@@ -102,9 +104,6 @@ class ConfirmationRun:
             asked=row.protocol["confirmation"]["methods"],
             finish=finish,
         ).run()
-
-
-REFERENCE_STEPS = 50  # of a method alone, whose median its cost is reckoned with
 
 
 def train_equal_cost(run: ConfirmationRun) -> int:

@@ -32,6 +32,7 @@ from sweeper.core.errors import SweeperError
 
 CALIBRATION_BATCHES = 16  # that each method's gradients are measured on
 MEASURED_NOW = "measured now"
+USUAL = "kd"  # of the methods with a teacher the plainest: the others are measured against it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +132,6 @@ class TaskCosts:
         for size in sorted({1, self.cohort}):
             seconds = self._probe.step_seconds(method, size)
             yield Spent(method=method, cohort=size, steps=size, seconds=seconds)
-
-
-USUAL = "kd"  # of the methods with a teacher the plainest: the others are measured against it
 
 
 def fit(spent: Iterable[Spent], source: str) -> dict[str, StepTime]:

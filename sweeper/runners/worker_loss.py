@@ -13,6 +13,8 @@ from trainers.training.worker import WorkerStatus
 
 TIMEOUT_STEPS = 50  # without a heartbeat, by the measured time of a step
 FIRST_TIMEOUT = 5  # times the timeout: a teacher may have to be loaded and a device set up
+MAX_DEATHS = 3  # of a worker, one after another, without an outcome between them
+PLACE = re.compile(r"\bpid: (\d+) .*\bip: (\S+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +69,6 @@ class Job:
         if not self.heartbeats:
             return FIRST_TIMEOUT * shortest
         return max(shortest, TIMEOUT_STEPS * (self.alive - self.began) / self.heartbeats)
-
-
-MAX_DEATHS = 3  # of a worker, one after another, without an outcome between them
-
-PLACE = re.compile(r"\bpid: (\d+) .*\bip: (\S+)")
 
 
 def lost(job: Job, reason: str) -> Outcome:

@@ -31,6 +31,7 @@ WHERE e.sweep_id = :sweep_id AND e.id > :last AND e.kind <> 'digest' ORDER BY e.
 """)
 
 logger = logging.getLogger(__name__)
+LEVELS = {"sweeper": logging.INFO, "trainers": logging.WARNING}
 
 
 class EventLog:
@@ -61,9 +62,6 @@ class EventLog:
             about = {"method": study, "trial": event.number}
             known = {name: value for name, value in about.items() if value is not None}
             logger.info("%s", event.kind, extra=detail(**(event.detail | known)))
-
-
-LEVELS = {"sweeper": logging.INFO, "trainers": logging.WARNING}
 
 
 class SweepLog:
