@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+BASELINE = "baseline"  # the method that trains on the labels alone, which all are compared with
 SHARED = "shared"
 MEASURED = "measured"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from search_spaces import BASELINE
 from trainers.errors import CheckpointError, MethodError, TaskError, UserError
 from trainers.method_api.registry import method_names, resolve
 from trainers.runtime.terminal import Progress, stop_on_signal
@@ -46,7 +47,7 @@ class Options:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--task", default="shapes", help=f"{', '.join(task_names())}, or a TOML file.")
-@click.option("--method", default="baseline", help=f"{', '.join(method_names())}.")
+@click.option("--method", default=BASELINE, help=f"{', '.join(method_names())}.")
 @click.option(
     "--set",
     "settings",

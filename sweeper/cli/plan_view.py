@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import click
 
 from sweeper.cli.tables import byte_size, decimals, duration, echo_table
-from sweeper.core.constants import BASELINE
+from sweeper.core.constants import BASELINE, USUAL_SD
 from sweeper.estimate.forecast import Forecast, Search, finished, width
 from sweeper.estimate.plan import SweepPlan
 from sweeper.estimate.simulation import forecast
 from sweeper.search.brackets import BracketPlan
 
-SEED_SD = 0.4  # mIoU between seeds, where none was measured
 TRIAL_BYTES = 40_000  # of a trial in the database, where too few were stored to say
 STATES = {"sgd": 2, "adamw": 3}  # weights and what their optimiser keeps of each
 SECONDS_PER_HOUR = 3600
@@ -154,7 +153,7 @@ def _power(sweep_plan: SweepPlan) -> list[str]:
         )
         return [f"shows: nothing, there is {lack} to compare with"]
     repetition, noise = sweep_plan.repetition, sweep_plan.noise
-    sd = SEED_SD if noise is None else noise.sd
+    sd = USUAL_SD if noise is None else noise.sd
     gain = repetition.detectable(sweep_plan.rivals, sd)
     basis = "assumed" if noise is None else f"of {noise.runs} confirmations of this task"
     lower = " or more, since the noise of searching comes on top" if repetition.repeats > 1 else ""

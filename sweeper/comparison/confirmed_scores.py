@@ -12,11 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sweeper.comparison.evidence import Evidence, Stage
-from sweeper.core.constants import BASELINE
+from sweeper.core.constants import BASELINE, USUAL_SD
 from sweeper.core.names import search_name, search_of
 
 Values = NDArray[np.float64]
-USUAL_SD = 0.4  # mIoU: what seeds usually differ by, where no confirmation says it
 LEAST_SEARCHES = 3  # of a method, for a claim about the method
 
 

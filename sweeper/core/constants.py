@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from search_spaces import BASELINE as BASELINE  # one name for every package
 from sweeper.core.errors import PlanError
 
 VERSION = "0.1.0"  # of this package; pyproject.toml says the same
-BASELINE = "baseline"
 PUBLISHED_LABEL = "published weights, this recipe"  # of a column: not the paper's result
+USUAL_SD = 0.4  # mIoU: what seeds usually differ by, where no confirmation says it
 BASELINE_SEARCHES = 3  # per repeat of the others: its searches are shared by all comparisons
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-PLAIN = "kd"  # with the baseline the rivals that longer training makes as dear as the others
+PLAIN = "kd"  # the plainest method with a teacher: others are measured and compared with it
 TUNING = "tuning"
 LENGTHS: Mapping[str, float] = MappingProxyType({"training-1.5x": 1.5, "training-2x": 2.0})
 

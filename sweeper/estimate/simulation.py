@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from sweeper.core.errors import PlanError
 from sweeper.estimate.forecast import Forecast, Search, Standing
+from trainers.training.segment import CHECKPOINT_SECONDS
 
-SEGMENT_SECONDS = 300.0  # a worker saves and asks again after these, and trials are packed anew
 MOST_SLICES = 500  # of all the work on one worker: longer sweeps are played in coarser slices
 SAME_MOMENT_S = 1e-6
 Place = tuple[int, int, int]  # group, step, rung
@@ -139,7 +139,8 @@ class _Play:
             s.step_time.alone * s.plan.allowed_steps(len(s.brackets) * s.plan.bracket)
             for s in searches
         )
-        self._slice = max(SEGMENT_SECONDS, work / workers / MOST_SLICES)
+        # After these a worker saves and asks again, and cohorts are chosen anew.
+        self._slice = max(CHECKPOINT_SECONDS, work / workers / MOST_SLICES)
 
     def through(self) -> Forecast:
         """Play to the end."""

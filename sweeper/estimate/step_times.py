@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine
 
 from sweeper.core.constants import BASELINE
+from sweeper.core.equal_cost import PLAIN
 from sweeper.estimate.forecast import Forecast, StepTime, one_after_another
 from sweeper.prerequisites.artifact_cache import is_stored
 from sweeper.store import past_costs
 from sweeper.store.past_costs import Spent
 from trainers.tasks import Task
 from trainers.tasks.identity import TEACHER_SEED, teacher_identity
+from trainers.training.segment import CALIBRATION_BATCHES
 
 if TYPE_CHECKING:
     from trainers.training.probe import Probe
@@ -30,9 +32,7 @@ from itertools import groupby
 import search_spaces
 from sweeper.core.errors import SweeperError
 
-CALIBRATION_BATCHES = 16  # that each method's gradients are measured on
 MEASURED_NOW = "measured now"
-USUAL = "kd"  # of the methods with a teacher the plainest: the others are measured against it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ class TaskCosts:
     def _measured(self, methods: Sequence[str]) -> dict[str, StepTime]:
         """Measure the baseline, and the plainest method with a teacher where any method has one."""
         taught = self.task.teacher is not None and set(methods) - {BASELINE}
-        names = (BASELINE, USUAL) if taught else (BASELINE,)
+        names = (BASELINE, PLAIN) if taught else (BASELINE,)
         ending = self._probe.evaluation_seconds()
         found = fit((spent for name in names for spent in self._tried(name)), MEASURED_NOW)
         return {name: replace(step_time, ending=ending) for name, step_time in found.items()}
@@ -194,7 +194,7 @@ def _like(known: Mapping[str, StepTime], method: str) -> StepTime:
 
 def _reference(known: Mapping[str, StepTime], method: str) -> str:
     """Return the known method that is most like it: with a teacher, or the baseline."""
-    taught = sorted(known.keys() - {BASELINE}, key=lambda name: (name != USUAL, name))
+    taught = sorted(known.keys() - {BASELINE}, key=lambda name: (name != PLAIN, name))
     if method == BASELINE or not taught:
         return BASELINE if BASELINE in known else taught[0]
     return taught[0]

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from sweeper.core.constants import BASELINE
 from sweeper.core.errors import SweeperError
 from sweeper.prerequisites.artifact_cache import Artifact, CannotBeTrained, Interrupted
 from sweeper.prerequisites.teacher import TeacherContext, ensure_teacher, freeze_teacher
@@ -29,7 +30,7 @@ from trainers.training.segment import Control, Ending, Member, MemberOutcome, Ru
 from trainers.training.single_run import Configuration, preparation_of, train
 
 DIGITS = 3  # of the multiplier of equal effect: what differs between processors is rounded away
-STUDENT = "baseline"  # calibrations are measured at a default one, at its first rung
+STUDENT = BASELINE  # calibrations are measured at a default one, at its first rung
 
 
 @dataclass(frozen=True, kw_only=True)

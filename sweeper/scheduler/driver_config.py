@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trainers.training.segment import Outcome
+from trainers.training.segment import CHECKPOINT_SECONDS, Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class DriverConfig:
     hashes: Mapping[Path, str] = field(default_factory=dict)  # weights that those files must hold
     device: str = "cpu"
     cohort: int = 8  # most members of a segment
-    max_seconds: float = 300.0  # of a segment: checkpoints are this far apart at most
+    max_seconds: float = CHECKPOINT_SECONDS  # of a segment
     code_of: Callable[[str], str] | None = None  # hash of a method's code here; None: not checked
 
     def damaged_files(self, outcome: Outcome) -> set[Path]:

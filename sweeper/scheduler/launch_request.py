@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from sweeper.core.constants import BASELINE
 from sweeper.core.errors import PlanError
 from sweeper.scheduler.declaration import Declaration, MethodPlan
 from sweeper.search.brackets import BracketPlan
@@ -111,7 +112,7 @@ def all_methods(task: Task) -> list[str]:
             has_aux or not method.needs_teacher_aux
         )
 
-    return sorted(filter(served, all_names()), key=lambda name: (name != "baseline", name))
+    return sorted(filter(served, all_names()), key=lambda name: (name != BASELINE, name))
 
 
 def _check_teacher(task: Task, method: str, teacher: bool, auxiliary: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
+from sweeper.core.constants import BASELINE
 from sweeper.core.names import search_name, study_name, trial_name
 from sweeper.scheduler.lease import Holder, holder_of
 from sweeper.search.brackets import BracketPlan
@@ -271,14 +272,14 @@ def _without_baseline(
     sweep_row: Row[Any], task: str, studies: tuple[StudyOverview, ...]
 ) -> list[str]:
     repeats = {study.repeat for study in studies}
-    missing = repeats - {study.repeat for study in studies if study.method == "baseline"}
+    missing = repeats - {study.repeat for study in studies if study.method == BASELINE}
     if not missing or sweep_row.confirms is not None:  # what trains choices again adds nothing
         return []
     budget = max(study.budget for study in studies)
     where = f"--sweep {sweep_row.name} --task {task}"
     return [
         "no baseline in this sweep, so no gain can be told; add it with "
-        f"`sweeper launch {where} --method baseline --budget {budget}`"
+        f"`sweeper launch {where} --method {BASELINE} --budget {budget}`"
     ]
 
 

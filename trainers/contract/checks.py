@@ -12,6 +12,7 @@ from itertools import product
 
 import torch
 
+from search_spaces import BASELINE
 from trainers.contract.sample_steps import (
     STUDENT,
     Fault,
@@ -198,7 +199,7 @@ def the_baseline_is_where_it_is_promised(tested: MethodUnderTest) -> str:
     """At the low end of the multiplier's range the gradient is the baseline's, but for a little."""
     if not tested.space.contains_baseline:
         return "not promised"
-    baseline = _gradient(MethodUnderTest("baseline"), 0.0)
+    baseline = _gradient(MethodUnderTest(BASELINE), 0.0)
     if not tested.space.terms:
         low, share = 0.0, float((_gradient(tested, 0.0) - baseline).norm() / baseline.norm())
     else:

@@ -9,6 +9,7 @@ from statistics import median
 
 import torch
 
+from search_spaces import BASELINE
 from trainers.contract.sample_steps import random_outputs
 from trainers.method_api.loading import load_method
 from trainers.method_api.method import Method, Step
@@ -32,7 +33,7 @@ def relative_cost(name: str) -> float:
     At maps of 64 x 128, labels of 512 x 1024, 19 classes, two images, in float32, on the CPU.
     """
     step = _step()
-    baseline, method = _built("baseline"), _built(name)
+    baseline, method = _built(BASELINE), _built(name)
     bank = method.memory_bank()
     if bank is not None:
         with torch.no_grad():

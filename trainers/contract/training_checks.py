@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from search_spaces import BASELINE
 from trainers.contract.sample_steps import Fault
 from trainers.method_api.loading import load_method, preparation_name
 from trainers.tasks import Task
@@ -73,7 +74,7 @@ class TinyTraining:
     def _teacher(self) -> Path:
         wanted = Configuration(
             task=TASK.teacher_task(),
-            method="baseline",
+            method=BASELINE,
             params={},
             seed=0,
             folder=self.folder / "teacher",
@@ -107,7 +108,7 @@ class TinyTraining:
 def the_cohort_makes_no_difference(training: TinyTraining) -> str:
     """Alone and beside others the same weights come out, bit by bit."""
     alone = training.outcome(training.run("alone", training.name))
-    beside = training.outcome(training.run("beside", "baseline", training.name, training.name))
+    beside = training.outcome(training.run("beside", BASELINE, training.name, training.name))
     if alone.weights_hash != beside.weights_hash:
         raise Fault("other weights come out of a cohort than alone: something is shared")
     return f"{STEPS} steps, weights {str(alone.weights_hash)[:8]}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 
+from search_spaces import BASELINE
 from trainers.runtime.numerics import NUMERICS_VERSION
 from trainers.tasks import Task
 
-TEACHER_METHOD = "baseline"  # a teacher is a member of its own task, trained on the labels alone
+TEACHER_METHOD = BASELINE  # a teacher is a member of its own task, trained on the labels alone
 TEACHER_SEED = 0  # one teacher for every seed of its students, unless a driver gives another
 
 NOT_TRAINING = {"name", "search", "shared"}  # how a task is searched changes no step

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from search_spaces import BASELINE
 from trainers.errors import CODE_ERRORS, CheckpointError, UnusableFile, UserError
 from trainers.method_api.loading import load_method
 from trainers.method_api.method import MemoryBank, Method, Step
@@ -28,13 +29,11 @@ from trainers.training.member import StudentTrainer
 from trainers.training.memory_banks import MemoryBanks
 from trainers.training.preparation import equip
 from trainers.training.resources import Resources
-from trainers.training.segment import Control, Ending, Member, MemberOutcome
+from trainers.training.segment import CALIBRATION_BATCHES, Control, Ending, Member, MemberOutcome
 from trainers.training.segment_context import SegmentContext
 from trainers.training.shared_step import Shared, share
 from trainers.training.teacher_file import LoadedTeacher
 
-BASELINE = "baseline"
-BATCHES = 16  # image batches; the median over them counts
 FEATURES = ("head", "stage4", "stage3", "stage2", "stage1")  # from the deepest up
 
 
@@ -52,7 +51,7 @@ def calibrate(
     measured = [_MeasuredMethod(member, context) for member in segment.members]
     for method in measured:
         method.attempt(lambda: method.build(student, teacher))  # noqa: B023 - called at once
-    for step in range(segment.start, segment.start + BATCHES):
+    for step in range(segment.start, segment.start + CALIBRATION_BATCHES):
         active = [method for method in measured if method.failure is None]
         if not active or control.should_stop():
             break

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 
+from search_spaces import BASELINE
 from trainers.data import Dataset
 from trainers.errors import MethodError
 from trainers.method_api.loading import load_method, preparation_name
@@ -75,7 +76,7 @@ class Probe:
         control = Control(
             on_progress=lambda _: self._mark(marks), on_heartbeat=lambda: self._mark(marks)
         )
-        segment = replace(self._segment("baseline", 1, stop=1), evaluate=True)
+        segment = replace(self._segment(BASELINE, 1, stop=1), evaluate=True)
         self._trainer.run(segment, control)
         return marks[-1] - marks[0]
 
@@ -87,7 +88,7 @@ class Probe:
     def teacher_step_seconds(self) -> float:
         """Return the seconds of a step of the teacher's own training."""
         with closing(Probe(self.task.teacher_task(), self.root, self.device)) as probe:
-            return probe.step_seconds("baseline", 1)
+            return probe.step_seconds(BASELINE, 1)
 
     def _segment(self, method: str, cohort: int, stop: int) -> Segment:
         number = next(self._numbers)

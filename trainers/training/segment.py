@@ -15,6 +15,8 @@ from typing import Literal, Protocol
 from trainers.method_api.space_file import Hyperparameters
 from trainers.tasks import Task
 
+CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
+CALIBRATION_BATCHES = 16  # that gradients are measured on; the median over them counts
 MAX_DAMAGES = 5  # files that may be found damaged in one training; more is the fault of the disk
 EvaluationSplit = Literal["selection", "report"]  # the split that a score is from
 

@@ -25,6 +25,7 @@ from trainers.tasks.identity import (
 )
 from trainers.training.checkpoints import latest, read_ours, stored
 from trainers.training.segment import (
+    CHECKPOINT_SECONDS,
     MAX_DAMAGES,
     Control,
     Ending,
@@ -34,8 +35,6 @@ from trainers.training.segment import (
     Segment,
     memory_bank_file,
 )
-
-CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
 
 logger = logging.getLogger(__name__)
 

@@ -18,12 +18,11 @@ from trainers.method_api.task_loss import cross_entropy
 from trainers.models import build_net
 from trainers.tasks import Net
 from trainers.terms.pixel_kl import pixel_kl
-from trainers.training.calibration import BATCHES
 from trainers.training.checkpoints import read
 from trainers.training.cohort import Trainer
 from trainers.training.forward import forward
 from trainers.training.resources import ResourceCache
-from trainers.training.segment import Ending, MemberOutcome, Segment
+from trainers.training.segment import CALIBRATION_BATCHES, Ending, MemberOutcome, Segment
 
 START = 2
 PLAIN = TASK.model_copy(update={"student": Net.model_validate({**NET, "dropout": 0.0})})
@@ -72,7 +71,7 @@ def test_the_ratio_is_that_of_the_gradients_on_the_head_features(
         pixel_kl(outputs.logits, teacher_outputs.logits),
     )
     found = measure(trainer, asked)["kd"]
-    assert len(found.gradient_ratios) == BATCHES
+    assert len(found.gradient_ratios) == CALIBRATION_BATCHES
     assert found.gradient_ratios[0] == pytest.approx(
         gradient_norm(term, head) / gradient_norm(task, head), rel=1e-4
     )
@@ -108,7 +107,7 @@ def test_a_method_that_raises_fails_alone(
     assert found["rdd"].ending is Ending.FAILED
     assert found["rdd"].reason is not None
     assert "threshold must lie in [0, 1]" in found["rdd"].reason.splitlines()[0]
-    assert len(found["kd"].gradient_ratios) == BATCHES
+    assert len(found["kd"].gradient_ratios) == CALIBRATION_BATCHES
 
 
 def test_a_method_that_memory_does_not_suffice_for_fails_alone(
@@ -125,7 +124,7 @@ def test_a_method_that_memory_does_not_suffice_for_fails_alone(
     found = measure(trainer, calibration(tmp_path, baseline, teacher, "greedy", "kd"))
     assert found["greedy"].ending is Ending.FAILED
     assert (found["greedy"].reason or "").startswith("MemoryError: tried to allocate 7 GiB")
-    assert len(found["kd"].gradient_ratios) == BATCHES
+    assert len(found["kd"].gradient_ratios) == CALIBRATION_BATCHES
 
 
 def test_nothing_is_written(
