@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,14 @@ def resumed(before: Segment, outcome: Outcome, **changes: Any) -> Segment:
 def digits(outcome: MemberOutcome) -> tuple[object, ...]:
     """Return all of a member's outcome that has to repeat bit by bit."""
     return outcome.ending, outcome.step, outcome.weights_hash, outcome.score, outcome.class_iou
+
+
+def flipped(content: bytes, chance: random.Random) -> bytes:
+    """Return the bytes with one bit changed."""
+    place = chance.randrange(8 * len(content))
+    changed = bytearray(content)
+    changed[place // 8] ^= 1 << place % 8
+    return bytes(changed)
 
 
 def train_teacher(folder: Path, task: Task = TASK) -> Path:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import trainers.training.member
-from tests.trainers.tiny_task import TASK, StopAfter, digits, members, resumed, segment
+from tests.trainers.tiny_task import TASK, StopAfter, digits, flipped, members, resumed, segment
 from trainers.errors import CheckpointError, UnusableFile
 from trainers.method_api import registry
 from trainers.method_api.loading import load_method
@@ -111,13 +111,6 @@ def stopped(trainer: Trainer, teacher: Path, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("stopped")
     first = segment(folder, members("whole", "baseline"), teacher=teacher)
     return Stopped(first, trainer.run(first, StopAfter(2)))
-
-
-def flipped(content: bytes, chance: random.Random) -> bytes:
-    place = chance.randrange(8 * len(content))
-    changed = bytearray(content)
-    changed[place // 8] ^= 1 << place % 8
-    return bytes(changed)
 
 
 def truncated(content: bytes, chance: random.Random) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainers.tiny_task import TASK, StopAfter, digits
+from tests.trainers.tiny_task import TASK, StopAfter, digits, flipped
 from trainers.errors import CheckpointError
 from trainers.runtime.torch_files import write
 from trainers.training.checkpoints import latest, read, stored
@@ -19,13 +19,6 @@ from trainers.training.segment import (
     Segment,
 )
 from trainers.training.single_run import Configuration, train
-
-
-def flipped(content: bytes, chance: random.Random) -> bytes:
-    place = chance.randrange(8 * len(content))
-    changed = bytearray(content)
-    changed[place // 8] ^= 1 << place % 8
-    return bytes(changed)
 
 
 def configuration(folder: Path) -> Configuration:
